@@ -1,0 +1,131 @@
+"""Turns the rows of a table into the examples of a task."""
+
+from __future__ import annotations
+
+from bertcompress.data.guess_columns import question_columns, text_columns, token_columns
+from bertcompress.data.labels import Label, class_name, parse_labels
+from bertcompress.data.squad import answers_of, misplaced_answers
+from bertcompress.data.table import (
+    QUESTION_TASK,
+    TEXT_TASKS,
+    TOKEN_TASK,
+    Reading,
+    ReadSettings,
+    Record,
+    Table,
+)
+from bertcompress.data.tag_scheme import sentences_to_iob2
+from bertcompress.errors import DataError
+from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
+
+_TASKS_BY_TYPE: dict[type, tuple[str, ...]] = {
+    TextExample: TEXT_TASKS,
+    TokenExample: (TOKEN_TASK,),
+    QuestionExample: (QUESTION_TASK,),
+}
+_WORDS_BY_TYPE: dict[type, str] = {
+    TextExample: "texts with labels",
+    TokenExample: "words with tags (CoNLL)",
+    QuestionExample: "questions on contexts (SQuAD)",
+}
+
+
+def build_examples(table: Table, settings: ReadSettings) -> Reading:
+    """Returns an example a row, in order, with notes on each guess.
+
+    Raises:
+        DataError: A column can't be found, or a value is not what the task needs.
+    """
+    if settings.task == TOKEN_TASK:
+        reading = _token_examples(table, settings)
+    elif settings.task == QUESTION_TASK:
+        reading = _question_examples(table, settings)
+    else:
+        reading = _text_examples(table, settings)
+    return Reading(reading.examples, (*table.notes, *reading.notes))
+
+
+def check_fits(example: Example, name: str, settings: ReadSettings) -> None:
+    """Fails where a file of fixed form (CoNLL, SQuAD, class folders) is of another task."""
+    tasks = _TASKS_BY_TYPE[type(example)]
+    if settings.task not in tasks:
+        raise DataError(
+            f"{name} holds {_WORDS_BY_TYPE[type(example)]}, which is data for {tasks[0]}, but the "
+            f"task is {settings.task}; type the path of other data or the name of another model"
+        )
+
+
+def _text_examples(table: Table, settings: ReadSettings) -> Reading:
+    chosen = text_columns(table, settings)
+    places = [record.place for record in table.records]
+    labels: list[Label] = [None] * len(places)
+    if chosen.label is not None:
+        values = [record.values.get(chosen.label) for record in table.records]
+        labels = parse_labels(values, places, settings)
+    examples = tuple(
+        TextExample(
+            id=record.place,
+            text=_text(record, chosen.text),
+            text_pair=None if chosen.text_pair is None else _text(record, chosen.text_pair),
+            label=label,
+        )
+        for record, label in zip(table.records, labels, strict=True)
+    )
+    return Reading(examples, chosen.notes)
+
+
+def _token_examples(table: Table, settings: ReadSettings) -> Reading:
+    chosen = token_columns(table, settings)
+    words = [_strings(record, chosen.text, "--text") for record in table.records]
+    if chosen.label is None:
+        bare = zip(table.records, words, strict=True)
+        return Reading(tuple(TokenExample(row.place, own) for row, own in bare), chosen.notes)
+    tags = [_strings(record, chosen.label, "--label") for record in table.records]
+    for record, own, gold in zip(table.records, words, tags, strict=True):
+        if len(own) != len(gold):
+            raise DataError(
+                f"{record.place} has {len(own)} words in {chosen.text!r} and {len(gold)} tags in "
+                f"{chosen.label!r}; each word needs one tag: repair the row"
+            )
+    gold_tags, notes = sentences_to_iob2(tags)
+    examples = tuple(
+        TokenExample(record.place, own, gold)
+        for record, own, gold in zip(table.records, words, gold_tags, strict=True)
+    )
+    return Reading(examples, (*chosen.notes, *notes))
+
+
+def _question_examples(table: Table, settings: ReadSettings) -> Reading:
+    question, context, answers = question_columns(table, settings.columns)
+    examples = [
+        QuestionExample(
+            id=record.place,
+            question=_text(record, question),
+            context=_text(record, context),
+            answers=answers_of(record.values.get(answers), place=record.place),
+        )
+        for record in table.records
+    ]
+    return Reading(tuple(examples), misplaced_answers(examples))
+
+
+def _text(record: Record, column: str) -> str:
+    value = record.values.get(column)
+    if isinstance(value, str):
+        return value
+    found = "nothing" if value is None else repr(value)[:60]
+    raise DataError(
+        f"{record.place}: column {column!r} holds {found} where a text was asked; "
+        "repair the row, or type --text NAME"
+    )
+
+
+def _strings(record: Record, column: str, option: str) -> tuple[str, ...]:
+    value = record.values.get(column)
+    if isinstance(value, list | tuple) and value:
+        return tuple(class_name(item, record.place) for item in value)
+    found = "nothing" if value is None else repr(value)[:60]
+    raise DataError(
+        f"{record.place}: column {column!r} holds {found} where a list with a value for each word "
+        f"was asked; use JSONL, Parquet or CoNLL columns, or type {option} NAME"
+    )

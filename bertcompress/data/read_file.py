@@ -1,0 +1,60 @@
+"""Reads one file: the ending names the format, and for CoNLL columns the content does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bertcompress.data.build_examples import build_examples, check_fits
+from bertcompress.data.conll import looks_like_conll, read_conll
+from bertcompress.data.delimited import read_csv, read_tsv
+from bertcompress.data.json_file import read_json, read_jsonl
+from bertcompress.data.parquet_file import read_parquet
+from bertcompress.data.table import TOKEN_TASK, Reading, ReadSettings, Table
+from bertcompress.errors import DataError
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+"""The endings that name a format."""
+
+
+def read_file(path: Path, settings: ReadSettings, *, name: str | None = None) -> Reading:
+    """Returns the file's examples.
+
+    Args:
+        path: The file.
+        settings: The task and how its columns are read.
+        name: What the examples' ids start with; the file's name if left out.
+
+    Raises:
+        DataError: The file can't be read, or does not hold the task's examples.
+    """
+    name = path.name if name is None else name
+    content = _content(path, settings, name)
+    if isinstance(content, Table):
+        return build_examples(content, settings)
+    check_fits(content.examples[0], name, settings)
+    return content
+
+
+def is_data_file(path: Path) -> bool:
+    """Says whether the file is of a known format, by its ending or as CoNLL by its content."""
+    return path.suffix.lower() in SUFFIXES or looks_like_conll(path)
+
+
+def _content(path: Path, settings: ReadSettings, name: str) -> Table | Reading:
+    suffix = path.suffix.lower()
+    if suffix == ".csv":
+        return read_csv(path, name=name)
+    if suffix in (".jsonl", ".ndjson"):
+        return read_jsonl(path, name=name)
+    if suffix == ".json":
+        return read_json(path, name=name)
+    if suffix == ".parquet":
+        return read_parquet(path, name=name)
+    if settings.task == TOKEN_TASK or looks_like_conll(path):
+        return read_conll(path, name=name)
+    if suffix == ".tsv":
+        return read_tsv(path, name=name)
+    raise DataError(
+        f"{path} has no known ending; type the path of a file that ends in {', '.join(SUFFIXES)}, "
+        "or of a file with CoNLL columns for token-classification"
+    )

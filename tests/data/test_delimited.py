@@ -1,0 +1,77 @@
+"""CSV and TSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bertcompress.data.delimited import read_csv, read_tsv
+from bertcompress.errors import DataError
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def test_csv_rows_carry_the_line_they_start_at(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", 'text,label\r\n"a, b\nc",x\r\n\r\n"say ""hi""",y\r\n')
+
+    table = read_csv(path, name="t.csv")
+
+    assert table.columns == ("text", "label")
+    assert [record.place for record in table.records] == ["t.csv:2", "t.csv:5"]
+    assert [record.values["text"] for record in table.records] == ["a, b\nc", 'say "hi"']
+
+
+def test_a_stray_quote_in_tsv_merges_no_rows(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.tsv", 'text\tlabel\n"never closed\tx\nnext\ty\n')
+
+    table = read_tsv(path, name="t.tsv")
+
+    assert [record.values["text"] for record in table.records] == ['"never closed', "next"]
+    assert table.notes == ()
+
+
+def test_quoted_tsv_fields_are_noted(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.tsv", 'text\tlabel\n"he said"\tx\nnext\ty\n')
+
+    assert read_tsv(path, name="t.tsv").notes[0].startswith("1 rows of t.tsv hold a field")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("text,label\n", r"a header \(text, label\) and no rows; type the path"),
+        ("text,label\na,x\nb\nc\n", r"line 3, has 1 fields where the header has 2 .*1 more lines"),
+        ("text,label\na,b,x\n", "line 2, has 3 fields.*put a field that holds a comma in quotes"),
+        ("text;label\na;x\n", "has one column as CSV, 'text;label'.*';'; save it with commas"),
+        ("text\tlabel\na\tx\n", "has one column as CSV.*rename it to end in .tsv"),
+        ("text,text\na,x\n", "two columns named 'text'.*its own name"),
+        (
+            'text,label\n"a,x\nb,y\n',
+            "unexpected end of data in the row that starts at line 2.*quote",
+        ),
+        ('text,label\n"a" b,x\n', "starts at line 2; usually a quote there is never closed"),
+    ],
+)
+def test_a_bad_csv_says_what_to_do(tmp_path: Path, text: str, sentence: str) -> None:
+    path = write(tmp_path, "t.csv", text)
+
+    with pytest.raises(DataError, match=f"(?s){sentence}"):
+        read_csv(path, name="t.csv")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("text\tlabel\na\tb\tx\n", "line 2, has 3 fields.*remove tabs"),
+        ("text,label\na,x\n", "has one column as TSV, 'text,label'.*rename it to end in .csv"),
+    ],
+)
+def test_a_bad_tsv_says_what_to_do(tmp_path: Path, text: str, sentence: str) -> None:
+    path = write(tmp_path, "t.tsv", text)
+
+    with pytest.raises(DataError, match=sentence):
+        read_tsv(path, name="t.tsv")
