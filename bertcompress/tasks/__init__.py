@@ -1,0 +1,44 @@
+"""Tasks: columns to features, outputs to answers, answers to scores."""
+
+from bertcompress.tasks.base import (
+    INPUT_NAMES,
+    TASK_NAMES,
+    ClassScore,
+    Feature,
+    Prediction,
+    Score,
+    Task,
+    Tokenizer,
+    pad,
+    pad_targets,
+)
+from bertcompress.tasks.make_task import make_task
+from bertcompress.tasks.model_config import ModelConfig, labels_of, task_of
+from bertcompress.tasks.pooling import PoolingSettings, read_pooling
+from bertcompress.tasks.question_answering import QuestionAnswering
+from bertcompress.tasks.sentence_embedding import SentenceEmbedding
+from bertcompress.tasks.text_classification import TextClassification
+from bertcompress.tasks.token_classification import TokenClassification
+
+__all__ = [
+    "INPUT_NAMES",
+    "TASK_NAMES",
+    "ClassScore",
+    "Feature",
+    "ModelConfig",
+    "PoolingSettings",
+    "Prediction",
+    "QuestionAnswering",
+    "Score",
+    "SentenceEmbedding",
+    "Task",
+    "TextClassification",
+    "TokenClassification",
+    "Tokenizer",
+    "labels_of",
+    "make_task",
+    "pad",
+    "pad_targets",
+    "read_pooling",
+    "task_of",
+]

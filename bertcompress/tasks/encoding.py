@@ -1,0 +1,73 @@
+"""Calls a fast tokenizer on many examples at once and hands out unpadded rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from bertcompress.errors import DataError, UsageError
+from bertcompress.examples import TextExample
+from bertcompress.tasks.base import INPUT_NAMES, IntArray, Tokenizer
+
+if TYPE_CHECKING:
+    from transformers import BatchEncoding
+
+_SHORTEST = 4
+
+
+def encode_texts(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+    *,
+    max_length: int,
+) -> list[dict[str, IntArray]]:
+    """Returns the inputs of each text or pair, cut to `max_length` tokens, longest part first."""
+    check_length(max_length)
+    if not texts:
+        return []
+    columns = [list(texts)] if pairs is None else [list(texts), list(pairs)]
+    batch = tokenizer(*columns, truncation=True, max_length=max_length, padding=False)
+    return input_rows(cast("BatchEncoding", batch))
+
+
+def input_rows(batch: BatchEncoding) -> list[dict[str, IntArray]]:
+    """Returns each row's inputs, int64 ``[length]``; what the tokenizer leaves out is zeros."""
+    rows: list[dict[str, IntArray]] = []
+    given = cast("Mapping[str, Sequence[Sequence[int]]]", batch)
+    for row, ids in enumerate(given["input_ids"]):
+        inputs = {
+            name: np.asarray(given[name][row], dtype=np.int64)
+            if name in given
+            else np.full(len(ids), name == "attention_mask", dtype=np.int64)
+            for name in INPUT_NAMES
+        }
+        rows.append(inputs)
+    return rows
+
+
+def check_length(max_length: int) -> None:
+    """Fails where no text would be left between the special tokens."""
+    if max_length < _SHORTEST:
+        raise UsageError(
+            f"max_length must be {_SHORTEST} or more, got {max_length}; type 128 for sentences"
+        )
+
+
+def pairs_of(examples: Sequence[TextExample]) -> list[str] | None:
+    """Returns the second texts, or None where there are none.
+
+    Raises:
+        DataError: Some examples have a second text and some have none.
+    """
+    pairs = [example.text_pair for example in examples if example.text_pair is not None]
+    if not pairs:
+        return None
+    if len(pairs) == len(examples):
+        return pairs
+    single = next(example for example in examples if example.text_pair is None)
+    raise DataError(
+        f"{len(pairs):,} of {len(examples):,} examples are pairs and {single.id} is not; "
+        "give all a second text, or none"
+    )

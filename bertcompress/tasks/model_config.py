@@ -1,0 +1,80 @@
+"""What tasks need of a model's configuration, and what task a configuration is of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from bertcompress.errors import LoadError
+
+_TASKS_BY_HEAD = {
+    "ForSequenceClassification": "text-classification",
+    "ForTokenClassification": "token-classification",
+    "ForQuestionAnswering": "question-answering",
+    "Model": "feature-extraction",
+}
+_ARCHITECTURE = re.compile(rf"(?:Pruned)?Bert({'|'.join(_TASKS_BY_HEAD)})")
+
+
+class ModelConfig(Protocol):
+    """The part of a Transformers configuration that tasks use."""
+
+    @property
+    def architectures(self) -> Sequence[str] | None:
+        """The names of the model classes that the weights belong to."""
+        ...
+
+    @property
+    def id2label(self) -> Mapping[int, str] | Mapping[str, str] | None:
+        """The class name of each output."""
+        ...
+
+    @property
+    def num_labels(self) -> int | None:
+        """The number of outputs."""
+        ...
+
+    @property
+    def problem_type(self) -> str | None:
+        """``regression``, ``single_label_classification``, ``multi_label_classification``."""
+        ...
+
+
+def task_of(config: ModelConfig) -> str:
+    """Returns the name of the task that the model's class does.
+
+    Raises:
+        LoadError: The class is not one of a BERT with a head for a known task.
+    """
+    names = list(config.architectures or ())
+    match = _ARCHITECTURE.fullmatch(names[0]) if len(names) == 1 else None
+    if match is not None:
+        return _TASKS_BY_HEAD[match[1]]
+    known = ", ".join(f"Bert{head}" for head in _TASKS_BY_HEAD)
+    found = ", ".join(names) or "no architecture"
+    raise LoadError(
+        f"config.json names {found}; known are {known} (and Pruned before each): fine-tune the "
+        "model for one of these tasks, or correct 'architectures' in config.json"
+    )
+
+
+def labels_of(config: ModelConfig) -> tuple[str, ...]:
+    """Returns the class names in the order of the model's outputs.
+
+    Raises:
+        LoadError: There are none, two are the same, or their numbers have gaps.
+    """
+    names = {int(number): name for number, name in (config.id2label or {}).items()}
+    if not names or sorted(names) != list(range(len(names))):
+        raise LoadError(
+            f"config.json must name the classes 0, 1, 2, … in id2label, found {names or 'none'}; "
+            "correct id2label"
+        )
+    labels = tuple(names[number] for number in range(len(names)))
+    if len(set(labels)) < len(labels):
+        raise LoadError(
+            f"config.json gives two classes one name in id2label: {', '.join(sorted(labels))}; "
+            "correct id2label"
+        )
+    return labels
