@@ -1,0 +1,113 @@
+"""Where the prunable parts of an encoder are: the only place that knows BERT's module names.
+
+Every prunable unit is a block of **input columns of an output projection**: head *j* is the
+columns ``[j * head_size, (j + 1) * head_size)`` of ``attention.output.dense``, FFN neuron *j* is
+column *j* of ``output.dense``. What feeds a column (rows of query, key, value; rows of the first
+FFN matrix) goes with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from bertcompress.errors import LoadError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+KNOWN_MODEL_TYPES = ("bert", "pruned_bert")
+
+
+@dataclass(frozen=True)
+class EncoderShape:
+    """The widths of an encoder.
+
+    Attributes:
+        layer_heads: Attention heads of each layer.
+        layer_ffn: FFN neurons of each layer.
+        head_size: The width of one head.
+        hidden_size: The width of the residual stream.
+    """
+
+    layer_heads: tuple[int, ...]
+    layer_ffn: tuple[int, ...]
+    head_size: int
+    hidden_size: int
+
+    @property
+    def layers(self) -> int:
+        """The number of layers."""
+        return len(self.layer_heads)
+
+    @property
+    def linear_parameters(self) -> int:
+        """Weights of the matrices that heads and neurons own, without biases."""
+        per_head = 4 * self.head_size * self.hidden_size
+        per_neuron = 2 * self.hidden_size
+        return per_head * sum(self.layer_heads) + per_neuron * sum(self.layer_ffn)
+
+
+@dataclass(frozen=True)
+class LayerModules:
+    """One layer's matrices; those of an emptied sub-layer are None.
+
+    Attributes:
+        index: The layer's position.
+        layer: The whole `BertLayer`.
+        attention_output: ``[hidden, heads * head_size]``; its input columns are the heads.
+        ffn_output: ``[hidden, neurons]``; its input columns are the neurons.
+    """
+
+    index: int
+    layer: nn.Module
+    attention_output: nn.Linear | None
+    ffn_output: nn.Linear | None
+
+
+def check_known(config: PreTrainedConfig) -> None:
+    """Fails with a LoadError unless the configuration is of an encoder this tool knows."""
+    if config.model_type not in KNOWN_MODEL_TYPES:
+        raise LoadError(
+            f"this is a {config.model_type!r} model; bertcompress reads BERT "
+            f"(model_type {' or '.join(KNOWN_MODEL_TYPES)})"
+        )
+    if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
+        raise LoadError("this BERT is a decoder (is_decoder is set); bertcompress needs an encoder")
+
+
+def encoder_of(model: PreTrainedModel) -> Any:
+    """Returns the module whose ``layer`` list holds the encoder's layers."""
+    base = getattr(model, model.base_model_prefix, model)
+    return base.encoder
+
+
+def layers_of(model: PreTrainedModel) -> Iterator[LayerModules]:
+    """Yields each layer's matrices, first layer first."""
+    from torch import nn
+
+    for index, layer in enumerate(encoder_of(model).layer):
+        attention = layer.attention.output.dense
+        ffn = layer.output.dense
+        yield LayerModules(
+            index=index,
+            layer=layer,
+            attention_output=attention if isinstance(attention, nn.Linear) else None,
+            ffn_output=ffn if isinstance(ffn, nn.Linear) else None,
+        )
+
+
+def shape_of(model: PreTrainedModel) -> EncoderShape:
+    """Reads the widths from the matrices themselves, not from the configuration."""
+    config = cast("Any", model.config)
+    head_size = int(
+        getattr(config, "head_size", 0) or config.hidden_size // config.num_attention_heads
+    )
+    heads, ffn = [], []
+    for layer in layers_of(model):
+        attention, output = layer.attention_output, layer.ffn_output
+        heads.append(attention.in_features // head_size if attention is not None else 0)
+        ffn.append(output.in_features if output is not None else 0)
+    return EncoderShape(tuple(heads), tuple(ffn), head_size, int(config.hidden_size))

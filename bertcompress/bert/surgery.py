@@ -1,0 +1,155 @@
+"""Cuts rows and columns out: what is removed is gone from the matrices, not masked.
+
+A new model is built with the widths that stay, and each matrix is filled with the rows or columns
+kept. Removing head *j* removes rows ``[j * head_size, (j + 1) * head_size)`` of query, key and
+value (and of their biases) and the same columns of ``attention.output.dense``; removing neuron *j*
+removes row *j* of ``intermediate.dense`` and column *j* of ``output.dense``. Output biases and
+LayerNorms stay, also where a sub-layer is emptied.
+
+If only the numbers of layers changed, or all layers have all heads and one FFN width, the result
+is a **stock** BERT that loads anywhere; else it is a `PrunedBert` (see `modeling_pruned_bert`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from bertcompress.bert.selection import Kept
+from bertcompress.bert.structure import EncoderShape, shape_of
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+_LAYER = re.compile(r"(?P<before>.*encoder\.layer\.)(?P<index>\d+)\.(?P<name>.+)")
+
+
+def cut(
+    model: PreTrainedModel,
+    *,
+    heads: Kept | None = None,
+    ffn: Kept | None = None,
+    layers: Sequence[int] | None = None,
+) -> PreTrainedModel:
+    """Returns a new, smaller model; the given one is left as it was.
+
+    Args:
+        model: A BERT or a PrunedBert.
+        heads: For each layer the heads that stay, rising; None keeps all.
+        ffn: For each layer the neurons that stay, rising; None keeps all.
+        layers: The layers that stay, rising; None keeps all.
+
+    Returns:
+        A model in evaluation mode, stock BERT where that can express it.
+    """
+    shape = shape_of(model)
+    heads = heads if heads is not None else tuple(tuple(range(n)) for n in shape.layer_heads)
+    ffn = ffn if ffn is not None else tuple(tuple(range(n)) for n in shape.layer_ffn)
+    stay = list(layers) if layers is not None else list(range(shape.layers))
+    new_shape = EncoderShape(
+        tuple(len(heads[index]) for index in stay),
+        tuple(len(ffn[index]) for index in stay),
+        shape.head_size,
+        shape.hidden_size,
+    )
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        match = _LAYER.fullmatch(name)
+        if match is None:
+            weights[name] = tensor
+            continue
+        index = int(match["index"])
+        if index not in stay:
+            continue
+        kept = _slice(match["name"], tensor, heads[index], ffn[index], shape.head_size)
+        if kept is not None:
+            weights[f"{match['before']}{stay.index(index)}.{match['name']}"] = kept
+    return _build(model, new_shape, weights)
+
+
+def _slice(
+    name: str,
+    tensor: torch.Tensor,
+    heads: Sequence[int],
+    ffn: Sequence[int],
+    head_size: int,
+) -> torch.Tensor | None:
+    """Returns what stays of one layer's tensor, or None if nothing does."""
+    import torch
+
+    head_columns = [head * head_size + offset for head in heads for offset in range(head_size)]
+    rows: Sequence[int] | None = None
+    columns: Sequence[int] | None = None
+    if name.startswith("attention.self."):
+        rows = head_columns
+    elif name == "attention.output.dense.weight":
+        columns = head_columns
+    elif name.startswith("intermediate.dense."):
+        rows = list(ffn)
+    elif name == "output.dense.weight":
+        columns = list(ffn)
+    if rows is not None:
+        return tensor[torch.tensor(rows, dtype=torch.long)] if rows else None
+    if columns is not None:
+        return tensor[:, torch.tensor(columns, dtype=torch.long)] if columns else None
+    return tensor
+
+
+def _build(
+    model: PreTrainedModel, shape: EncoderShape, weights: dict[str, torch.Tensor]
+) -> PreTrainedModel:
+    """Makes a model of the given shape with exactly these weights."""
+    import torch
+
+    from bertcompress.bert.register import register
+
+    register()
+    config, stock = config_for(model.config, shape)
+    model_class = _class_for(model, stock=stock)
+    has_pooler = any(".pooler." in f".{name}" for name in weights)
+    arguments = {}
+    if model.base_model_prefix not in dict(model.named_children()):  # a bare encoder
+        arguments = {"add_pooling_layer": has_pooler}
+    with torch.random.fork_rng(devices=[]):
+        smaller = model_class(config, **arguments)
+    smaller.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, strict=True)
+    return cast("PreTrainedModel", smaller.eval())
+
+
+def config_for(
+    config: PreTrainedConfig, shape: EncoderShape
+) -> tuple[PreTrainedConfig, bool]:
+    """Returns a configuration for the shape, and whether it is a stock `BertConfig`."""
+    from transformers import BertConfig
+
+    from bertcompress.bert.modeling_pruned_bert import PrunedBertConfig
+
+    fields: dict[str, Any] = config.to_dict()
+    for name in ("model_type", "auto_map", "layer_heads", "layer_ffn", "head_size"):
+        fields.pop(name, None)
+    fields["num_hidden_layers"] = shape.layers
+    full_heads = shape.hidden_size // shape.head_size
+    if set(shape.layer_heads) <= {full_heads} and len(set(shape.layer_ffn)) == 1:
+        width = shape.layer_ffn[0]
+        if width > 0:
+            return BertConfig(**{**fields, "intermediate_size": width}), True
+    pruned = PrunedBertConfig(
+        layer_heads=shape.layer_heads,
+        layer_ffn=shape.layer_ffn,
+        head_size=shape.head_size,
+        **fields,
+    )
+    return pruned, False
+
+
+def _class_for(model: PreTrainedModel, *, stock: bool) -> Any:
+    import transformers
+
+    from bertcompress.bert import modeling_pruned_bert
+
+    name = type(model).__name__.removeprefix("Pruned")
+    if stock:
+        return getattr(transformers, name)
+    return getattr(modeling_pruned_bert, f"Pruned{name}")
