@@ -1,0 +1,188 @@
+"""Puts a report together from what the stages of a run measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+from bertcompress.bench.environment import Environment, noise_of
+from bertcompress.bench.lineage import history_of, manifest_of, size_of
+from bertcompress.bench.metric_rows import metric_rows
+from bertcompress.bench.paired import Scored, score_against
+from bertcompress.bench.report import (
+    FORMAT_VERSION,
+    Accuracy,
+    DatasetFacts,
+    Measurement,
+    Report,
+    VariantResult,
+)
+from bertcompress.bench.resampling import example_interval
+from bertcompress.bench.rounds import EntrantRound, RoundResult
+from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.statistics import Interval, wilson
+from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.workload import Workload
+from bertcompress.examples import Example
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What was measured.
+
+    Attributes:
+        scored: The answers of each variant, empty if accuracy was not asked for.
+        rounds: All rounds; a baseline measured again is each round's last entrant.
+        workloads: The workloads of each round.
+        tokenization_s: Seconds of tokenizing single examples.
+    """
+
+    scored: tuple[Scored, ...]
+    rounds: tuple[RoundResult, ...]
+    workloads: tuple[Sequence[Workload], ...]
+    tokenization_s: tuple[float, ...] = ()
+
+
+def assemble(
+    variants: Sequence[Variant],
+    subject: Subject,
+    settings: BenchSettings,
+    parts: Parts,
+    *,
+    environment: Environment,
+    command: str,
+) -> Report:
+    """Returns the report."""
+    environment = _with_shares(environment, parts.rounds)
+    last = [result.entrants[-1] for result in parts.rounds]
+    return Report(
+        format_version=FORMAT_VERSION,
+        tool_version=_tool_version(),
+        command=command,
+        task=subject.task.name,
+        metric=subject.task.primary_metric,
+        baseline=variants[0].name,
+        dataset=_dataset_facts(subject),
+        settings=settings,
+        environment=environment,
+        results=tuple(
+            _result(position, variant, subject, settings, parts)
+            for position, variant in enumerate(variants)
+        ),
+        again=_measurement(0, parts.workloads, last) if settings.again else None,
+        tokenization_s=parts.tokenization_s,
+        notes=tuple(noise_of(environment)),
+    )
+
+
+def _result(
+    position: int, variant: Variant, subject: Subject, settings: BenchSettings, parts: Parts
+) -> VariantResult:
+    mine = [result.entrants[position] for result in parts.rounds]
+    manifest = manifest_of(variant.folder)
+    own = parts.scored[position] if parts.scored else None
+    paired = None
+    if own is not None and position > 0:
+        paired = score_against(parts.scored[0], own, subject.dataset.examples)
+    return VariantResult(
+        name=variant.name,
+        runtime=mine[0].runtime,
+        kind=manifest.kind if manifest else "checkpoint",
+        size=size_of(variant.folder, manifest, compressed=settings.compressed),
+        accuracy=_accuracy(own, subject.dataset.examples) if own else None,
+        paired=paired,
+        measurements=tuple(
+            _measurement(i, parts.workloads, mine) for i in range(len(parts.workloads[0]))
+        ),
+        load_s=tuple(entrant.load_s for entrant in mine),
+        first_answer_s=tuple(entrant.first_answer_s for entrant in mine),
+        memory=tuple(entrant.memory for entrant in mine),
+        history=history_of(manifest),
+        notes=tuple(_notes(mine, settings)),
+    )
+
+
+def _notes(entrants: Sequence[EntrantRound], settings: BenchSettings) -> list[str]:
+    unsteady = sum(not entrant.steady for entrant in entrants)
+    if not unsteady:
+        return []
+    return [
+        f"its latency was not steady after {settings.warm_maximum_s:g} s of warm-up in {unsteady} "
+        f"of {len(entrants)} rounds"
+    ]
+
+
+def _measurement(
+    position: int, workloads: Sequence[Sequence[Workload]], entrants: Sequence[EntrantRound]
+) -> Measurement:
+    same = [of_round[position] for of_round in workloads]
+    return Measurement(
+        name=same[0].name,
+        scenario=same[0].scenario,
+        batch_size=same[0].batch_size,
+        sequence_length=same[0].sequence_length,
+        rounds=tuple(entrant.seconds[position] for entrant in entrants),
+        sentences=tuple(workload.sentences for workload in same),
+        tokens=tuple(workload.tokens for workload in same),
+        padding_fraction=round(same[0].padding_fraction, 6),
+        steady=tuple(entrant.steady for entrant in entrants) if position == 0 else (),
+    )
+
+
+def _accuracy(scored: Scored, examples: Sequence[Example]) -> Accuracy:
+    score = scored.score
+    return Accuracy(
+        metric=score.primary,
+        value=score.value,
+        interval=_accuracy_interval(scored, examples),
+        values=dict(score.values),
+        per_class=dict(score.per_class),
+        count=score.count,
+        correct=tuple(float(value) for value in score.correct),
+    )
+
+
+def _accuracy_interval(scored: Scored, examples: Sequence[Example]) -> Interval | None:
+    """Wilson's for right and wrong, the bootstrap over examples for all else."""
+    score = scored.score
+    rows = metric_rows(score, scored.answers.predictions, examples)
+    if rows is None:
+        return None
+    if rows.binary:
+        return wilson(sum(score.correct), score.count)
+    return example_interval(rows.rows, rows.statistic)
+
+
+def _dataset_facts(subject: Subject) -> DatasetFacts:
+    lengths = np.asarray([feature.length for feature in subject.features])
+    source = subject.dataset.source
+    return DatasetFacts(
+        source=Path(source).name if Path(source).exists() else source,
+        split=subject.dataset.split,
+        count=len(subject.dataset),
+        fingerprint=subject.dataset.fingerprint,
+        length_median=int(np.median(lengths)),
+        length_p90=int(np.quantile(lengths, 0.9)),
+        length_maximum=int(lengths.max()),
+        notes=subject.dataset.notes,
+    )
+
+
+def _with_shares(environment: Environment, rounds: Sequence[RoundResult]) -> Environment:
+    busy = [r.busy_fraction for r in rounds if r.busy_fraction is not None]
+    steal = [r.steal_fraction for r in rounds if r.steal_fraction is not None]
+    return replace(
+        environment,
+        busy_fraction=round(float(np.mean(busy)), 4) if busy else None,
+        steal_fraction=round(float(np.mean(steal)), 4) if steal else None,
+    )
+
+
+def _tool_version() -> str:
+    try:
+        return metadata.version("bertcompress")
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,212 @@
+"""One round: fresh processes, the same inputs, turns taken in a rotated order.
+
+A machine drifts: its clock, its neighbours, its caches. So a round starts one process for each
+variant, cuts every workload into blocks and lets the variants take turns after each block, the
+first in line moving on by one each time: whatever the machine does, it does to all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcompress.bench.environment import read_cpu_times, shares_between
+from bertcompress.bench.process import WorkerProcess
+from bertcompress.bench.report import MemorySample
+from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.workload import Workload, part_of, save_workload
+
+SETTLE_RUNS = 2
+AGAIN = "(the baseline again)"
+"""The name of the baseline's second process; no variant may be called so."""
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """Who takes part in a round, and in which workloads.
+
+    Attributes:
+        name: The variant's name, or `AGAIN`.
+        folder: Its artifact.
+        runtime: What runs it.
+        only_single_stream: Whether it takes part in the single-stream workload alone.
+    """
+
+    name: str
+    folder: Path
+    runtime: str
+    only_single_stream: bool = False
+
+
+@dataclass(frozen=True)
+class EntrantRound:
+    """What one process measured.
+
+    Attributes:
+        name: Whose it is.
+        runtime: What ran, by its own name.
+        load_s: Seconds to load.
+        first_answer_s: Seconds to the first answer, loading included.
+        steady: Whether the warm-up ended steady.
+        memory: Of the process.
+        seconds: For each workload (by its position) the seconds of each call; empty where the
+            entrant did not take part.
+    """
+
+    name: str
+    runtime: str
+    load_s: float
+    first_answer_s: float
+    steady: bool
+    memory: MemorySample
+    seconds: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What one round measured, and the CPU time in use and stolen meanwhile."""
+
+    entrants: tuple[EntrantRound, ...]
+    busy_fraction: float | None
+    steal_fraction: float | None
+
+
+def measure_round(
+    entrants: Sequence[Entrant],
+    workloads: Sequence[Workload],
+    *,
+    settings: BenchSettings,
+    threads: int,
+    number: int,
+    scratch: Path,
+    step: Callable[[str], None],
+) -> RoundResult:
+    """Measures all workloads on all entrants once.
+
+    Args:
+        entrants: Who takes part.
+        workloads: Single-stream first: memory is read after it.
+        settings: How much to measure.
+        threads: Of each runtime.
+        number: The round's number; rotates the order.
+        scratch: A folder for the inputs.
+        step: Is told what was just finished.
+
+    Raises:
+        RunError: If a variant can't be loaded or run.
+    """
+    paths = []
+    for i, workload in enumerate(workloads):
+        paths.append(scratch / f"round-{number}-{i}.npz")
+        save_workload(workload, paths[-1])
+    before = read_cpu_times()
+    line = [*entrants[number % len(entrants) :], *entrants[: number % len(entrants)]]
+    groups = [line] if settings.side_by_side else [[entrant] for entrant in line]
+    rounds: dict[str, EntrantRound] = {}
+    for group in groups:
+        with ExitStack() as open_processes:
+            stalls = []
+            for entrant in group:
+                process = WorkerProcess(entrant.name, scratch=scratch, threads=threads)
+                stalls.append(_Stall(entrant, open_processes.enter_context(process)))
+            _measure_group(stalls, workloads, paths, settings, step)
+            rounds |= {stall.entrant.name: stall.result(len(workloads)) for stall in stalls}
+    shares = shares_between(before, read_cpu_times())
+    for path in paths:
+        path.unlink()
+    ordered = tuple(rounds[entrant.name] for entrant in entrants)
+    return RoundResult(ordered, *(shares or (None, None)))
+
+
+class _Stall:
+    """One entrant's process and what it has measured so far."""
+
+    def __init__(self, entrant: Entrant, process: WorkerProcess) -> None:
+        self.entrant = entrant
+        self.process = process
+        self.seconds: dict[int, list[float]] = {}
+        self.steady = False
+        self.after_single_stream = 0
+
+    def start(self, workload: Path) -> None:
+        """Loads and answers once."""
+        self._loaded = self.process.load(self.entrant.folder, self.entrant.runtime)
+        self._first_s = self.process.seconds("first", workload=str(workload))[0]
+
+    def takes(self, workload: Workload) -> bool:
+        return workload.scenario == "single-stream" or not self.entrant.only_single_stream
+
+    def result(self, workloads: int) -> EntrantRound:
+        """Reads the memory and closes the account."""
+        peak = self.peak()
+        load_s = _float(self._loaded["seconds"])
+        return EntrantRound(
+            name=self.entrant.name,
+            runtime=str(self._loaded["runtime"]),
+            load_s=load_s,
+            first_answer_s=load_s + self._first_s,
+            steady=self.steady,
+            memory=MemorySample(
+                interpreter_bytes=int(_float(self._loaded["interpreter_bytes"])),
+                loaded_bytes=int(_float(self._loaded["resident_bytes"])),
+                latency_peak_bytes=self.after_single_stream or peak,
+                peak_bytes=peak,
+            ),
+            seconds=tuple(tuple(self.seconds.get(i, ())) for i in range(workloads)),
+        )
+
+    def peak(self) -> int:
+        return int(_float(self.process.ask("memory")["peak_bytes"]))
+
+
+def _measure_group(
+    stalls: Sequence[_Stall],
+    workloads: Sequence[Workload],
+    paths: Sequence[Path],
+    settings: BenchSettings,
+    step: Callable[[str], None],
+) -> None:
+    for stall in stalls:
+        stall.start(paths[0])
+        step(f"{stall.entrant.name}: loaded")
+    for i, workload in enumerate(workloads):
+        taking = [stall for stall in stalls if stall.takes(workload)]
+        for stall in taking:
+            steady = _warm(stall, workload, paths[i], settings)
+            stall.steady = steady if workload.scenario == "single-stream" else stall.steady
+        blocks = min(settings.blocks, len(workload.feeds))
+        for block in range(blocks):
+            first = block % len(taking) if taking else 0
+            for stall in [*taking[first:], *taking[:first]]:
+                part = part_of(workload, block, blocks)
+                seconds = stall.process.seconds(
+                    "time",
+                    workload=str(paths[i]),
+                    start=part.start,
+                    stop=part.stop,
+                    settle=SETTLE_RUNS,
+                )
+                stall.seconds.setdefault(i, []).extend(round(second, 8) for second in seconds)
+        for stall in taking:
+            if workload.scenario == "single-stream":
+                stall.after_single_stream = stall.peak()
+            step(f"{stall.entrant.name}: {workload.name}")
+
+
+def _warm(stall: _Stall, workload: Workload, path: Path, settings: BenchSettings) -> bool:
+    """Warms up fully before the single sentences, then only enough to meet the new shapes."""
+    single = workload.scenario == "single-stream"
+    answer = stall.process.ask(
+        "warm",
+        workload=str(path),
+        minimum_s=settings.warm_minimum_s if single else 0.0,
+        maximum_s=settings.warm_maximum_s if single else settings.warm_minimum_s / 4,
+    )
+    return bool(answer["steady"])
+
+
+def _float(value: object) -> float:
+    assert isinstance(value, int | float)
+    return float(value)

@@ -1,0 +1,69 @@
+"""What is measured, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcompress.bench.lineage import manifest_of
+from bertcompress.bench.rounds import AGAIN
+from bertcompress.errors import UsageError
+from bertcompress.examples import Dataset, Example
+from bertcompress.tasks.base import Feature, Task
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An artifact to measure.
+
+    Attributes:
+        name: What reports call it; unique in a run.
+        folder: Its artifact folder.
+        runtime: What runs it: ``auto``, ``ort-cpu``, ``torch-cpu``.
+    """
+
+    name: str
+    folder: Path
+    runtime: str = "auto"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What all variants are measured on.
+
+    Attributes:
+        dataset: The examples.
+        task: Their task.
+        features: The examples as tokens: `task.encode(tokenizer, dataset.examples)`.
+        pad_token_id: The tokenizer's padding token.
+        tokenize: Turns one example into tokens, to be timed apart from the models; None leaves
+            that out. Most often ``lambda one: task.encode(tokenizer, [one], max_length=…)``.
+    """
+
+    dataset: Dataset
+    task: Task
+    features: Sequence[Feature]
+    pad_token_id: int = 0
+    tokenize: Callable[[Example], object] | None = None
+
+
+def check(variants: Sequence[Variant], subject: Subject) -> None:
+    """Fails before anything is measured.
+
+    Raises:
+        UsageError: If there is no variant or no example, or two variants share a name.
+        LoadError: If a variant's folder is not there or is damaged.
+    """
+    names = [variant.name for variant in variants]
+    if not names:
+        raise UsageError("a benchmark needs at least one artifact folder")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"two variants are called {twice[0]!r}; give each a name of its own")
+    if AGAIN in names:
+        raise UsageError(f"no variant may be called {AGAIN!r}")
+    if not len(subject.dataset) or not subject.features:
+        raise UsageError("a benchmark needs at least one example")
+    for variant in variants:
+        manifest_of(variant.folder)

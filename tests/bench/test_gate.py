@@ -1,0 +1,96 @@
+"""Bounds and their exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from bertcompress.bench.gate import GateLimits, GateResult, check_gates, enforce
+from bertcompress.bench.report import Report
+from bertcompress.bench.summary import Summary, summarize
+from bertcompress.errors import AccuracyGateError, SpeedGateError, UsageError
+
+MakeReport = Callable[..., Report]
+
+
+@pytest.fixture(scope="module")
+def summary(report: Report) -> Summary:
+    return summarize(report)
+
+
+def states(results: tuple[GateResult, ...]) -> dict[str, str]:
+    return {f"{result.variant} {result.gate}": result.state for result in results}
+
+
+def test_bounds_are_compared_for_each_variant(report: Report, summary: Summary) -> None:
+    limits = GateLimits(max_drop=0.005, min_speedup=2.0, max_size_bytes=30_000_000)
+
+    found = states(check_gates(report, limits, summary=summary))
+
+    assert found["INT8 drop"] == found["INT8 speedup"] == found["INT8 size"] == "passed"
+    assert found["pruned speedup"] == found["pruned size"] == "failed"
+    assert found["INT4 drop"] == "failed"
+    assert not any(name.startswith("FP32") for name in found)
+
+
+def test_broken_bounds_have_the_right_exit_code(report: Report, summary: Summary) -> None:
+    slow = check_gates(report, GateLimits(min_speedup=9.0), variants=["INT8"], summary=summary)
+    worse = check_gates(
+        report, GateLimits(max_drop=0.0, min_speedup=9.0), variants=["INT4"], summary=summary
+    )
+
+    with pytest.raises(SpeedGateError, match=r"INT8: 2\.3.*9.00× is asked") as speed:
+        enforce(slow)
+    with pytest.raises(AccuracyGateError, match="INT4: accuracy changed by −") as accuracy:
+        enforce(worse)
+    assert (speed.value.exit_code, accuracy.value.exit_code) == (4, 3)
+
+
+def test_kept_bounds_raise_nothing(report: Report, summary: Summary) -> None:
+    limits = GateLimits(max_latency_s=0.01, max_memory_bytes=500_000_000)
+
+    enforce(check_gates(report, limits, summary=summary))
+
+
+def test_a_bound_inside_the_interval_makes_the_gate_abstain(make_report: MakeReport) -> None:
+    noisy = replace(make_report(), notes=("load 3.0 on 2 CPUs",))
+    figures = summarize(noisy)
+    speedup = next(v.latency.speedup for v in figures.variants if v.latency and v.latency.speedup)
+
+    (result,) = check_gates(
+        noisy,
+        GateLimits(min_speedup=(speedup.estimate + speedup.high) / 2),
+        variants=["pruned"],
+        summary=figures,
+    )
+
+    assert result.state == "abstained"
+    assert "load 3.0 on 2 CPUs" in result.sentence
+    enforce([result])
+
+
+def test_what_was_not_measured_fails(report: Report) -> None:
+    bare = tuple(
+        replace(result, accuracy=None, paired=None, measurements=(), memory=())
+        for result in report.results
+    )
+    limits = GateLimits(0.01, 1.0, 1.0, 1_000_000_000, 1_000_000_000)
+
+    found = states(check_gates(replace(report, results=bare, again=None), limits))
+
+    assert found["INT8 size"] == "passed"
+    assert {found[f"INT8 {gate}"] for gate in ("drop", "speedup", "latency", "memory")} == {
+        "failed"
+    }
+
+
+def test_unknown_variants_and_impossible_bounds_are_refused(
+    report: Report, summary: Summary
+) -> None:
+    with pytest.raises(UsageError, match="did you mean 'INT8'"):
+        check_gates(report, GateLimits(), variants=["INT9"], summary=summary)
+    with pytest.raises(UsageError, match=r"did you mean 0.01\?"):
+        GateLimits(max_drop=1.0)
+    with pytest.raises(UsageError, match="above 0"):
+        GateLimits(min_speedup=0.0)

@@ -1,0 +1,82 @@
+"""What manifests say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bertcompress.artifact import MANIFEST_NAME
+from bertcompress.bench.lineage import history_of, manifest_of, model_files, size_of
+from bertcompress.errors import LoadError
+
+STEP = {
+    "name": "PruneHeads",
+    "settings": {"fraction": 0.3, "seed": None},
+    "seconds": 4.2,
+    "parameters_before": 1000,
+    "parameters_after": 800,
+    "bytes_before": 4000,
+    "bytes_after": 3200,
+    "details": {
+        "layers": [
+            {"layer": 0, "heads_before": 12, "heads_after": 8},
+            {"layer": 1, "heads_before": 12, "heads_after": 9},
+        ],
+        "kernels": {"QLinearMatMul": 36, "MatMul": 0},
+        "ranges": {"query": {"low": -1.0, "high": 2.0}},
+        "notes": ["kept one head in layer 3"],
+        "rounding": "down",
+        "widths": [64, 128],
+        "nothing": None,
+    },
+    "versions": {},
+}
+
+
+def artifact(folder: Path) -> Path:
+    (folder / "onnx").mkdir(parents=True)
+    (folder / "onnx" / "model.onnx").write_bytes(b"\0" * 5000)
+    (folder / "onnx" / "model.onnx.data").write_bytes(b"\0" * 1000)
+    (folder / "vocab.txt").write_text("[PAD]", encoding="utf-8")
+    manifest = {"format": 1, "kind": "onnx", "task": "text-classification", "history": [STEP]}
+    text = json.dumps({**manifest, "files": {}})
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_details_of_any_pass_become_tables_and_notes(tmp_path: Path) -> None:
+    (line,) = history_of(manifest_of(artifact(tmp_path / "a")))
+
+    tables = {table.title: table for table in line.tables}
+    assert line.settings == "fraction 0.3"
+    assert tables["layers"].columns == ("layer", "heads before", "heads after")
+    assert tables["layers"].rows == ((0, 12, 8), (1, 12, 9))
+    assert tables["kernels"].rows == (("QLinearMatMul", 36), ("MatMul", 0))
+    assert tables["ranges"].rows == (("query", -1.0, 2.0),)
+    assert line.notes == ("kept one head in layer 3", "rounding: down", "64", "128")
+
+
+def test_the_size_is_that_of_the_files_a_runtime_loads(tmp_path: Path) -> None:
+    folder = artifact(tmp_path / "a")
+
+    size = size_of(folder, manifest_of(folder), compressed=True)
+
+    assert size.file_bytes == 6000
+    assert size.folder_bytes > 6000
+    assert size.compressed_bytes is not None
+    assert size.compressed_bytes < 100
+    assert size.parameters == 800
+
+
+def test_a_plain_folder_has_weights_and_no_history(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\0" * 10)
+
+    assert history_of(manifest_of(tmp_path)) == ()
+    assert [file.name for file in model_files(tmp_path)] == ["model.safetensors"]
+    assert size_of(tmp_path, None, compressed=False).compressed_bytes is None
+
+
+def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match="holds no model"):
+        size_of(tmp_path, None, compressed=False)

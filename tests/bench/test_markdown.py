@@ -1,0 +1,30 @@
+"""The Markdown of a report."""
+
+from __future__ import annotations
+
+from bertcompress.bench.markdown import markdown_of
+from bertcompress.bench.report import Report
+
+
+def test_the_table_has_a_row_for_each_variant(report: Report) -> None:
+    text = markdown_of(report)
+
+    assert text.startswith("# Ship pruned + INT8.\n")
+    for result in report.results:
+        assert f"\n| {result.name} | 8" in text
+    assert "| baseline |" in text
+    assert "Tokenizing one example takes 0.12 ms more" in text
+
+
+def test_every_table_has_equal_rows(report: Report) -> None:
+    block: list[int] = []
+    for line in [*markdown_of(report).splitlines(), ""]:
+        if line.startswith("|"):
+            block.append(line.replace("\\|", "").count("|"))
+            continue
+        assert len(set(block)) <= 1
+        block = []
+
+
+def test_the_same_report_gives_the_same_text(report: Report) -> None:
+    assert markdown_of(report) == markdown_of(report)
