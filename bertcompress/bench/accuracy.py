@@ -6,24 +6,23 @@ given back in the examples' order, and no task ever sees a padded position.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench.workload import Feed
 from bertcompress.examples import Example
+from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Arrays, Feature, Prediction, Task, pad
-from numpy.typing import NDArray
 
 CHUNK_EXAMPLES = 1024
 """So many examples are held at once: the vectors of an embedding task are large."""
 
 SPAN_OUTPUTS = ("start_logits", "end_logits")
 """Outputs of shape [batch, sequence]; all others that follow the sequence have a third axis."""
-
-Progress = Callable[[str, int, int], None]
-"""Is told the stage, what is done of it and how much there is."""
 
 
 class Runs(Protocol):
@@ -51,11 +50,6 @@ class Answers:
 
     predictions: tuple[Prediction, ...]
     logits: tuple[NDArray[np.float32], ...]
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Is the progress that nobody watches."""
-    del stage, done, total
 
 
 def predict_all(

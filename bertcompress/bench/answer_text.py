@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
 
 SHOWN_CHARACTERS = 400

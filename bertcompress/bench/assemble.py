@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+
 from bertcompress.bench.environment import Environment, noise_of
 from bertcompress.bench.lineage import history_of, manifest_of, size_of
 from bertcompress.bench.metric_rows import metric_rows

@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays, FakeRuntime
-from numpy.typing import NDArray
 
 FILE_NAME = "fake.json"
 

@@ -14,6 +14,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from typing import TypeVar, cast
 
 import numpy as np
+
 from bertcompress.errors import DataError
 
 T = TypeVar("T")

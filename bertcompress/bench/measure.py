@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertcompress.bench.accuracy import Answers, Progress, predict_all, silent
+from bertcompress.bench.accuracy import Answers, predict_all
 from bertcompress.bench.assemble import Parts, assemble
 from bertcompress.bench.environment import Environment, available_threads, read_environment
 from bertcompress.bench.json_codec import Json, from_plain, to_plain
@@ -31,6 +31,7 @@ from bertcompress.bench.state_folder import StateFolder
 from bertcompress.bench.tokenization import time_tokenization
 from bertcompress.bench.variant import Subject, Variant, check
 from bertcompress.bench.workload import Workload, grid, offline, sample_features, single_stream
+from bertcompress.progress import Progress, silent
 
 __all__ = ["Subject", "Variant", "bench"]
 

@@ -17,10 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench.answer_text import entities
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
 from bertcompress.tasks.base import Prediction, Score
-from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
 _TOLERANCE = 1e-6

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench.accuracy import Answers
 from bertcompress.bench.answer_text import answer_text, example_text, gold_text
 from bertcompress.bench.metric_rows import metric_rows
@@ -23,7 +25,6 @@ from bertcompress.bench.resampling import mean_difference, paired_difference
 from bertcompress.bench.statistics import Interval, mcnemar
 from bertcompress.examples import Example
 from bertcompress.tasks.base import Prediction, Score
-from numpy.typing import NDArray
 
 KEPT_FLIPS = 200
 SAME_NUMBER_STDS = 0.1

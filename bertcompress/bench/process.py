@@ -21,9 +21,10 @@ from types import TracebackType
 from typing import IO, Self
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench.workload import Feed, Workload, save_workload
 from bertcompress.errors import RunError
-from numpy.typing import NDArray
 
 TIMEOUT_S = 600.0
 QUIT_S = 5.0

@@ -9,10 +9,11 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.workload import Feed
 from bertcompress.tasks.base import INPUT_NAMES
-from numpy.typing import NDArray
 
 
 class RecordedRuns:

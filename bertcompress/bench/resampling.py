@@ -19,9 +19,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench.statistics import Interval
 from bertcompress.errors import UsageError
-from numpy.typing import NDArray
 
 RESAMPLES = 2000
 _CHUNK_VALUES = 2_000_000

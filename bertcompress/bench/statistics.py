@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+
 from bertcompress.errors import UsageError
 
 PERCENTILE_CONFIDENCE = 0.99

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+
 from bertcompress.bench.variant import Subject
 
 WARM_UP_EXAMPLES = 20

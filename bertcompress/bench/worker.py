@@ -32,12 +32,13 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench.memory import peak_bytes, resident_bytes
 from bertcompress.bench.warm_up import warm_up
 from bertcompress.bench.workload import Feed, Workload, load_workload
 from bertcompress.errors import BertCompressError, RunError
 from bertcompress.runtimes.base import Runtime
-from numpy.typing import NDArray
 
 Command = Mapping[str, object]
 Answer = dict[str, object]

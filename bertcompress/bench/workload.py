@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.errors import DataError, UsageError
 from bertcompress.tasks.base import INPUT_NAMES, Feature, pad
-from numpy.typing import NDArray
 
 Scenario = Literal["single-stream", "grid", "offline"]
 Feed = Mapping[str, NDArray[np.int64]]

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
-from bertcompress.examples import Example
 from numpy.typing import NDArray
+
+from bertcompress.examples import Example
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float32]

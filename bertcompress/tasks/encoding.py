@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress.tasks.base import INPUT_NAMES, IntArray, Tokenizer

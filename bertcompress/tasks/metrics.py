@@ -19,8 +19,9 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
-from bertcompress.tasks.base import ClassScore
 from numpy.typing import NDArray
+
+from bertcompress.tasks.base import ClassScore
 
 Floats = NDArray[np.float64]
 

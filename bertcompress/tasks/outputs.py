@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.errors import DataError, RunError
 from bertcompress.examples import Example
 from bertcompress.tasks.base import Arrays, Feature
-from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _E = TypeVar("_E", bound=Example)

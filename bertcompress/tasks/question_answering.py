@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
+
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Answer, Example, QuestionExample
 from bertcompress.tasks.base import (
@@ -35,8 +36,9 @@ from bertcompress.tasks.outputs import check_counts, examples_of, output_array, 
 from bertcompress.tasks.squad_metrics import exact_match, token_f1
 
 if TYPE_CHECKING:
-    from bertcompress.tasks.model_config import ModelConfig
     from transformers import BatchEncoding
+
+    from bertcompress.tasks.model_config import ModelConfig
 
 _SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 _LEAST_ROOM = 16

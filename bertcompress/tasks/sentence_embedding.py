@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
+
 from bertcompress.errors import DataError, RunError, UsageError
 from bertcompress.examples import Example, TextExample
 from bertcompress.tasks.base import (

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Literal, Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.errors import DataError, LoadError
 from bertcompress.examples import Example, TextExample
 from bertcompress.tasks.base import (
@@ -35,7 +37,6 @@ from bertcompress.tasks.outputs import (
     sigmoid,
     softmax,
 )
-from numpy.typing import NDArray
 
 Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 Label = str | tuple[str, ...] | float

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
+
 from bertcompress.errors import DataError
 from bertcompress.examples import Example, TokenExample
 from bertcompress.tasks.base import (

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from bertcompress.bench.environment import Environment
 from bertcompress.bench.paired import Flip, Paired
 from bertcompress.bench.report import (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bench import accuracy as module
 from bertcompress.bench.accuracy import predict_all
 from bertcompress.bench.variant import Subject
@@ -11,7 +13,6 @@ from bertcompress.runtimes.base import Arrays, FakeRuntime
 from bertcompress.tasks.base import Feature
 from bertcompress.tasks.text_classification import TextClassification
 from bertcompress.tasks.token_classification import TokenClassification
-from numpy.typing import NDArray
 
 
 def feature(index: int, ids: list[int], words: list[int] | None = None) -> Feature:

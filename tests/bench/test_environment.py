@@ -8,6 +8,7 @@ import socket
 from dataclasses import replace
 
 import pytest
+
 from bertcompress.bench import environment as module
 from bertcompress.bench.environment import (
     CpuTimes,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
 from bertcompress.bench.gate import GateLimits, GateResult, check_gates, enforce
 from bertcompress.bench.report import Report
 from bertcompress.bench.summary import Summary, summarize

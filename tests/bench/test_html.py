@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
+
 from bertcompress.bench.html import html_of
 from bertcompress.bench.markdown import markdown_of
 from bertcompress.bench.report import Report

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
+
 from bertcompress.bench.json_codec import from_plain, schema_of, to_plain
 from bertcompress.bench.report import Report
 from bertcompress.errors import DataError

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from bertcompress.artifact import MANIFEST_NAME
 from bertcompress.bench.lineage import history_of, manifest_of, model_files, size_of
 from bertcompress.errors import LoadError

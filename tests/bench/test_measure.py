@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from bertcompress.bench import measure as module
 from bertcompress.bench import rounds
 from bertcompress.bench.environment import read_environment

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from bertcompress.bench.accuracy import Answers
 from bertcompress.bench.metric_rows import metric_rows
 from bertcompress.bench.paired import Scored, logit_divergence, score_against
@@ -14,8 +17,6 @@ from bertcompress.examples import Answer, Example, QuestionExample, TextExample,
 from bertcompress.tasks.base import Prediction, Score, Task
 from bertcompress.tasks.text_classification import TextClassification
 from bertcompress.tasks.token_classification import TokenClassification
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 LABELS = ("negative", "positive")
 TEXT_TASK = TextClassification(LABELS)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from bertcompress.bench.fake_artifact import FakeArtifact, write_fake
 from bertcompress.bench.process import WorkerProcess, thread_variables
 from bertcompress.bench.variant import Subject

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
 from bertcompress.bench.resampling import (
     example_interval,
     mean_difference,
@@ -12,9 +16,6 @@ from bertcompress.bench.resampling import (
     quantile_ratio,
 )
 from bertcompress.errors import UsageError
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scipy import stats
 
 Rounds = list[list[float]]
 

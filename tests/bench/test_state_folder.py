@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bertcompress.bench.state_folder import StateFolder, write_atomically
 from bertcompress.errors import RunError
 

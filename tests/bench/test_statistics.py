@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
 from bertcompress.bench.statistics import (
     Interval,
     coefficient_of_variation,
@@ -13,9 +17,6 @@ from bertcompress.bench.statistics import (
     wilson,
 )
 from bertcompress.errors import UsageError
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy import stats
 
 COUNTS = {0.5: 1, 0.9: 64, 0.95: 130, 0.99: 662, 0.999: 6636}
 

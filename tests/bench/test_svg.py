@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from bertcompress.bench.svg import Scale, marker, spread, text, ticks
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bertcompress.bench.svg import Scale, marker, spread, text, ticks
 
 
 @given(st.floats(-1e4, 1e4), st.floats(1e-3, 1e4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 
 import pytest
+
 from bertcompress.bench import answer_text, statistics, svg, units
 from bertcompress.bench.statistics import Interval
 from bertcompress.bench.units import bytes_text, change_text, p_text, rate_text, seconds_text

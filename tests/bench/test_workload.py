@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bertcompress.bench.variant import Subject
 from bertcompress.bench.workload import (
     grid,
@@ -17,8 +20,6 @@ from bertcompress.bench.workload import (
     single_stream,
 )
 from bertcompress.errors import DataError, UsageError
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_sampling_is_repeatable_and_draws_all_before_any_twice(subject: Subject) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from bertcompress.bench.report import Report
 from bertcompress.bench.write_report import (
     SCHEMA_PATH,
