@@ -1,0 +1,64 @@
+"""Small edits of a graph: initializers by name, nodes in place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import onnx
+
+
+def copy_of(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """Returns an independent copy."""
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(graph)
+    return copy
+
+
+def initializer_values(graph: onnx.ModelProto, name: str) -> NDArray[np.generic]:
+    """Returns an initializer's values.
+
+    Raises:
+        KeyError: If the graph has none of that name.
+    """
+    from onnx import numpy_helper
+
+    for tensor in graph.graph.initializer:
+        if tensor.name == name:
+            values: NDArray[np.generic] = numpy_helper.to_array(tensor)
+            return values
+    raise KeyError(name)
+
+
+def add_initializer(graph: onnx.ModelProto, name: str, values: NDArray[np.generic]) -> str:
+    """Adds an initializer and returns its name."""
+    from onnx import numpy_helper
+
+    graph.graph.initializer.append(numpy_helper.from_array(np.asarray(values), name))
+    return name
+
+
+def replace_nodes(
+    graph: onnx.ModelProto, replacements: Mapping[str, Sequence[onnx.NodeProto]]
+) -> None:
+    """Puts nodes in the place of others, by name; an empty sequence removes the node."""
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.graph.node:
+        nodes.extend(replacements.get(node.name, (node,)))
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)
+
+
+def drop_unused_initializers(graph: onnx.ModelProto) -> None:
+    """Removes initializers that no node reads."""
+    used = {name for node in graph.graph.node for name in node.input}
+    used |= {output.name for output in graph.graph.output}
+    kept = [tensor for tensor in graph.graph.initializer if tensor.name in used]
+    del graph.graph.initializer[:]
+    graph.graph.initializer.extend(kept)

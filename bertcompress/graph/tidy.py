@@ -1,0 +1,124 @@
+"""Turns an exporter's graph into ours.
+
+1. Every product of an activation with a weight is a ``MatMul`` (a ``Gemm`` becomes ``MatMul`` and
+   ``Add``), named after its module; its weight is called ``<module>.weight_t`` because it is stored
+   ``[in, out]``, the transpose of torch's.
+2. What the exporter wrote for its own debugging goes: stack traces with paths of the exporting
+   machine, documentation strings, and the ``value_info`` of initializers, which makes ONNX
+   Runtime's quantizers fail (``ShapeInferenceError … (64) vs (2)``). That of activations stays:
+   without it ONNX Runtime can't prove that two shapes are equal and fuses no SkipLayerNorm.
+3. Initializers that nothing reads go.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bertcompress.errors import ExportError
+from bertcompress.graph.edit import (
+    add_initializer,
+    copy_of,
+    drop_unused_initializers,
+    initializer_values,
+    replace_nodes,
+)
+
+if TYPE_CHECKING:
+    import onnx
+
+SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+"""Where the dynamo exporter keeps the module path of a node, innermost last."""
+
+WEIGHT_SUFFIX = ".weight_t"
+
+
+def tidy(graph: onnx.ModelProto, *, root: str = "") -> onnx.ModelProto:
+    """Returns a tidied copy.
+
+    Args:
+        graph: As an exporter wrote it.
+        root: The first part of all module paths, which is left out (``"model."``).
+
+    Raises:
+        ExportError: If two products come from one module, so that names would not be unique.
+    """
+    tidied = copy_of(graph)
+    _split_gemms(tidied)
+    _name_products(tidied, root)
+    drop_unused_initializers(tidied)
+    _strip(tidied)
+    return tidied
+
+
+def _split_gemms(graph: onnx.ModelProto) -> None:
+    from onnx import helper
+
+    names = {tensor.name for tensor in graph.graph.initializer}
+    replacements = {}
+    for node in graph.graph.node:
+        if node.op_type != "Gemm" or node.input[1] not in names:
+            continue
+        attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
+        if attributes.get("alpha", 1.0) != 1.0 or attributes.get("transA", 0):
+            continue
+        weight = node.input[1]
+        if attributes.get("transB", 0):
+            values = np.ascontiguousarray(initializer_values(graph, weight).T)
+            weight = add_initializer(graph, f"{node.name}.transposed", values)
+        product = helper.make_node(
+            "MatMul", [node.input[0], weight], [f"{node.name}.product"], f"{node.name}.matmul"
+        )
+        product.metadata_props.extend(node.metadata_props)
+        addition = helper.make_node(
+            "Add", [product.output[0], node.input[2]], list(node.output), f"{node.name}.bias"
+        )
+        replacements[node.name] = [product, addition]
+    replace_nodes(graph, replacements)
+
+
+def _name_products(graph: onnx.ModelProto, root: str) -> None:
+    weights = {tensor.name: tensor for tensor in graph.graph.initializer}
+    taken: set[str] = set()
+    for node in graph.graph.node:
+        if node.op_type != "MatMul" or node.input[1] not in weights:
+            continue
+        module = _module_of(node).removeprefix(root)
+        if not module:
+            continue
+        if module in taken:
+            raise ExportError(f"the exported graph has two weight products of the module {module}")
+        taken.add(module)
+        old, new = node.input[1], module + WEIGHT_SUFFIX
+        node.name = module
+        node.input[1] = new
+        add_initializer(graph, new, initializer_values(graph, old))
+
+
+def _module_of(node: onnx.NodeProto) -> str:
+    """Reads the module path from the dynamo exporter's metadata or TorchScript's node name."""
+    metadata = {entry.key: entry.value for entry in node.metadata_props}
+    if SCOPES_KEY in metadata:
+        scopes = ast.literal_eval(metadata[SCOPES_KEY])
+        return str(scopes[-2]) if len(scopes) > 1 else ""
+    path = node.name.removesuffix(".matmul")
+    return ".".join(path.strip("/").split("/")[:-1]) if path.startswith("/") else ""
+
+
+def _strip(graph: onnx.ModelProto) -> None:
+    made = {name for node in graph.graph.node for name in node.output}
+    kept = [value for value in graph.graph.value_info if value.name in made]
+    del graph.graph.value_info[:]
+    graph.graph.value_info.extend(kept)
+    del graph.graph.metadata_props[:]
+    del graph.metadata_props[:]
+    graph.doc_string = graph.graph.doc_string = ""
+    for node in graph.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    values = (*graph.graph.input, *graph.graph.output, *graph.graph.initializer)
+    for value in (*values, *graph.graph.value_info):
+        value.doc_string = ""
+        del value.metadata_props[:]

@@ -1,0 +1,14 @@
+"""Passes: one file, one change of an artifact. See ``docs/writing_a_pass.md``.
+
+    finetune.py            Finetune          checkpoint -> checkpoint
+    prune_heads.py         PruneHeads        checkpoint -> checkpoint
+    prune_ffn.py           PruneFfn          checkpoint -> checkpoint
+    prune_layers.py        PruneLayers       checkpoint -> checkpoint
+    export_onnx.py         ExportOnnx        checkpoint -> graph
+    quantize_static.py     QuantizeStatic    graph -> graph
+    quantize_dynamic.py    QuantizeDynamic   graph -> graph
+    quantize_weights.py    QuantizeWeights   graph -> graph
+
+base.py says what a pass is; parity.py, pruned.py, quantized.py and torch_batches.py hold what
+several of them share.
+"""

@@ -1,0 +1,156 @@
+"""Does the graph answer as the checkpoint does: over batch sizes, lengths and padding patterns.
+
+The inputs are drawn (seeded) from the whole vocabulary, which is harsher than real text. Positions
+that are padding are not compared: no task ever reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.errors import ParityError
+from bertcompress.runtimes.ort_runtime import run_graph
+from bertcompress.runtimes.torch_runtime import TorchRuntime
+
+if TYPE_CHECKING:
+    import onnx
+    from transformers import PreTrainedModel
+
+Feed = dict[str, NDArray[np.int64]]
+
+SHAPES = ((1, 2), (1, 16), (3, 7), (2, 33), (5, 64), (1, 128))
+"""Batch sizes and lengths that are compared; lengths past the model's are cut to its own."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two models' outputs are apart.
+
+    Attributes:
+        max_difference: Largest absolute difference of any output.
+        mean_difference: Mean absolute difference.
+        compared: Number of values compared.
+        feeds: Number of batches compared.
+        magnitude: Largest absolute value of the reference.
+    """
+
+    max_difference: float
+    mean_difference: float
+    compared: int
+    feeds: int
+    magnitude: float
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the figures for a step's details."""
+        return {
+            "largest difference": self.max_difference,
+            "mean difference": self.mean_difference,
+            "largest output": self.magnitude,
+            "values compared": self.compared,
+            "batches": self.feeds,
+        }
+
+
+def parity_feeds(*, vocabulary: int, longest: int, seed: int = 0) -> list[Feed]:
+    """Draws batches: whole, padded on the right, all padding but one token, two segments."""
+    generator = np.random.default_rng(seed)
+    feeds = []
+    for batch, length in SHAPES:
+        length = min(length, longest)
+        for lengths in _paddings(batch, length, generator):
+            ids = generator.integers(0, vocabulary, (batch, length), dtype=np.int64)
+            mask = (np.arange(length)[None, :] < lengths[:, None]).astype(np.int64)
+            second = (np.arange(length)[None, :] >= lengths[:, None] // 2).astype(np.int64)
+            feeds.append(
+                {"input_ids": ids, "attention_mask": mask, "token_type_ids": second * mask}
+            )
+    return feeds
+
+
+def _paddings(
+    batch: int, length: int, generator: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    yield np.full(batch, length)
+    if batch > 1:
+        yield generator.integers(1, length + 1, batch)
+        ends = np.full(batch, length)
+        ends[-1] = 1
+        yield ends
+
+
+def compare_outputs(
+    reference: Sequence[dict[str, NDArray[np.generic]]],
+    candidate: Sequence[dict[str, NDArray[np.generic]]],
+    feeds: Sequence[Feed],
+) -> Parity:
+    """Compares two models' outputs over the same feeds, padding left out.
+
+    Raises:
+        ParityError: If a shape differs or a value is not a number.
+    """
+    largest, total, count, magnitude = 0.0, 0.0, 0, 0.0
+    for expected, got, feed in zip(reference, candidate, feeds, strict=True):
+        mask = feed["attention_mask"].astype(bool)
+        for name, values in expected.items():
+            if name not in got or got[name].shape != values.shape:
+                found = got[name].shape if name in got else "nothing"
+                raise ParityError(f"the graph's {name} is {found}, the model's is {values.shape}")
+            a, b = values.astype(np.float64), got[name].astype(np.float64)
+            if not (name == "logits" and a.ndim == 2):  # these alone have no sequence axis
+                a, b = a[mask], b[mask]
+            if not np.isfinite(b).all():
+                raise ParityError(f"the graph's {name} holds values that are not finite numbers")
+            difference = np.abs(a - b)
+            largest = max(largest, float(difference.max(initial=0.0)))
+            magnitude = max(magnitude, float(np.abs(a).max(initial=0.0)))
+            total += float(difference.sum())
+            count += difference.size
+    return Parity(largest, total / max(count, 1), count, len(feeds), magnitude)
+
+
+def check_parity(
+    model: PreTrainedModel,
+    graph: onnx.ModelProto,
+    *,
+    tolerance: float,
+    seed: int = 0,
+) -> Parity:
+    """Compares a graph with the torch model it came from.
+
+    Args:
+        model: The reference, in evaluation mode.
+        graph: Its export.
+        tolerance: The largest difference allowed, relative to the largest output (at least 1).
+        seed: Draws the inputs.
+
+    Returns:
+        The differences found.
+
+    Raises:
+        ParityError: If any output differs by more than the tolerance.
+    """
+    config = model.config
+    feeds = parity_feeds(
+        vocabulary=config.vocab_size, longest=config.max_position_embeddings, seed=seed
+    )
+    with TorchRuntime(model, threads=_threads()) as runtime:
+        reference = [runtime.run(feed) for feed in feeds]
+    parity = compare_outputs(reference, run_graph(graph, list(feeds), threads=_threads()), feeds)
+    allowed = tolerance * max(1.0, parity.magnitude)
+    if parity.max_difference > allowed:
+        raise ParityError(
+            f"the graph answers differently: largest difference {parity.max_difference:.2e} over "
+            f"{parity.feeds} batches, allowed is {allowed:.2e}; nothing was written"
+        )
+    return parity
+
+
+def _threads() -> int:
+    import torch
+
+    return int(torch.get_num_threads())

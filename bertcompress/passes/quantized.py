@@ -1,0 +1,175 @@
+"""What all quantize passes share: which products stay in float, and the audit of the result.
+
+**The audit.** ONNX Runtime itself optimizes the quantized graph, and what it would run is counted:
+a weight product that it left in float, and that the settings did not name, is an error. The usual
+tools leave two thirds of the products in float here and say nothing.
+
+**The drift.** The quantized graph and the float graph run over the same drawn inputs; the ratio of
+signal to quantization noise is recorded, and a graph whose noise is as large as its signal has
+collapsed, which is an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bertcompress.artifact import OnnxModel, StepTimer
+from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
+from bertcompress.graph.kernels import Kernels, count_kernels
+from bertcompress.graph.products import WeightProduct, weight_products
+from bertcompress.passes.base import settings_of
+from bertcompress.passes.parity import parity_feeds
+from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
+
+if TYPE_CHECKING:
+    import onnx
+
+HEADS = ("classifier", "qa_outputs")
+"""The tasks' own last products: a few thousand weights that decide the answer, left in float."""
+
+LOWEST_SQNR_DB = 3.0
+"""Below this, half the output's energy is noise: the graph has collapsed."""
+
+
+def check_patterns(keep_float: tuple[str, ...]) -> None:
+    """Fails with a UsageError if a pattern is empty or not a text."""
+    for pattern in keep_float:
+        if not isinstance(pattern, str) or not pattern:
+            raise UsageError(f"keep_float takes module names or patterns, got {pattern!r}")
+
+
+@contextlib.contextmanager
+def without_advice() -> Iterator[None]:
+    """Keeps the quantizer's general advice, which it logs at the root, off the user's screen."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def split_products(
+    model: OnnxModel, keep_float: tuple[str, ...]
+) -> tuple[tuple[WeightProduct, ...], tuple[WeightProduct, ...]]:
+    """Returns the products to quantize, and those that stay in float.
+
+    Raises:
+        UsageError: If a pattern fits no product, or nothing is left to quantize.
+    """
+    products = weight_products(model.graph)
+    modules = [product.module for product in products]
+    for pattern in keep_float:
+        if pattern not in HEADS and not any(fnmatchcase(module, pattern) for module in modules):
+            raise UsageError(
+                f"keep_float names {pattern!r}, which fits no module of this graph"
+                + did_you_mean(pattern, modules)
+            )
+    stay = tuple(p for p in products if any(fnmatchcase(p.module, one) for one in keep_float))
+    quantized = tuple(p for p in products if p not in stay)
+    if not quantized:
+        raise UsageError(
+            "this graph has no float weight products left to quantize: it is quantized already, "
+            "or keep_float names them all"
+        )
+    return quantized, stay
+
+
+def audit(
+    graph: onnx.ModelProto, stay: tuple[WeightProduct, ...], expected: tuple[WeightProduct, ...]
+) -> Kernels:
+    """Counts the kernels that ONNX Runtime runs, and fails if one is in float unasked.
+
+    Raises:
+        FusionAuditError: If a weight product that is not in `stay` runs in float, or fewer
+            integer kernels run than products were quantized.
+    """
+    kernels = count_kernels(optimized_graph(graph))
+    named = {product.module for product in stay}
+    left = [module for module in kernels.float_products if module not in named]
+    if left:
+        raise FusionAuditError(
+            f"ONNX Runtime leaves {len(left)} of {len(left) + len(expected)} weight products in "
+            f"float that should be quantized, the first is {left[0]}; name them in keep_float if "
+            "that is wanted"
+        )
+    run = sum(kernels.integer.values()) + sum(kernels.weight_only.values())
+    if run != len(expected):
+        raise FusionAuditError(
+            f"{len(expected)} weight products were quantized, but ONNX Runtime runs {run} "
+            "integer kernels"
+        )
+    return kernels
+
+
+def drift_db(
+    model: OnnxModel, graph: onnx.ModelProto, *, seed: int
+) -> float:
+    """Returns the signal-to-quantization-noise ratio of the outputs, decibels.
+
+    ``10 log10(sum(y ** 2) / sum((y - y_q) ** 2))`` over drawn inputs, padding left out.
+
+    Raises:
+        ParityError: If it is below `LOWEST_SQNR_DB`, or a value is not a finite number.
+    """
+    config = model.config
+    feeds = parity_feeds(
+        vocabulary=config.vocab_size, longest=config.max_position_embeddings, seed=seed
+    )
+    signal = noise = 0.0
+    expected, got = run_graph(model.graph, list(feeds)), run_graph(graph, list(feeds))
+    for feed, reference, candidate in zip(feeds, expected, got, strict=True):
+        mask = feed["attention_mask"].astype(bool)
+        for name, values in reference.items():
+            a, b = values.astype(np.float64), candidate[name].astype(np.float64)
+            if not (name == "logits" and a.ndim == 2):
+                a, b = a[mask], b[mask]
+            signal += float((a**2).sum())
+            noise += float(((a - b) ** 2).sum())
+    ratio = 10 * math.log10(signal / noise) if noise > 0 and signal > 0 else math.inf
+    if not math.isfinite(noise) or ratio < LOWEST_SQNR_DB:
+        raise ParityError(
+            f"the quantized graph has collapsed: its outputs are {ratio:.1f} dB above the "
+            f"quantization noise, {LOWEST_SQNR_DB:g} dB is the least; nothing was written"
+        )
+    return ratio
+
+
+def finished(
+    pass_: object,
+    model: OnnxModel,
+    graph: onnx.ModelProto,
+    *,
+    timer: StepTimer,
+    quantized: tuple[WeightProduct, ...],
+    stay: tuple[WeightProduct, ...],
+    seed: int,
+    details: Mapping[str, object] | None = None,
+) -> OnnxModel:
+    """Audits a quantized graph and returns it as the pass's result."""
+    kernels = audit(graph, stay, quantized)
+    ratio = drift_db(model, graph, seed=seed)
+    result = replace(model, graph=graph)
+    found: dict[str, object] = {
+        "kernels": kernels.to_json(),
+        "precision": [
+            {
+                "module": product.module,
+                "precision": "float32" if product in stay else "quantized",
+            }
+            for product in (*quantized, *stay)
+        ],
+        "output SQNR (dB)": round(ratio, 1) if math.isfinite(ratio) else None,
+        "left in float": ", ".join(product.module for product in stay) or "nothing",
+        **(details or {}),
+    }
+    step = timer.step(type(pass_).__name__, settings_of(pass_), result, details=found)
+    return replace(result, history=(*model.history, step))

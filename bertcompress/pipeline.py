@@ -1,0 +1,185 @@
+"""A chain of passes: checked when it is built, resumed where it stopped.
+
+Every finished step can be kept in a `StepStore`. A step is found again by what made it, not by its
+name or date: the hash of the step before it, the pass's class and settings (examples by their
+content), and the version of bertcompress. Change a setting, and that step and all after it run
+anew; the steps before it do not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcompress.artifact import Artifact, Checkpoint, library_versions, save
+from bertcompress.bert.load import load
+from bertcompress.errors import LoadError, UsageError
+from bertcompress.graph.fingerprint import weights_fingerprint
+from bertcompress.passes.base import Pass, settings_of
+from bertcompress.progress import Progress, silent
+
+_KINDS = {"checkpoint": "a checkpoint", "onnx": "a graph"}
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One step of a pipeline, not run yet.
+
+    Attributes:
+        name: The pass's class.
+        settings: Its settings as JSON values.
+        finished: Whether the store has its result.
+    """
+
+    name: str
+    settings: dict[str, object]
+    finished: bool
+
+
+class StepStore:
+    """Finished steps in a folder, one artifact folder each, called by the hash of what made it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def has(self, key: str) -> bool:
+        """Says whether the step is there."""
+        return (self._folder / key).is_dir()
+
+    def get(self, key: str) -> Artifact | None:
+        """Returns a finished step; one that is damaged is removed and counts as not there."""
+        if not self.has(key):
+            return None
+        try:
+            return load(self._folder / key)
+        except LoadError as error:
+            _LOGGER.info("finished step %s is damaged and runs again: %s", key, error)
+            shutil.rmtree(self._folder / key)
+            return None
+
+    def put(self, key: str, artifact: Artifact) -> None:
+        """Keeps a finished step."""
+        save(artifact, self._folder / key, overwrite=True)
+
+
+class Pipeline:
+    """Passes in order.
+
+    Args:
+        passes: At least one.
+
+    Raises:
+        UsageError: If a pass can't take what the one before it gives.
+    """
+
+    def __init__(self, passes: Sequence[Pass]) -> None:
+        self.passes = tuple(passes)
+        if not self.passes:
+            raise UsageError("a pipeline needs at least one pass")
+        for number, (first, second) in enumerate(zip(self.passes, self.passes[1:], strict=False)):
+            if first.produces != second.consumes:
+                raise UsageError(
+                    f"{_name(second)} (step {number + 2}) works on {_KINDS[second.consumes]}, but "
+                    f"{_name(first)} (step {number + 1}) gives {_KINDS[first.produces]}; "
+                    + _way_out(first, second)
+                )
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Artifact:
+        """Runs all passes and returns the last one's artifact."""
+        return self.run(artifact, progress=progress)
+
+    def run(
+        self, artifact: Artifact, *, store: StepStore | None = None, progress: Progress = silent
+    ) -> Artifact:
+        """Runs the passes that are not finished yet.
+
+        Args:
+            artifact: What the first pass takes.
+            store: Where finished steps are kept and looked for.
+            progress: Is told each pass's own stages.
+
+        Raises:
+            UsageError: If the first pass can't take the artifact.
+        """
+        self._check_start(artifact)
+        keys = self._keys(artifact)
+        start = 0
+        if store is not None:
+            for number in range(len(keys), 0, -1):
+                finished = store.get(keys[number - 1])
+                if finished is not None:
+                    artifact, start = finished, number
+                    break
+        for key, one in zip(keys[start:], self.passes[start:], strict=True):
+            artifact = one(artifact, progress=progress)
+            if store is not None:
+                store.put(key, artifact)
+        return artifact
+
+    def plan(
+        self, artifact: Artifact | None = None, *, store: StepStore | None = None
+    ) -> tuple[PlannedStep, ...]:
+        """Returns the steps without running them; given artifact and store, which are finished."""
+        keys = self._keys(artifact) if artifact is not None else [""] * len(self.passes)
+        return tuple(
+            PlannedStep(
+                _name(one),
+                settings_of(one),
+                finished=store is not None and artifact is not None and store.has(key),
+            )
+            for key, one in zip(keys, self.passes, strict=True)
+        )
+
+    def _check_start(self, artifact: Artifact) -> None:
+        first = self.passes[0]
+        if artifact.kind != first.consumes:
+            raise UsageError(
+                f"{_name(first)} works on {_KINDS[first.consumes]} and was given "
+                f"{_KINDS[artifact.kind]}"
+                + ("; put ExportOnnx before it" if first.consumes == "onnx" else "")
+            )
+
+    def _keys(self, artifact: Artifact) -> list[str]:
+        keys = []
+        key = content_hash(artifact)
+        for one in self.passes:
+            text = json.dumps(
+                [key, _name(one), settings_of(one), library_versions("bertcompress")],
+                sort_keys=True,
+            )
+            key = hashlib.sha256(text.encode()).hexdigest()[:20]
+            keys.append(key)
+        return keys
+
+
+def content_hash(artifact: Artifact) -> str:
+    """Returns a hash of the weights, the configuration and the tokenizer."""
+    digest = hashlib.sha256()
+    if isinstance(artifact, Checkpoint):
+        for name, tensor in sorted(artifact.model.state_dict().items()):
+            digest.update(f"{name} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+    else:
+        digest.update(weights_fingerprint(artifact.graph).encode())
+    settings = artifact.config.to_dict()
+    for passing in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
+        settings.pop(passing, None)
+    digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
+    digest.update(artifact.tokenizer.backend_tokenizer.to_str().encode())
+    return digest.hexdigest()[:20]
+
+
+def _name(one: Pass) -> str:
+    return type(one).__name__
+
+
+def _way_out(first: Pass, second: Pass) -> str:
+    if second.consumes == "onnx":
+        return f"put ExportOnnx between {_name(first)} and {_name(second)}"
+    return f"put {_name(second)} before the export"

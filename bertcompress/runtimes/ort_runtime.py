@@ -1,0 +1,141 @@
+"""ONNX Runtime on the CPU: the only home of ``onnxruntime`` besides the quantize passes.
+
+The provider asked for is the provider that runs; nothing falls back. Threads are set, never left
+to the library: its own choice counts the machine's cores, not those the process may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.errors import MissingDependencyError, RunError
+from bertcompress.runtimes.base import Arrays
+
+if TYPE_CHECKING:
+    import onnx
+
+_QUIET = 3  # errors only: the rest is said by the audit and the report
+
+
+def import_onnxruntime(purpose: str) -> ModuleType:
+    """Imports the library, or fails with the sentence that says how to install it."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingDependencyError("onnxruntime", "cpu", purpose) from error
+    return cast("ModuleType", onnxruntime)
+
+
+class OrtRuntime:
+    """Runs one graph with the CPU execution provider.
+
+    Args:
+        model: The graph's file, or its serialized bytes.
+        threads: Threads of one run.
+        optimized_path: Where to write the graph as the runtime optimized it, for audits.
+    """
+
+    name = "ort-cpu"
+
+    def __init__(
+        self, model: Path | bytes, *, threads: int, optimized_path: Path | None = None
+    ) -> None:
+        self._model = model
+        self._threads = threads
+        self._optimized_path = optimized_path
+        self._session: Any = None
+        self.inputs: tuple[str, ...] = ()
+        self.outputs: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        ort = import_onnxruntime("running an ONNX graph")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _QUIET
+        if self._optimized_path is not None:
+            options.optimized_model_filepath = str(self._optimized_path)
+        source = self._model if isinstance(self._model, bytes) else str(self._model)
+        if isinstance(source, str) and not Path(source).is_file():
+            raise RunError(f"there is no graph {source}")
+        try:
+            self._session = ort.InferenceSession(
+                source, options, providers=["CPUExecutionProvider"]
+            )
+        except _ort_errors() as error:
+            what = source if isinstance(source, str) else "the graph"
+            raise RunError(f"ONNX Runtime can't load {what}: {_first_line(error)}") from error
+        self.inputs = tuple(value.name for value in self._session.get_inputs())
+        self.outputs = tuple(value.name for value in self._session.get_outputs())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._session = None
+
+    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Runs one batch; the arrays returned are the caller's own.
+
+        Raises:
+            RunError: If the runtime was not entered, or the graph refuses the inputs.
+        """
+        if self._session is None:
+            raise RunError("the runtime is not open; use it in a 'with' block")
+        try:
+            values = self._session.run(None, dict(feed))
+        except _ort_errors() as error:
+            raise RunError(f"ONNX Runtime refused the inputs: {_first_line(error)}") from error
+        return dict(zip(self.outputs, values, strict=True))
+
+
+def optimized_graph(graph: onnx.ModelProto, *, threads: int = 1) -> onnx.ModelProto:
+    """Returns the graph as ONNX Runtime runs it on this machine, after all its fusions."""
+    import tempfile
+
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "optimized.onnx"
+        with OrtRuntime(graph.SerializeToString(), threads=threads, optimized_path=path):
+            pass
+        return onnx.load_model(str(path))
+
+
+def run_graph(
+    graph: onnx.ModelProto, feeds: list[Mapping[str, NDArray[np.generic]]], *, threads: int = 1
+) -> list[dict[str, NDArray[np.generic]]]:
+    """Runs a graph that is in memory over several feeds; inputs it lacks are left out."""
+    with OrtRuntime(graph.SerializeToString(), threads=threads) as runtime:
+        return [runtime.run({name: feed[name] for name in runtime.inputs}) for feed in feeds]
+
+
+def _ort_errors() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's errors share no base but Exception; its binding module lists them."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    named = (
+        "Fail",
+        "InvalidArgument",
+        "InvalidGraph",
+        "InvalidProtobuf",
+        "NoSuchFile",
+        "NotImplemented",
+        "RuntimeException",
+        "EPFail",
+    )
+    found = [getattr(state, name) for name in named if hasattr(state, name)]
+    return (*found, ValueError)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
