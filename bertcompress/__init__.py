@@ -4,8 +4,8 @@
 
     model = bc.load("my-fine-tuned-bert")
     data = bc.load_dataset("train.csv", task=model.task)
-    small = bc.Pipeline([bc.PruneHeads(0.3, data.examples), bc.ExportOnnx(), bc.QuantizeDynamic()])(model)
-    bc.save(small, "small")
+    passes = [bc.PruneHeads(0.3, data.examples), bc.ExportOnnx(), bc.QuantizeDynamic()]
+    bc.save(bc.Pipeline(passes)(model), "small")
 
 Importing it registers the pruned model classes with Transformers, so that
 ``AutoModelForSequenceClassification.from_pretrained`` reads pruned folders. The names below are

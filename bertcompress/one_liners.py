@@ -1,7 +1,7 @@
 """Two functions for those who want one line; the passes do the work.
 
-    small = prune_model(model, target="head", threshold=0.3, data=texts)
-    tiny = quantize_model(model, num_bits=8)
+small = prune_model(model, target="head", threshold=0.3, data=texts)
+tiny = quantize_model(model, num_bits=8)
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ def prune_model(
     return prune(model, progress=progress)
 
 
-def quantize_model(
-    model: Artifact, *, num_bits: int = 8, progress: Progress = silent
-) -> OnnxModel:
+def quantize_model(model: Artifact, *, num_bits: int = 8, progress: Progress = silent) -> OnnxModel:
     """Quantizes a model, exporting it first if it is a checkpoint.
 
     With 8 bits, ranges are found at run time (`QuantizeDynamic`), which needs no data; the pass

@@ -1,8 +1,11 @@
 """The ONNX graph of an encoder: the only place that knows what such a graph looks like.
 
-    tidy.py         from an exporter's graph to ours: products named after their modules
-    products.py     the matrix products with weights, and the embedding tables
-    edit.py         replacing initializers and nodes
-    fingerprint.py  the hash of a graph's weights
-    kernels.py      what a runtime made of the graph: integer kernels, fused operators
+tidy.py         from an exporter's graph to ours: products named after their modules
+products.py     the matrix products with weights, and the embedding tables
+edit.py         replacing initializers and nodes
+fingerprint.py  the hash of a graph's weights
+kernels.py      what a runtime made of the graph: integer kernels, fused operators
+    embeddings.py   embedding tables as INT8 with one scale a row
+
+Nothing here runs a graph; that is what runtimes do.
 """

@@ -47,7 +47,9 @@ def _int8_gather(
 
     weight = cast("NDArray[np.float32]", initializer_values(graph, table.weight))
     scale = choose_symmetric_s8(weight, PerAxis(0))
-    integers = add_initializer(graph, f"{table.weight}.int8", quantize_s8(weight, scale, PerAxis(0)))
+    integers = add_initializer(
+        graph, f"{table.weight}.int8", quantize_s8(weight, scale, PerAxis(0))
+    )
     scales = add_initializer(graph, f"{table.weight}.scale", scale[:, None])
     name, indices = table.node, node.input[1]
     return [

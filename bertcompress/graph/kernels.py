@@ -73,9 +73,7 @@ def count_kernels(optimized: onnx.ModelProto) -> Kernels:
     return Kernels(
         integer={name: counts[name] for name in INTEGER_KERNELS if counts[name]},
         weight_only={name: counts[name] for name in WEIGHT_ONLY_KERNELS if counts[name]},
-        fused={
-            what: sum(counts[name] for name in names) for what, names in FUSED_KERNELS.items()
-        },
+        fused={what: sum(counts[name] for name in names) for what, names in FUSED_KERNELS.items()},
         float_products=_float_products(optimized),
         operators=dict(sorted(counts.items())),
     )

@@ -80,6 +80,14 @@ def embedding_tables(graph: onnx.ModelProto) -> tuple[EmbeddingTable, ...]:
     )
 
 
+def rank_of(graph: onnx.ModelProto, tensor: str) -> int | None:
+    """Returns a tensor's number of axes, or None if the graph does not say."""
+    for value in (*graph.graph.value_info, *graph.graph.input, *graph.graph.output):
+        if value.name == tensor and value.type.tensor_type.HasField("shape"):
+            return len(value.type.tensor_type.shape.dim)
+    return None
+
+
 def _float_matrices(graph: onnx.ModelProto) -> dict[str, tuple[int, int]]:
     return {
         tensor.name: (int(tensor.dims[0]), int(tensor.dims[1]))

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from bertcompress.artifact import Artifact, Checkpoint, Kind, OnnxModel
 from bertcompress.errors import PassError
 from bertcompress.examples import Example, fingerprint_of
 from bertcompress.progress import Progress, silent
-
 
 NOT_A_SETTING: Mapping[str, bool] = {"setting": False}
 """Metadata of a dataclass field that changes nothing about the result."""
@@ -25,15 +24,11 @@ NOT_A_SETTING: Mapping[str, bool] = {"setting": False}
 class Pass(Protocol):
     """One change of an artifact."""
 
-    @property
-    def consumes(self) -> Kind:
-        """The kind of artifact it takes."""
-        ...
+    consumes: ClassVar[Kind]
+    """The kind of artifact it takes."""
 
-    @property
-    def produces(self) -> Kind:
-        """The kind of artifact it gives."""
-        ...
+    produces: ClassVar[Kind]
+    """The kind of artifact it gives."""
 
     def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Artifact:
         """Returns the changed artifact, with one more step of history."""

@@ -8,7 +8,7 @@ very graph that Optimum writes.
 
 **The mask.** Transformers would export a subgraph that builds the attention mask; given a boolean
 mask ``[batch, 1, query, key]``, it passes it on, and the graph has a ``Cast`` and an ``Expand``
-instead. (ONNX Runtime's CPU kernel does not broadcast the query axis, though the standard allows it.)
+instead. (The standard lets the query axis be broadcast; ONNX Runtime's CPU kernel does not.)
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bertcompress.artifact import Artifact, Checkpoint, OnnxModel, StepTimer
+from bertcompress.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
 from bertcompress.bert.stock import stock_config
 from bertcompress.errors import ExportError, MissingDependencyError, UsageError
 from bertcompress.graph.kernels import count_kernels
@@ -63,8 +63,8 @@ class ExportOnnx:
     tolerance: float = 1e-4
     seed: int = 0
 
-    consumes = "checkpoint"
-    produces = "onnx"
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "onnx"
 
     def __post_init__(self) -> None:
         if self.exporter not in EXPORTERS:
@@ -197,9 +197,7 @@ def _export_optimum(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
     try:
         from optimum.exporters.onnx import main_export
     except ImportError as error:
-        raise MissingDependencyError(
-            "optimum-onnx", "optimum", "the exporter 'optimum'"
-        ) from error
+        raise MissingDependencyError("optimum-onnx", "optimum", "the exporter 'optimum'") from error
     import onnx
 
     if checkpoint.config.model_type != "bert":
@@ -211,13 +209,11 @@ def _export_optimum(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
         checkpoint.model.save_pretrained(source)
         checkpoint.tokenizer.save_pretrained(source)
         try:
-            main_export(
-                str(source), target, task=checkpoint.task, opset=opset, do_validation=False
-            )
+            main_export(str(source), target, task=checkpoint.task, opset=opset, do_validation=False)
         except (RuntimeError, ValueError, KeyError) as error:
             raise ExportError(f"Optimum can't export this model: {_first_line(error)}") from error
         graph = onnx.load_model(str(target / "model.onnx"))
-    return cast("onnx.ModelProto", tidy(graph))
+    return tidy(graph)
 
 
 def _first_line(error: BaseException) -> str:

@@ -14,15 +14,16 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from bertcompress.artifact import Artifact, Checkpoint, StepTimer
+from bertcompress.artifact import Artifact, Checkpoint, Kind, StepTimer
 from bertcompress.errors import DataError, MissingDependencyError, UsageError
 from bertcompress.examples import Example
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.passes.pruned import check_counts
 from bertcompress.passes.torch_batches import features_for, torch_batch
 from bertcompress.progress import Progress, silent
+from bertcompress.quiet import quiet_transformers
 from bertcompress.tasks import Feature
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ class Finetune:
     seed: int = 0
     state_folder: str | None = field(default=None, metadata=NOT_A_SETTING)
 
-    consumes = "checkpoint"
-    produces = "checkpoint"
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "checkpoint"
 
     def __post_init__(self) -> None:
         check_counts(batch_size=self.batch_size)
@@ -88,7 +89,7 @@ class Finetune:
         checkpoint = checkpoint_for(self, artifact)
         _require_accelerate()
         timer = StepTimer(checkpoint)
-        model = copy.deepcopy(checkpoint.model)
+        model: Any = copy.deepcopy(checkpoint.model)
         with self._folder() as folder, _quiet_trainer():
             trainer = self._trainer(checkpoint, model, folder, progress)
             resumable = self.state_folder is not None and any(folder.glob("checkpoint-*"))
@@ -184,7 +185,7 @@ class Finetune:
 def _progress_callback(progress: Progress) -> Any:
     from transformers import TrainerCallback
 
-    class Tell(TrainerCallback):  # type: ignore[misc]  # Transformers has no types here
+    class Tell(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress("fine-tune", state.global_step, state.max_steps)
 
@@ -194,16 +195,9 @@ def _progress_callback(progress: Progress) -> Any:
 @contextlib.contextmanager
 def _quiet_trainer() -> Iterator[None]:
     """Keeps the Trainer's log lines and advice off the screen: progress is ours to show."""
-    from transformers.utils import logging as transformers_logging
-
-    before = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        transformers_logging.set_verbosity(before)
+    with quiet_transformers(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _require_accelerate() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from bertcompress.artifact import Artifact, Checkpoint, StepTimer
+from bertcompress.artifact import Artifact, Checkpoint, Kind, StepTimer
 from bertcompress.bert.importance import ScoreName
 from bertcompress.bert.selection import Scope, check_fraction, keep_units
 from bertcompress.bert.structure import shape_of
@@ -49,8 +50,8 @@ class PruneFfn:
     max_length: int | None = None
     seed: int = 0
 
-    consumes = "checkpoint"
-    produces = "checkpoint"
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "checkpoint"
 
     def __post_init__(self) -> None:
         check_fraction("ffn", self.fraction)
@@ -77,9 +78,7 @@ class PruneFfn:
             seed=self.seed,
             progress=progress,
         )
-        kept = keep_units(
-            importance.ffn, self.fraction, scope=self.scope, multiple=self.multiple
-        )
+        kept = keep_units(importance.ffn, self.fraction, scope=self.scope, multiple=self.multiple)
         result = replace(checkpoint, model=cut(checkpoint.model, ffn=kept))
         before = shape_of(checkpoint.model).layer_ffn
         rows = [

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
-from bertcompress.artifact import Artifact, Checkpoint, StepTimer
+from bertcompress.artifact import Artifact, Checkpoint, Kind, StepTimer
 from bertcompress.bert.importance import ScoreName
 from bertcompress.bert.selection import Kept, Scope, check_fraction, keep_units
 from bertcompress.bert.structure import shape_of
@@ -49,8 +50,8 @@ class PruneHeads:
     max_length: int | None = None
     seed: int = 0
 
-    consumes = "checkpoint"
-    produces = "checkpoint"
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "checkpoint"
 
     def __post_init__(self) -> None:
         check_fraction("heads", self.fraction)

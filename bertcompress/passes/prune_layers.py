@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from bertcompress.artifact import Artifact, Checkpoint, StepTimer
+from bertcompress.artifact import Artifact, Checkpoint, Kind, StepTimer
 from bertcompress.bert.importance import Batch
 from bertcompress.bert.structure import shape_of
 from bertcompress.bert.surgery import cut
@@ -49,8 +49,8 @@ class PruneLayers:
     max_length: int | None = None
     seed: int = 0
 
-    consumes = "checkpoint"
-    produces = "checkpoint"
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "checkpoint"
 
     def __post_init__(self) -> None:
         if self.count < 0:
@@ -97,7 +97,8 @@ class PruneLayers:
             seed=self.seed,
         )
         reference = _outputs(checkpoint.model, batches)
-        stay, rows = list(range(layers)), []
+        stay = list(range(layers))
+        rows: list[dict[str, object]] = []
         total = sum(layers - removed for removed in range(self.count))
         done = 0
         for order in range(self.count):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
-from bertcompress.artifact import Artifact, OnnxModel, StepTimer
+from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.embeddings import quantize_embeddings
 from bertcompress.passes.base import graph_for
@@ -39,8 +40,8 @@ class QuantizeDynamic:
     keep_float: tuple[str, ...] = HEADS
     seed: int = 0
 
-    consumes = "onnx"
-    produces = "onnx"
+    consumes: ClassVar[Kind] = "onnx"
+    produces: ClassVar[Kind] = "onnx"
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)

@@ -16,22 +16,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.artifact import Artifact, OnnxModel, StepTimer
-from bertcompress.calibration_table import CalibrationTable
+from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError
 from bertcompress.graph.edit import (
     add_initializer,
     copy_of,
     drop_unused_initializers,
     initializer_values,
+    replace_nodes,
 )
 from bertcompress.graph.embeddings import quantize_embeddings
-from bertcompress.graph.products import WeightProduct
+from bertcompress.graph.products import WeightProduct, rank_of
 from bertcompress.numerics.affine import choose_asymmetric_u8, choose_symmetric_s8, quantize_s8
 from bertcompress.numerics.granularity import PerAxis
 from bertcompress.passes.base import graph_for
@@ -59,8 +60,8 @@ class QuantizeStatic:
     keep_float: tuple[str, ...] = HEADS
     seed: int = 0
 
-    consumes = "onnx"
-    produces = "onnx"
+    consumes: ClassVar[Kind] = "onnx"
+    produces: ClassVar[Kind] = "onnx"
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
@@ -109,57 +110,106 @@ class QuantizeStatic:
 def insert_qdq(
     graph: onnx.ModelProto, products: tuple[WeightProduct, ...], table: CalibrationTable
 ) -> None:
-    """Puts Q/DQ pairs before the products, and their weights as int8, in place.
+    """Makes the products integer ones, in place.
 
     Raises:
         CalibrationError: If two products of one tensor have different ranges.
     """
-    from onnx import helper
-
-    dequantized: dict[str, tuple[str, tuple[float, float]]] = {}
-    before: dict[str, list[onnx.NodeProto]] = {}
-    inputs: dict[str, tuple[str, str]] = {}
+    quantized: dict[str, _Activation] = {}
+    replacements: dict[str, list[onnx.NodeProto]] = {}
     for product in products:
         found = table.range_of(product.module)
         new: list[onnx.NodeProto] = []
-        if product.tensor not in dequantized:
-            name = f"{product.tensor}.dq"
-            scale, zero_point = choose_asymmetric_u8(found.low, found.high)
-            s = add_initializer(graph, f"{product.tensor}.scale", np.asarray(scale))
-            z = add_initializer(graph, f"{product.tensor}.zero_point", np.asarray(zero_point))
-            q = f"{product.tensor}.q"
-            new.append(helper.make_node("QuantizeLinear", [product.tensor, s, z], [q], q))
-            new.append(helper.make_node("DequantizeLinear", [q, s, z], [name], name))
-            dequantized[product.tensor] = (name, (found.low, found.high))
-        activation, used = dequantized[product.tensor]
-        if used != (found.low, found.high):
+        if product.tensor not in quantized:
+            quantized[product.tensor] = _add_quantization(graph, product.tensor, found)
+            new = quantized[product.tensor].nodes
+        activation = quantized[product.tensor]
+        if activation.range != (found.low, found.high):
             raise CalibrationError(
                 f"the table gives {product.module} another range than its neighbour of the same "
                 "input; calibrate again"
             )
-        weight, node = _dequantized_weight(graph, product.weight)
-        before[product.node] = [*new, node]
-        inputs[product.node] = (activation, weight)
-    nodes: list[onnx.NodeProto] = []
-    for node in graph.graph.node:
-        nodes.extend(before.get(node.name, ()))
-        if node.name in inputs:
-            node.input[0], node.input[1] = inputs[node.name]
-        nodes.append(node)
-    kept = list(nodes)
-    del graph.graph.node[:]
-    graph.graph.node.extend(kept)
+        make = _integer_product if rank_of(graph, product.tensor) == 2 else _qdq_product
+        replacements[product.node] = [*new, *make(graph, product, activation)]
+    replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
 
 
-def _dequantized_weight(graph: onnx.ModelProto, name: str) -> tuple[str, onnx.NodeProto]:
-    """Adds the int8 weight ``[in, out]`` with a scale an output channel; returns its float name."""
+@dataclass(frozen=True)
+class _Activation:
+    """A tensor that was quantized: the names of its parts, and what makes them."""
+
+    integers: str
+    scale: np.float32
+    scale_name: str
+    zero_point_name: str
+    range: tuple[float, float]
+    nodes: list[onnx.NodeProto]
+
+
+def _add_quantization(graph: onnx.ModelProto, tensor: str, found: TensorRange) -> _Activation:
     from onnx import helper
 
+    scale, zero_point = choose_asymmetric_u8(found.low, found.high)
+    scale_name = add_initializer(graph, f"{tensor}.scale", np.asarray(scale))
+    zero_point_name = add_initializer(graph, f"{tensor}.zero_point", np.asarray(zero_point))
+    integers = f"{tensor}.q"
+    node = helper.make_node(
+        "QuantizeLinear", [tensor, scale_name, zero_point_name], [integers], integers
+    )
+    ends = (found.low, found.high)
+    return _Activation(integers, scale, scale_name, zero_point_name, ends, [node])
+
+
+def _qdq_product(
+    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation
+) -> list[onnx.NodeProto]:
+    """The product between dequantized values; ONNX Runtime fuses the three into one kernel."""
+    from onnx import helper
+
+    integers, scale = _int8_weight(graph, product.weight)
+    scales = add_initializer(graph, f"{product.weight}.scale", scale)
+    zeros = np.zeros(scale.shape, dtype=np.int8)
+    zero_points = add_initializer(graph, f"{product.weight}.zero_point", zeros)
+    left, right = f"{product.node}.input", f"{product.weight}.dq"
+    inputs = [activation.integers, activation.scale_name, activation.zero_point_name]
+    output = _output_of(graph, product)
+    return [
+        helper.make_node("DequantizeLinear", inputs, [left], left),
+        helper.make_node(
+            "DequantizeLinear", [integers, scales, zero_points], [right], right, axis=1
+        ),
+        helper.make_node("MatMul", [left, right], [output], product.node),
+    ]
+
+
+def _integer_product(
+    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation
+) -> list[onnx.NodeProto]:
+    """The product spelled out, for matrices ``[batch, in]``.
+
+    ONNX Runtime makes a Gemm of such a MatMul and its bias before it looks for Q/DQ pairs, and a
+    Gemm without a quantized output stays in float.
+    """
+    from onnx import TensorProto, helper
+
+    integers, scale = _int8_weight(graph, product.weight)
+    scales = add_initializer(graph, f"{product.weight}.scale", activation.scale * scale)
+    summed, cast_name = f"{product.node}.int32", f"{product.node}.float"
+    inputs = [activation.integers, integers, activation.zero_point_name]
+    return [
+        helper.make_node("MatMulInteger", inputs, [summed], summed),
+        helper.make_node("Cast", [summed], [cast_name], cast_name, to=TensorProto.FLOAT),
+        helper.make_node("Mul", [cast_name, scales], [_output_of(graph, product)], product.node),
+    ]
+
+
+def _int8_weight(graph: onnx.ModelProto, name: str) -> tuple[str, NDArray[np.float32]]:
+    """Adds the weight ``[in, out]`` as int8; returns its name and its scales ``[out]``."""
     weight = cast("NDArray[np.float32]", initializer_values(graph, name))
     scale = choose_symmetric_s8(weight, PerAxis(1))
-    integers = add_initializer(graph, f"{name}.int8", quantize_s8(weight, scale, PerAxis(1)))
-    scales = add_initializer(graph, f"{name}.scale", scale)
-    zeros = add_initializer(graph, f"{name}.zero_point", np.zeros(scale.shape, dtype=np.int8))
-    out = f"{name}.dq"
-    return out, helper.make_node("DequantizeLinear", [integers, scales, zeros], [out], out, axis=1)
+    return add_initializer(graph, f"{name}.int8", quantize_s8(weight, scale, PerAxis(1))), scale
+
+
+def _output_of(graph: onnx.ModelProto, product: WeightProduct) -> str:
+    return next(str(n.output[0]) for n in graph.graph.node if n.name == product.node)

@@ -9,9 +9,11 @@ level 4). An encoder multiplies whole sentences at once, so it is bound by arith
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from bertcompress.artifact import Artifact, OnnxModel, StepTimer
+import numpy as np
+
+from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
 from bertcompress.errors import UsageError
 from bertcompress.graph.edit import copy_of, drop_unused_initializers
 from bertcompress.graph.embeddings import SMALLEST_TABLE, quantize_embeddings
@@ -51,8 +53,8 @@ class QuantizeWeights:
     keep_float: tuple[str, ...] = HEADS
     seed: int = 0
 
-    consumes = "onnx"
-    produces = "onnx"
+    consumes: ClassVar[Kind] = "onnx"
+    produces: ClassVar[Kind] = "onnx"
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
@@ -101,5 +103,6 @@ class QuantizeWeights:
             nodes_to_exclude=others,
             op_types_to_quantize=op_types,
         )
-        quantizer.process()
+        with np.errstate(divide="ignore", invalid="ignore"):  # rows of zeros, which it handles
+            quantizer.process()
         return cast("onnx.ModelProto", quantizer.model.model)

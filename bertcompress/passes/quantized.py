@@ -110,9 +110,7 @@ def audit(
     return kernels
 
 
-def drift_db(
-    model: OnnxModel, graph: onnx.ModelProto, *, seed: int
-) -> float:
+def drift_db(model: OnnxModel, graph: onnx.ModelProto, *, seed: int) -> float:
     """Returns the signal-to-quantization-noise ratio of the outputs, decibels.
 
     ``10 log10(sum(y ** 2) / sum((y - y_q) ** 2))`` over drawn inputs, padding left out.

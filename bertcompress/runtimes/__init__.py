@@ -15,7 +15,14 @@ from bertcompress.runtimes.base import FakeRuntime, Runtime
 RUNTIME_NAMES = ("ort-cpu", "torch-cpu")
 """The runtimes; ``auto`` is the first one that runs what the folder holds."""
 
-__all__ = ["RUNTIME_NAMES", "FakeRuntime", "Runtime", "check_runtime", "open_runtime", "runtime_for"]
+__all__ = [
+    "RUNTIME_NAMES",
+    "FakeRuntime",
+    "Runtime",
+    "check_runtime",
+    "open_runtime",
+    "runtime_for",
+]
 
 
 def runtime_for(folder: Path, name: str = "auto") -> str:
@@ -39,16 +46,11 @@ def runtime_for(folder: Path, name: str = "auto") -> str:
         )
     if chosen == "torch-cpu" and is_graph:
         raise RunError(f"{folder} holds a graph, which torch-cpu can't run; leave --runtime out")
-    check_runtime(chosen)
-    return chosen
-
-
-def check_runtime(name: str) -> None:
-    """Fails with a MissingDependencyError if the runtime's library is not installed."""
-    if name == "ort-cpu":
+    if chosen == "ort-cpu":
         from bertcompress.runtimes.ort_runtime import import_onnxruntime
 
         import_onnxruntime("running an ONNX graph")
+    return chosen
 
 
 def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:

@@ -61,7 +61,10 @@ class FakeRuntime:
     name = "fake"
 
     def __init__(
-        self, answer: Callable[[Arrays], dict[str, NDArray[np.generic]]], *, outputs: tuple[str, ...]
+        self,
+        answer: Callable[[Arrays], dict[str, NDArray[np.generic]]],
+        *,
+        outputs: tuple[str, ...],
     ) -> None:
         self._answer = answer
         self.inputs: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.artifact import Checkpoint
 from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays
 
@@ -76,6 +77,6 @@ def _loaded(source: Path | PreTrainedModel) -> PreTrainedModel:
     from bertcompress.bert.load import load
 
     checkpoint = load(source)
-    if checkpoint.kind != "checkpoint":
+    if not isinstance(checkpoint, Checkpoint):
         raise RunError(f"{source} holds a graph, which torch-cpu can't run")
     return checkpoint.model

@@ -1,0 +1,55 @@
+# The same targets for people and for CI. Everything lives in .venv; nothing else is touched.
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+OPTIMUM_VENV ?= .venv-optimum
+PACKAGES = -p bertcompress -p bertcompress_calibration -p bertcompress_cli
+
+.PHONY: demo setup test test-optimum check bench clean
+
+demo: $(VENV)/.demo  ## Fine-tune, prune, quantize, export, check and measure a real BERT
+	$(VENV)/bin/bertcompress demo -o .demo
+
+setup: $(VENV)/.dev  ## Everything that working on the project needs
+
+test: $(VENV)/.test  ## The test suite
+	$(VENV)/bin/python -m pytest
+
+test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
+	$(OPTIMUM_VENV)/bin/python -m pytest tests/bert tests/graph tests/passes tests/runtimes tests/tasks
+
+check: $(VENV)/.dev  ## Style, types, layers
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy $(PACKAGES)
+	$(VENV)/bin/lint-imports --no-logo
+
+bench: $(VENV)/.test  ## The slow proofs: needs real models, see benchmarks/README.md
+	PYTHON=$(VENV)/bin/python benchmarks/run.sh
+
+clean:
+	rm -rf .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "bertcompress needs Python 3.11 or newer; type: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e ".[demo]"
+	touch $@
+
+$(VENV)/.test: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e ".[test]"
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e ".[dev]"
+	touch $@ $(VENV)/.test $(VENV)/.demo
+
+$(OPTIMUM_VENV)/.done: pyproject.toml
+	$(PYTHON) -m venv $(OPTIMUM_VENV)
+	$(OPTIMUM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  -e ".[cpu,train,optimum]" "pytest>=8" "pytest-randomly>=3.15" "hypothesis>=6.100"
+	touch $@

@@ -1,0 +1,1 @@
+"""Arithmetic only: how many scales a tensor has, and how numbers become integers and back."""

@@ -1,0 +1,49 @@
+"""Finding weight products and tables in an exported graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx
+from onnx import numpy_helper
+
+from bertcompress.artifact import OnnxModel
+from bertcompress.graph.fingerprint import weights_fingerprint
+from bertcompress.graph.products import embedding_tables, rank_of, weight_products
+
+
+def test_query_key_and_value_share_their_input(tiny_graph: Callable[..., OnnxModel]) -> None:
+    products = weight_products(tiny_graph().graph)
+    query, key, value, output = products[:4]
+    assert query.tensor == key.tensor == value.tensor != output.tensor
+    assert all(product.bias is not None for product in products)
+
+
+def test_tables_have_their_sizes(tiny_graph: Callable[..., OnnxModel]) -> None:
+    tables = {table.weight.split(".")[-2]: table for table in embedding_tables(tiny_graph().graph)}
+    assert set(tables) == {"word_embeddings", "token_type_embeddings", "position_embeddings"}
+    assert (tables["position_embeddings"].rows, tables["position_embeddings"].width) == (128, 32)
+
+
+def test_the_rank_tells_the_pooler_from_the_encoder(tiny_graph: Callable[..., OnnxModel]) -> None:
+    graph = tiny_graph().graph
+    rank = {product.module: rank_of(graph, product.tensor) for product in weight_products(graph)}
+    assert rank["bert.encoder.layer.0.attention.self.query"] == 3
+    assert rank["bert.pooler.dense"] == 2
+    assert rank_of(graph, "no such tensor") is None
+
+
+def test_the_fingerprint_follows_the_weights_alone(tiny_graph: Callable[..., OnnxModel]) -> None:
+    graph = tiny_graph().graph
+    other = onnx.ModelProto()
+    other.CopyFrom(graph)
+    tensors = list(reversed(graph.graph.initializer))
+    del other.graph.initializer[:]
+    other.graph.initializer.extend(tensors)
+    assert weights_fingerprint(other) == weights_fingerprint(graph)
+
+    tensor = next(one for one in other.graph.initializer if one.name == "classifier.weight_t")
+    values = numpy_helper.to_array(tensor).copy()
+    values[0, 0] += 1
+    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    assert weights_fingerprint(other) != weights_fingerprint(graph)

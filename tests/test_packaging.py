@@ -1,0 +1,57 @@
+"""The wheel: three import packages, nothing called cli or calibration, all data files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    pytest.importorskip("hatchling", reason="building a wheel needs hatchling")
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (wheel,) = folder.glob("*.whl")
+    return zipfile.ZipFile(wheel).namelist()
+
+
+def test_the_top_level_names(names: list[str]) -> None:
+    top = {name.split("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {
+        "bertcompress",
+        "bertcompress_calibration",
+        "bertcompress_cli",
+    }
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "bertcompress/py.typed",
+        "bertcompress_cli/py.typed",
+        "bertcompress_calibration/py.typed",
+        "bertcompress/bench/report.css",
+        "bertcompress/bench/report.schema.json",
+        "bertcompress/data/demo_corpus/train.csv",
+        "bertcompress/data/demo_corpus/LICENSE",
+        "bertcompress/bert/modeling_pruned_bert.py",
+    ],
+)
+def test_files_that_the_package_reads_are_in_it(file: str, names: list[str]) -> None:
+    assert file in names
+
+
+def test_no_test_and_no_cache_is_in_it(names: list[str]) -> None:
+    assert not [name for name in names if "test" in name.split("/")[-1] and name.endswith(".py")]
+    assert not [name for name in names if "__pycache__" in name]
