@@ -46,11 +46,16 @@ def runtime_for(folder: Path, name: str = "auto") -> str:
         )
     if chosen == "torch-cpu" and is_graph:
         raise RunError(f"{folder} holds a graph, which torch-cpu can't run; leave --runtime out")
-    if chosen == "ort-cpu":
+    check_runtime(chosen)
+    return chosen
+
+
+def check_runtime(name: str) -> None:
+    """Fails with a MissingDependencyError if the runtime's library is not installed."""
+    if name == "ort-cpu":
         from bertcompress.runtimes.ort_runtime import import_onnxruntime
 
         import_onnxruntime("running an ONNX graph")
-    return chosen
 
 
 def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:

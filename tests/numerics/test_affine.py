@@ -87,6 +87,12 @@ def test_rounds_half_to_even_and_clamps() -> None:
     assert quantized.dtype == np.uint8
 
 
+def test_a_quotient_too_large_for_float32_is_clamped() -> None:
+    values = np.array([3e38, -3e38], dtype=np.float32)
+
+    assert quantize_u8(values, np.float32(1e-37), np.uint8(10)).tolist() == [255, 0]
+
+
 @given(VECTORS)
 def test_error_within_the_range_is_at_most_half_a_step(values: NDArray[np.float32]) -> None:
     scale, zero_point = choose_asymmetric_u8(float(values.min()), float(values.max()))
