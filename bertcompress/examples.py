@@ -66,7 +66,7 @@ class Dataset:
     """Examples with the name of their source.
 
     Attributes:
-        examples: In the source's order, or in the seeded order when a limit was asked.
+        examples: In the source's order, also where a limit was asked.
         source: What the user typed, a file name or a hub name.
         split: ``train``, ``validation``, ``test`` or ``all``.
         notes: What was guessed or converted on the way in, a sentence each, for the report.
@@ -94,5 +94,6 @@ def fingerprint_of(examples: Sequence[Example]) -> str:
     digest = hashlib.sha256()
     for example in examples:
         content = {key: value for key, value in asdict(example).items() if key != "id"}
-        digest.update(json.dumps(content, sort_keys=True, ensure_ascii=False).encode())
+        text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+        digest.update(text.encode("utf-8", "surrogatepass"))  # JSON files may hold half emoji
     return digest.hexdigest()[:16]

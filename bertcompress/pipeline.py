@@ -171,7 +171,10 @@ def content_hash(artifact: Artifact) -> str:
     for passing in ("_name_or_path", "transformers_version", "dtype", "torch_dtype"):
         settings.pop(passing, None)
     digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-    digest.update(artifact.tokenizer.backend_tokenizer.to_str().encode())
+    tokenizer = json.loads(artifact.tokenizer.backend_tokenizer.to_str())
+    for last_call in ("truncation", "padding"):
+        tokenizer.pop(last_call, None)
+    digest.update(json.dumps(tokenizer, sort_keys=True).encode())
     return digest.hexdigest()[:20]
 
 

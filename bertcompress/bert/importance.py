@@ -20,48 +20,52 @@ random     uniform               the floor that every other score must beat
 Squares estimate the loss added by removing a unit where the gradient is near zero (1/2 F), so they
 are comparable between layers; `fisher` is the default for a global ranking.
 
-**The loss.** Gold targets where the data has them. Where it has none, the target is drawn from the
-model's own distribution, one draw a sample (seeded): the expectation of the squared gradient is
-then the true Fisher information (Kunstner et al. 2019, arXiv:1905.12558), no labels needed. A
-temperature or a teacher equal to the student would give exactly zero gradient.
+**The loss.** Gold targets where the data has them, see `sample_losses`. Where it has none, the
+target is drawn from the model's own distribution, one draw a sample (seeded): the expectation of
+the squared gradient is then the true Fisher information (Kunstner et al. 2019, arXiv:1905.12558),
+no labels needed. A temperature or a teacher equal to the student would give exactly zero gradient.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bert.sample_losses import Batch, sample_losses
 from bertcompress.bert.structure import layers_of, shape_of
+from bertcompress.errors import PassError, UsageError
+from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
     from transformers import PreTrainedModel
 
+__all__ = [
+    "SCORES_FROM_DATA",
+    "SCORE_NAMES",
+    "Batch",
+    "Importance",
+    "MaskGradient",
+    "ScoreName",
+    "Scores",
+    "from_data",
+    "from_weights",
+    "mask_gradients",
+]
+
+Unit = Literal["heads", "ffn"]
 ScoreName = Literal["fisher", "taylor", "magnitude", "random"]
 SCORE_NAMES: tuple[ScoreName, ...] = ("fisher", "taylor", "magnitude", "random")
 SCORES_FROM_DATA = ("fisher", "taylor")
 
 Scores = tuple[NDArray[np.float64], ...]
 """One array a layer, ``[units]``; an emptied sub-layer has an empty array."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One padded batch in torch.
-
-    Attributes:
-        inputs: int64 ``[batch, sequence]`` each.
-        targets: Gold targets as the model takes them; empty if the data has none.
-    """
-
-    inputs: Mapping[str, torch.Tensor]
-    targets: Mapping[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,28 @@ class Importance:
     samples: int
 
 
+@dataclass(frozen=True)
+class MaskGradient:
+    """What each sample's loss says about one sub-layer's units.
+
+    Attributes:
+        unit: Heads or FFN neurons.
+        layer: The layer's position.
+        values: ``d loss / d mask`` at a mask of ones, float64 ``[batch, units]``.
+    """
+
+    unit: Unit
+    layer: int
+    values: NDArray[np.float64]
+
+
 def from_data(
     model: PreTrainedModel,
     batches: Iterable[Batch],
     *,
     score: ScoreName = "fisher",
     seed: int = 0,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = silent,
 ) -> Importance:
     """Scores units by the gradients of their masks over real samples.
 
@@ -89,45 +108,78 @@ def from_data(
         batches: What to measure on.
         score: ``fisher`` or ``taylor``.
         seed: For the targets drawn where the data has none.
-        progress: Called with the number of samples done so far.
+        progress: Is told the samples done and their number.
 
     Returns:
         Float64 scores, one array a layer.
+
+    Raises:
+        UsageError: If the score is not one that data gives.
+        PassError: If there are no samples, or a gradient is not a finite number.
     """
     import torch
 
+    if score not in SCORES_FROM_DATA:
+        raise UsageError(f"score from data must be fisher or taylor, got {score!r}")
+    batches = tuple(batches)
+    total = sum(batch.size for batch in batches)
+    if total == 0:
+        raise PassError(f"{score} needs at least one sample, got none; give data, or use magnitude")
     generator = torch.Generator().manual_seed(seed)
     shape = shape_of(model)
-    heads = [np.zeros(count) for count in shape.layer_heads]
-    ffn = [np.zeros(count) for count in shape.layer_ffn]
-    samples = 0
-    frozen = _freeze(model)
+    sums = {
+        "heads": [np.zeros(count) for count in shape.layer_heads],
+        "ffn": [np.zeros(count) for count in shape.layer_ffn],
+    }
+    done = 0
     for batch in batches:
-        size = next(iter(batch.inputs.values())).shape[0]
-        with _masked(model, size, shape.head_size) as masks:
-            loss = sample_loss(model, batch, generator)
-            gradients = torch.autograd.grad(loss * size, [mask for _, _, mask in masks])
-        for (kind, layer, _), gradient in zip(masks, gradients, strict=True):
-            values = gradient.double().numpy()
-            per_unit = (values**2 if score == "fisher" else np.abs(values)).sum(axis=0)
-            (heads if kind == "heads" else ffn)[layer] += per_unit
-        samples += size
-        if progress is not None:
-            progress(samples)
-    _unfreeze(frozen)
-    count = max(samples, 1)
-    return Importance(
-        tuple(values / count for values in heads),
-        tuple(values / count for values in ffn),
-        score,
-        samples,
+        for found in mask_gradients(model, batch, generator):
+            each = np.square(found.values) if score == "fisher" else np.abs(found.values)
+            sums[found.unit][found.layer] += each.sum(axis=0)
+        done += batch.size
+        progress("importance", done, total)
+    return _checked(
+        Importance(
+            tuple(values / total for values in sums["heads"]),
+            tuple(values / total for values in sums["ffn"]),
+            score,
+            total,
+        )
     )
+
+
+def mask_gradients(
+    model: PreTrainedModel, batch: Batch, generator: torch.Generator
+) -> list[MaskGradient]:
+    """Returns the gradient of each sample's loss by each unit's mask; the model is left as it was.
+
+    Args:
+        model: In evaluation mode.
+        batch: What to run.
+        generator: Draws targets where the batch has none.
+    """
+    import torch
+
+    with _frozen(model), _masked(model, batch.size) as masks:
+        losses = sample_losses(model, batch, generator)  # [batch]
+        gradients = torch.autograd.grad(losses.sum(), [mask for _, _, mask in masks])
+    return [
+        MaskGradient(unit, layer, gradient.double().cpu().numpy())
+        for (unit, layer, _), gradient in zip(masks, gradients, strict=True)
+    ]
 
 
 def from_weights(
     model: PreTrainedModel, *, score: ScoreName = "magnitude", seed: int = 0
 ) -> Importance:
-    """Scores units without data: by the norm of their columns, or at random (seeded)."""
+    """Scores units without data: by the norm of their columns, or at random (seeded).
+
+    Raises:
+        UsageError: If the score needs data.
+        PassError: If a weight is not a finite number.
+    """
+    if score in SCORES_FROM_DATA or score not in SCORE_NAMES:
+        raise UsageError(f"score without data must be magnitude or random, got {score!r}")
     shape = shape_of(model)
     generator = np.random.default_rng(seed)
     heads, ffn = [], []
@@ -138,7 +190,18 @@ def from_weights(
             continue
         heads.append(_column_norms(layer.attention_output, shape.head_size))
         ffn.append(_column_norms(layer.ffn_output, 1))
-    return Importance(tuple(heads), tuple(ffn), score, 0)
+    return _checked(Importance(tuple(heads), tuple(ffn), score, 0))
+
+
+def _checked(importance: Importance) -> Importance:
+    for unit, scores in (("heads", importance.heads), ("FFN", importance.ffn)):
+        for layer, values in enumerate(scores):
+            if not np.isfinite(values).all():
+                raise PassError(
+                    f"the importance of the {unit} of layer {layer} is not a finite number; "
+                    "the model's weights are damaged, or its loss overflows"
+                )
+    return importance
 
 
 def _column_norms(projection: nn.Linear | None, width: int) -> NDArray[np.float64]:
@@ -151,29 +214,29 @@ def _column_norms(projection: nn.Linear | None, width: int) -> NDArray[np.float6
 
 
 @contextlib.contextmanager
-def _masked(
-    model: PreTrainedModel, batch: int, head_size: int
-) -> Iterator[list[tuple[str, int, torch.Tensor]]]:
+def _masked(model: PreTrainedModel, batch: int) -> Iterator[list[tuple[Unit, int, torch.Tensor]]]:
     """Puts masks of ones, ``[batch, units]``, before all output projections while open."""
-    import torch
-
-    masks: list[tuple[str, int, torch.Tensor]] = []
-    hooks = []
-    for layer in layers_of(model):
-        for kind, projection, width in (
-            ("heads", layer.attention_output, head_size),
-            ("ffn", layer.ffn_output, 1),
-        ):
-            if projection is None:
-                continue
-            mask = torch.ones(batch, projection.in_features // width, requires_grad=True)
-            masks.append((kind, layer.index, mask))
-            hooks.append(projection.register_forward_pre_hook(_mask_hook(mask, width)))
-    try:
+    head_size = shape_of(model).head_size
+    masks: list[tuple[Unit, int, torch.Tensor]] = []
+    with contextlib.ExitStack() as hooks:
+        for layer in layers_of(model):
+            heads, neurons = layer.attention_output, layer.ffn_output
+            if heads is not None:
+                mask = _ones(heads, batch, head_size)
+                masks.append(("heads", layer.index, mask))
+                hook = heads.register_forward_pre_hook(_mask_hook(mask, head_size))
+                hooks.callback(hook.remove)
+            if neurons is not None:
+                mask = _ones(neurons, batch, 1)
+                masks.append(("ffn", layer.index, mask))
+                hook = neurons.register_forward_pre_hook(_mask_hook(mask, 1))
+                hooks.callback(hook.remove)
         yield masks
-    finally:
-        for hook in hooks:
-            hook.remove()
+
+
+def _ones(projection: nn.Linear, batch: int, width: int) -> torch.Tensor:
+    units = projection.in_features // width
+    return projection.weight.new_ones(batch, units).requires_grad_()
 
 
 def _mask_hook(mask: torch.Tensor, width: int) -> Callable[..., Any]:
@@ -184,46 +247,14 @@ def _mask_hook(mask: torch.Tensor, width: int) -> Callable[..., Any]:
     return multiply
 
 
-def _freeze(model: PreTrainedModel) -> list[nn.Parameter]:
+@contextlib.contextmanager
+def _frozen(model: PreTrainedModel) -> Iterator[None]:
+    """Keeps the weights out of the backward pass while open: only the masks need gradients."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    return trained
-
-
-def _unfreeze(parameters: list[nn.Parameter]) -> None:
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-
-
-def sample_loss(model: PreTrainedModel, batch: Batch, generator: torch.Generator) -> torch.Tensor:
-    """Returns the mean loss over the batch's samples: gold targets, or targets drawn (seeded)."""
-    import torch
-
-    if batch.targets:
-        return model(**batch.inputs, **batch.targets).loss
-    outputs = model(**batch.inputs)
-    mask = batch.inputs["attention_mask"]
-    if "start_logits" in outputs:
-        spans = [outputs.start_logits, outputs.end_logits]
-        losses = [_drawn_loss(logits.masked_fill(mask == 0, -1e9), generator) for logits in spans]
-        return (losses[0] + losses[1]).mean() / 2
-    if "logits" in outputs and outputs.logits.shape[-1] > 1:
-        loss = _drawn_loss(outputs.logits, generator)  # [batch] or [batch, sequence]
-        return loss.mean() if loss.dim() == 1 else (loss * mask).sum(dim=1).mean()
-    vectors = outputs.logits if "logits" in outputs else outputs.last_hidden_state
-    if vectors.dim() == 3:  # mean pooling over real tokens: [batch, sequence, hidden]
-        weights = mask[:, :, None].to(vectors.dtype)
-        vectors = (vectors * weights).sum(dim=1) / weights.sum(dim=1)
-    noise = torch.randn(vectors.shape, generator=generator)
-    return (vectors * noise).sum(dim=-1).mean()  # unit Gaussian likelihood: d/dm is noise . J
-
-
-def _drawn_loss(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Cross entropy against targets drawn from the logits' own distribution, no reduction."""
-    import torch
-
-    log_p = torch.log_softmax(logits, dim=-1)
-    flat = log_p.detach().exp().reshape(-1, logits.shape[-1])
-    drawn = torch.multinomial(flat, 1, generator=generator).reshape(logits.shape[:-1])
-    return -log_p.gather(-1, drawn.unsqueeze(-1)).squeeze(-1)
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

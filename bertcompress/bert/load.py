@@ -2,6 +2,7 @@
 
 What goes wrong silently elsewhere is an error here: a checkpoint without the task's head, a
 weight file that is cut off, pickled weights with code in them, a model that is not an encoder.
+No code that lies in a folder is ever run.
 """
 
 from __future__ import annotations
@@ -9,37 +10,38 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from bertcompress.artifact import (
     ONNX_NAME,
     SIDE_FILES,
     Artifact,
     Checkpoint,
+    Manifest,
     OnnxModel,
     kind_of,
     read_manifest,
     verify,
 )
-from bertcompress.bert.structure import check_known
-from bertcompress.errors import LoadError, did_you_mean
+from bertcompress.bert.locate import locate
+from bertcompress.bert.structure import check_known, check_model_type
+from bertcompress.bert.weights import (
+    HEAD_MODULES,
+    check_fit,
+    how_to_fine_tune,
+    read_model,
+    renew_head,
+    sentence,
+)
+from bertcompress.errors import LoadError, UsageError, did_you_mean
+from bertcompress.model_config import TASK_NAMES, task_of, task_of_class
+from bertcompress.quiet import quiet_transformers
 
 if TYPE_CHECKING:
+    import onnx
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
-AUTO_CLASS_OF_TASK = {
-    "text-classification": "AutoModelForSequenceClassification",
-    "token-classification": "AutoModelForTokenClassification",
-    "question-answering": "AutoModelForQuestionAnswering",
-    "feature-extraction": "AutoModel",
-}
-
-TASK_OF_ARCHITECTURE = {
-    "ForSequenceClassification": "text-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-    "Model": "feature-extraction",
-}
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 
 
 def load(model: str | Path, *, task: str | None = None, revision: str | None = None) -> Artifact:
@@ -47,181 +49,198 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
 
     Args:
         model: A folder, or a hub name.
-        task: One of `AUTO_CLASS_OF_TASK`; read from the configuration if not given.
+        task: One of `bertcompress.model_config.TASK_NAMES`; read from the configuration if not
+            given.
         revision: The hub revision; folders have none.
 
     Returns:
         A `Checkpoint` in float32 (whatever the file's type is), or an `OnnxModel`.
 
     Raises:
+        UsageError: If there is no such task.
         LoadError: If the folder is not a BERT, lacks the task's head, or is damaged.
     """
-    folder = Path(model)
-    if folder.is_dir() and kind_of(folder) == "onnx":
-        return _load_onnx(folder)
-    config = load_config(model, revision=revision)
+    _check_task_name(task)
+    folder = locate(model, revision=revision)
+    manifest = _verified_manifest(folder)
+    config = _read_config(folder, str(model))
+    if kind_of(folder) == "onnx":
+        return _load_onnx(folder, str(model), config, manifest, task)
     check_known(config)
-    found = task_of_config(config)
-    wanted = task or found
-    if wanted is None:
-        raise LoadError(
-            f"{model} has the architectures {config.architectures}, none of which is a task that "
-            f"bertcompress knows; give --task ({', '.join(AUTO_CLASS_OF_TASK)})"
-        )
-    return _load_checkpoint(model, config, wanted, revision=revision, new_head=False)
+    wanted = task if task is not None else task_of(config)
+    _check_class(str(model), config, wanted)
+    loaded, fit = read_model(folder, str(model), config, wanted)
+    check_fit(str(model), wanted, fit)
+    return Checkpoint(
+        loaded,
+        _load_tokenizer(folder, str(model), config),
+        wanted,
+        manifest.history if manifest is not None else (),
+        _read_side_files(folder),
+    )
 
 
 def load_encoder(
-    model: str | Path, *, task: str, labels: Sequence[str] = (), revision: str | None = None
+    model: str | Path,
+    *,
+    task: str,
+    labels: Sequence[str] = (),
+    seed: int = 0,
+    revision: str | None = None,
 ) -> Checkpoint:
     """Loads an encoder and gives it a new, untrained head for fine-tuning.
 
     Args:
-        model: A folder, or a hub name.
+        model: A folder, or a hub name. A head that it has is not kept, its pooler is.
         task: The head to make.
         labels: The class names, in the order of their numbers (not for question answering).
+        seed: For the new weights.
         revision: The hub revision.
+
+    Raises:
+        UsageError: If there is no such task.
+        LoadError: If the folder is not a BERT, lacks encoder weights, or is damaged.
     """
-    config = load_config(model, revision=revision)
+    import torch
+
+    _check_task_name(task)
+    folder = locate(model, revision=revision)
+    manifest = _verified_manifest(folder)
+    config = _read_config(folder, str(model))
     check_known(config)
     if labels:
         config.id2label = dict(enumerate(labels))
         config.label2id = {name: number for number, name in enumerate(labels)}
-    return _load_checkpoint(model, config, task, revision=revision, new_head=True)
+        config.problem_type = None  # said how the old head was trained
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        loaded, fit = read_model(folder, str(model), config, task)
+        check_fit(str(model), task, fit, but=("pooler", *HEAD_MODULES))
+        renew_head(loaded)
+    return Checkpoint(
+        loaded,
+        _load_tokenizer(folder, str(model), config),
+        task,
+        manifest.history if manifest is not None else (),
+        _read_side_files(folder),
+    )
 
 
 def load_config(model: str | Path, *, revision: str | None = None) -> PreTrainedConfig:
-    """Reads a configuration, or says in one sentence why it can't be read."""
+    """Reads a BERT's configuration, or says in one sentence why it can't be read.
+
+    Raises:
+        LoadError: If there is no such model, or it is not a BERT.
+    """
+    return _read_config(locate(model, revision=revision), str(model))
+
+
+def _read_config(folder: Path, name: str) -> PreTrainedConfig:
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     from bertcompress.bert.register import register
 
+    check_model_type(_json_object(folder / "config.json").get("model_type"))
     register()
-    folder = Path(model)
-    if folder.is_file():
-        raise LoadError(f"{folder} is a file; give the model's folder")
-    if folder.is_dir() and not (folder / "config.json").is_file():
-        raise LoadError(f"{folder} has no config.json, so it is not a Transformers model folder")
-    if not folder.exists() and (folder.is_absolute() or str(model).startswith(".")):
-        raise LoadError(f"there is no folder {folder}")
     try:
-        return AutoConfig.from_pretrained(model, revision=revision)
-    except json.JSONDecodeError as error:
-        raise LoadError(f"{model}/config.json is not JSON: {error}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LoadError(f"can't load {model}: {_first_line(error)}") from error
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
+        raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
+    return cast("PreTrainedConfig", config)
 
 
-def task_of_config(config: PreTrainedConfig) -> str | None:
-    """Returns the task that the configuration's architecture does, or None."""
-    for architecture in config.architectures or ():
-        for ending, task in TASK_OF_ARCHITECTURE.items():
-            if architecture.endswith(f"Bert{ending}"):
-                return task
-    return None
-
-
-def _load_checkpoint(
-    model: str | Path,
-    config: PreTrainedConfig,
-    task: str,
-    *,
-    revision: str | None,
-    new_head: bool,
-) -> Checkpoint:
-    import torch
-    import transformers
-    from safetensors import SafetensorError
-
-    if task not in AUTO_CLASS_OF_TASK:
-        raise LoadError(
-            f"there is no task {task!r}; the tasks are {', '.join(AUTO_CLASS_OF_TASK)}"
-            + did_you_mean(task, AUTO_CLASS_OF_TASK)
-        )
-    folder = Path(model)
-    manifest = read_manifest(folder) if folder.is_dir() else None
-    if manifest is not None:
-        verify(folder, manifest)
-    auto = getattr(transformers, AUTO_CLASS_OF_TASK[task])
+def _json_object(path: Path) -> dict[str, object]:
     try:
-        loaded, info = auto.from_pretrained(
-            model,
-            config=config,
-            revision=revision,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **({"add_pooling_layer": False} if task == "feature-extraction" else {}),
-        )
-    except (SafetensorError, EOFError) as error:
-        raise LoadError(
-            f"the weights of {model} are damaged or cut off ({_first_line(error)}); "
-            "copy or download them again"
-        ) from error
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise LoadError(f"can't load {model}: {_first_line(error)}") from error
-    if not new_head:
-        _check_complete(model, task, info)
-    tokenizer = _load_tokenizer(model, config, revision=revision)
-    side_files = _read_side_files(folder) if folder.is_dir() else {}
-    history = manifest.history if manifest is not None else ()
-    return Checkpoint(loaded.eval(), tokenizer, task, history, side_files)
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LoadError(f"{path} is not JSON: {error}; restore it from the original") from error
+    if not isinstance(raw, dict):
+        raise LoadError(f"{path} must hold a JSON object; restore it from the original")
+    return raw
 
 
-def _check_complete(model: str | Path, task: str, info: dict[str, Any]) -> None:
-    missing = sorted(info["missing_keys"])
-    if missing:
-        raise LoadError(
-            f"{model} lacks {len(missing)} weights that {task} needs, the first is "
-            f"{missing[0]!r}: it was not fine-tuned for this task; type: "
-            f"bertcompress finetune {model} --task {task} --data …"
-        )
-
-
-def _load_tokenizer(
-    model: str | Path, config: PreTrainedConfig, *, revision: str | None
-) -> PreTrainedTokenizerFast:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            model, config=config, revision=revision, use_fast=True
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LoadError(f"can't load the tokenizer of {model}: {_first_line(error)}") from error
-    if not tokenizer.is_fast:
-        raise LoadError(f"{model} has no fast tokenizer (tokenizer.json); convert it first")
-    return cast("PreTrainedTokenizerFast", tokenizer)
-
-
-def _load_onnx(folder: Path) -> OnnxModel:
-    import onnx
-    from google.protobuf.message import DecodeError
-
+def _verified_manifest(folder: Path) -> Manifest | None:
     manifest = read_manifest(folder)
     if manifest is not None:
         verify(folder, manifest)
-    config = load_config(folder)
+    return manifest
+
+
+def _check_task_name(task: str | None) -> None:
+    if task is not None and task not in TASK_NAMES:
+        raise UsageError(
+            f"there is no task {task!r}; the tasks are {', '.join(TASK_NAMES)}"
+            + did_you_mean(task, TASK_NAMES)
+        )
+
+
+def _check_class(name: str, config: PreTrainedConfig, wanted: str) -> None:
+    """Fails where the head is of another task: two heads may have the same names and sizes."""
+    architectures = config.architectures or []
+    tasks = {task_of_class(architecture) for architecture in architectures} - {None}
+    if wanted == "feature-extraction" or not tasks or wanted in tasks:
+        return
+    raise LoadError(
+        f"{name} is a {' and '.join(architectures)}, not fine-tuned for {wanted}; "
+        + how_to_fine_tune(name, wanted)
+    )
+
+
+def _load_tokenizer(folder: Path, name: str, config: PreTrainedConfig) -> PreTrainedTokenizerFast:
+    from transformers import AutoTokenizer
+
+    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+        raise LoadError(
+            f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); copy it from the original"
+        )
+    core = folder / "tokenizer.json"
+    if core.is_file() and not isinstance(_json_object(core).get("model"), dict):
+        raise LoadError(f"{core} has no model; restore it from the original")
     try:
-        graph = onnx.load_model(str(folder / ONNX_NAME))
-    except DecodeError as error:
-        raise LoadError(f"{folder / ONNX_NAME} is not an ONNX model or is cut off") from error
-    task = manifest.task if manifest is not None else task_of_config(config)
-    if task is None:
-        raise LoadError(f"{folder}/config.json names no architecture, so its task is not known")
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(folder), config=config, use_fast=True, trust_remote_code=False
+            )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LoadError(f"the tokenizer of {name} can't be read: {sentence(error)}") from error
+    if not tokenizer.is_fast:
+        raise LoadError(f"{name} has no fast tokenizer (tokenizer.json); convert it first")
+    return cast("PreTrainedTokenizerFast", tokenizer)
+
+
+def _load_onnx(
+    folder: Path,
+    name: str,
+    config: PreTrainedConfig,
+    manifest: Manifest | None,
+    task: str | None,
+) -> OnnxModel:
+    found = manifest.task if manifest is not None else task_of(config)
+    if task not in (None, found):
+        raise LoadError(f"{name} is a graph for {found}, not for {task}; leave --task out")
     return OnnxModel(
-        graph=graph,
+        graph=_read_graph(folder / ONNX_NAME),
         config=config,
-        tokenizer=_load_tokenizer(folder, config, revision=None),
-        task=task,
+        tokenizer=_load_tokenizer(folder, name, config),
+        task=found,
         history=manifest.history if manifest is not None else (),
         side_files=_read_side_files(folder),
     )
 
 
+def _read_graph(path: Path) -> onnx.ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
+
+    try:
+        graph = onnx.load_model(str(path))
+    except (DecodeError, OSError, onnx.checker.ValidationError) as error:
+        raise LoadError(f"{path} is not an ONNX model, or is cut off: {sentence(error)}") from error
+    if not graph.graph.node:
+        raise LoadError(f"{path} is an empty graph; make the artifact again")
+    return graph
+
+
 def _read_side_files(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in SIDE_FILES if (folder / name).is_file()}
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")

@@ -28,7 +28,7 @@ from transformers import (
 )
 
 
-class PrunedBertConfig(BertConfig):  # type: ignore[misc]  # Transformers' strict dataclass is untyped
+class PrunedBertConfig(BertConfig):  # type: ignore[no-untyped-call]  # its base is untyped
     """A BertConfig with the widths that each layer has left.
 
     Args:
@@ -121,52 +121,49 @@ def resize_layer(layer: nn.Module, *, heads: int, ffn: int, head_size: int) -> N
         block.output.dense = nn.Linear(ffn, hidden)
 
 
-def _resize(encoder: Any, config: Any) -> None:
-    for layer, heads, ffn in zip(
-        encoder.layer, config.layer_heads, config.layer_ffn, strict=True
-    ):
+def _resize(model: Any, config: Any) -> None:
+    """Gives a stock model's layers the configuration's widths, and new weights, in place."""
+    encoder = getattr(model, "bert", model).encoder
+    for layer, heads, ffn in zip(encoder.layer, config.layer_heads, config.layer_ffn, strict=True):
         resize_layer(layer, heads=heads, ffn=ffn, head_size=config.head_size)
+    model.post_init()
 
 
-class PrunedBertModel(BertModel):  # type: ignore[misc]  # untyped base
+class PrunedBertModel(BertModel):  # type: ignore[no-untyped-call]
     """`BertModel` with unequal layers."""
 
     config_class = PrunedBertConfig
 
     def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
         super().__init__(config, add_pooling_layer=add_pooling_layer)
-        _resize(self.encoder, config)
-        self.post_init()
+        _resize(self, config)
 
 
-class PrunedBertForSequenceClassification(BertForSequenceClassification):  # type: ignore[misc]
+class PrunedBertForSequenceClassification(BertForSequenceClassification):  # type: ignore[no-untyped-call]
     """`BertForSequenceClassification` with unequal layers."""
 
     config_class = PrunedBertConfig
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        _resize(self.bert.encoder, config)
-        self.post_init()
+        _resize(self, config)
 
 
-class PrunedBertForTokenClassification(BertForTokenClassification):  # type: ignore[misc]
+class PrunedBertForTokenClassification(BertForTokenClassification):  # type: ignore[no-untyped-call]
     """`BertForTokenClassification` with unequal layers."""
 
     config_class = PrunedBertConfig
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        _resize(self.bert.encoder, config)
-        self.post_init()
+        _resize(self, config)
 
 
-class PrunedBertForQuestionAnswering(BertForQuestionAnswering):  # type: ignore[misc]
+class PrunedBertForQuestionAnswering(BertForQuestionAnswering):  # type: ignore[no-untyped-call]
     """`BertForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedBertConfig
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        _resize(self.bert.encoder, config)
-        self.post_init()
+        _resize(self, config)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from transformers import (
+from typing import Any
+
+from transformers import (  # type: ignore[attr-defined]  # BertTokenizerFast is an alias in 5.x
     AutoConfig,
     AutoModel,
     AutoModelForQuestionAnswering,
@@ -21,7 +23,7 @@ from bertcompress.bert.modeling_pruned_bert import (
     PrunedBertModel,
 )
 
-AUTO_CLASSES = (
+AUTO_CLASSES: tuple[tuple[Any, str, Any], ...] = (
     (AutoModel, "AutoModel", PrunedBertModel),
     (
         AutoModelForSequenceClassification,
@@ -33,7 +35,11 @@ AUTO_CLASSES = (
         "AutoModelForTokenClassification",
         PrunedBertForTokenClassification,
     ),
-    (AutoModelForQuestionAnswering, "AutoModelForQuestionAnswering", PrunedBertForQuestionAnswering),
+    (
+        AutoModelForQuestionAnswering,
+        "AutoModelForQuestionAnswering",
+        PrunedBertForQuestionAnswering,
+    ),
 )
 
 
@@ -42,13 +48,15 @@ def register() -> None:
 
     Folders written afterwards carry a copy of the modelling file and an ``auto_map``.
     """
-    AutoConfig.register(PrunedBertConfig.model_type, PrunedBertConfig, exist_ok=True)
-    PrunedBertConfig.register_for_auto_class()
-    for auto, name, model in AUTO_CLASSES:
-        auto.register(PrunedBertConfig, model, exist_ok=True)
-        model.register_for_auto_class(name)
-    AutoTokenizer.register(
-        PrunedBertConfig,
+    config_class: Any = PrunedBertConfig
+    tokenizer_auto: Any = AutoTokenizer
+    AutoConfig.register(config_class.model_type, config_class, exist_ok=True)
+    config_class.register_for_auto_class()
+    for auto, name, model_class in AUTO_CLASSES:
+        auto.register(config_class, model_class, exist_ok=True)
+        model_class.register_for_auto_class(name)
+    tokenizer_auto.register(
+        config_class,
         slow_tokenizer_class=BertTokenizer if BertTokenizer is not BertTokenizerFast else None,
         fast_tokenizer_class=BertTokenizerFast,
         exist_ok=True,

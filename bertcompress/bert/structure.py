@@ -67,15 +67,25 @@ class LayerModules:
     ffn_output: nn.Linear | None
 
 
+def check_model_type(model_type: object) -> None:
+    """Fails with a LoadError unless this tool knows the encoder's type."""
+    if model_type not in KNOWN_MODEL_TYPES:
+        found = f"a {model_type!r} model" if model_type else "a model without a model_type"
+        known = " or ".join(KNOWN_MODEL_TYPES)
+        raise LoadError(f"this is {found}; bertcompress reads BERT (model_type {known})")
+
+
 def check_known(config: PreTrainedConfig) -> None:
     """Fails with a LoadError unless the configuration is of an encoder this tool knows."""
-    if config.model_type not in KNOWN_MODEL_TYPES:
-        raise LoadError(
-            f"this is a {config.model_type!r} model; bertcompress reads BERT "
-            f"(model_type {' or '.join(KNOWN_MODEL_TYPES)})"
-        )
+    check_model_type(config.model_type)
     if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
         raise LoadError("this BERT is a decoder (is_decoder is set); bertcompress needs an encoder")
+    positions = getattr(config, "position_embedding_type", "absolute")
+    if positions != "absolute":
+        raise LoadError(
+            f"this BERT has {positions} positions (position_embedding_type); "
+            "bertcompress reads absolute ones"
+        )
 
 
 def encoder_of(model: PreTrainedModel) -> Any:

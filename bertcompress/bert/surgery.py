@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bertcompress.bert.selection import Kept
 from bertcompress.bert.structure import EncoderShape, shape_of
+from bertcompress.errors import UsageError
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel
 
+_OWN_FIELDS = ("model_type", "auto_map", "pruned_heads", "layer_heads", "layer_ffn", "head_size")
+"""Of the model before: the new shape says them again, or they are no longer true."""
 _LAYER = re.compile(r"(?P<before>.*encoder\.layer\.)(?P<index>\d+)\.(?P<name>.+)")
 
 
@@ -43,11 +46,19 @@ def cut(
 
     Returns:
         A model in evaluation mode, stock BERT where that can express it.
+
+    Raises:
+        UsageError: If no layer stays, or what should stay is not there.
     """
     shape = shape_of(model)
     heads = heads if heads is not None else tuple(tuple(range(n)) for n in shape.layer_heads)
     ffn = ffn if ffn is not None else tuple(tuple(range(n)) for n in shape.layer_ffn)
     stay = list(layers) if layers is not None else list(range(shape.layers))
+    _check_kept("heads", heads, shape.layer_heads)
+    _check_kept("neurons", ffn, shape.layer_ffn)
+    _check_rising("layers", stay, shape.layers)
+    if not stay:
+        raise UsageError("a model needs at least one layer; name one that stays")
     new_shape = EncoderShape(
         tuple(len(heads[index]) for index in stay),
         tuple(len(ffn[index]) for index in stay),
@@ -67,6 +78,19 @@ def cut(
         if kept is not None:
             weights[f"{match['before']}{stay.index(index)}.{match['name']}"] = kept
     return _build(model, new_shape, weights)
+
+
+def _check_kept(what: str, kept: Kept, counts: Sequence[int]) -> None:
+    if len(kept) != len(counts):
+        raise UsageError(f"{what} that stay must be told for {len(counts)} layers, got {len(kept)}")
+    for layer, (units, count) in enumerate(zip(kept, counts, strict=True)):
+        _check_rising(f"{what} of layer {layer}", units, count)
+
+
+def _check_rising(what: str, indices: Sequence[int], count: int) -> None:
+    wrong = list(indices) != sorted(set(indices)) or any(not 0 <= at < count for at in indices)
+    if wrong:
+        raise UsageError(f"{what} that stay must rise within 0..{count - 1}, got {list(indices)}")
 
 
 def _slice(
@@ -114,20 +138,19 @@ def _build(
         arguments = {"add_pooling_layer": has_pooler}
     with torch.random.fork_rng(devices=[]):
         smaller = model_class(config, **arguments)
-    smaller.load_state_dict({name: tensor.clone() for name, tensor in weights.items()}, strict=True)
+    smaller.load_state_dict(weights, strict=True)
+    smaller.config.architectures = [model_class.__name__]
     return cast("PreTrainedModel", smaller.eval())
 
 
-def config_for(
-    config: PreTrainedConfig, shape: EncoderShape
-) -> tuple[PreTrainedConfig, bool]:
+def config_for(config: PreTrainedConfig, shape: EncoderShape) -> tuple[PreTrainedConfig, bool]:
     """Returns a configuration for the shape, and whether it is a stock `BertConfig`."""
     from transformers import BertConfig
 
     from bertcompress.bert.modeling_pruned_bert import PrunedBertConfig
 
     fields: dict[str, Any] = config.to_dict()
-    for name in ("model_type", "auto_map", "layer_heads", "layer_ffn", "head_size"):
+    for name in _OWN_FIELDS:
         fields.pop(name, None)
     fields["num_hidden_layers"] = shape.layers
     full_heads = shape.hidden_size // shape.head_size

@@ -115,7 +115,7 @@ class Finetune:
     def _trainer(
         self, checkpoint: Checkpoint, model: torch.nn.Module, folder: Path, progress: Progress
     ) -> Trainer:
-        from transformers import Trainer
+        from transformers import PrinterCallback, Trainer
 
         train = self._rows(checkpoint, self.train)
         validation = self._rows(checkpoint, self.validation) if self.validation else None
@@ -126,7 +126,7 @@ class Finetune:
             batch = torch_batch(features, pad_token_id=pad_token_id)
             return {**batch.inputs, **batch.targets}
 
-        return Trainer(
+        trainer = Trainer(
             model=model,
             args=self._arguments(folder, steps=len(train), validates=validation is not None),
             data_collator=collate,
@@ -134,6 +134,8 @@ class Finetune:
             eval_dataset=validation,
             callbacks=[_progress_callback(progress)],
         )
+        trainer.remove_callback(PrinterCallback)  # it prints every log entry on stdout
+        return trainer
 
     def _rows(self, checkpoint: Checkpoint, examples: tuple[Example, ...]) -> list[dict[str, Any]]:
         """Makes the Trainer's rows: the feature, and its tokens for grouping by length."""

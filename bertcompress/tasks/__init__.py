@@ -1,8 +1,8 @@
 """Tasks: columns to features, outputs to answers, answers to scores."""
 
+from bertcompress.model_config import TASK_NAMES, ModelConfig, labels_of, task_of
 from bertcompress.tasks.base import (
     INPUT_NAMES,
-    TASK_NAMES,
     ClassScore,
     Feature,
     Prediction,
@@ -13,7 +13,6 @@ from bertcompress.tasks.base import (
     pad_targets,
 )
 from bertcompress.tasks.make_task import make_task
-from bertcompress.tasks.model_config import ModelConfig, labels_of, task_of
 from bertcompress.tasks.pooling import PoolingSettings, read_pooling
 from bertcompress.tasks.question_answering import QuestionAnswering
 from bertcompress.tasks.sentence_embedding import SentenceEmbedding

@@ -27,14 +27,6 @@ LabelKind = Literal["auto", "class", "multi", "number"]
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 """The model's inputs, each int64 ``[batch, sequence]``."""
 
-TASK_NAMES = (
-    "text-classification",
-    "token-classification",
-    "question-answering",
-    "feature-extraction",
-)
-"""The tasks by the names that Transformers pipelines use."""
-
 
 @dataclass(frozen=True)
 class Feature:

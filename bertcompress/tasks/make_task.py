@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bertcompress.errors import UsageError, did_you_mean
-from bertcompress.tasks.base import TASK_NAMES, Task
-from bertcompress.tasks.model_config import ModelConfig
+from bertcompress.model_config import TASK_NAMES, ModelConfig
+from bertcompress.tasks.base import Task
 from bertcompress.tasks.question_answering import QuestionAnswering
 from bertcompress.tasks.sentence_embedding import SentenceEmbedding
 from bertcompress.tasks.text_classification import TextClassification

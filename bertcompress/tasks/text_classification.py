@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bertcompress.errors import DataError, LoadError
 from bertcompress.examples import Example, TextExample
+from bertcompress.model_config import ModelConfig, labels_of
 from bertcompress.tasks.base import (
     Arrays,
     ClassScore,
@@ -28,7 +29,6 @@ from bertcompress.tasks.base import (
 from bertcompress.tasks.encoding import encode_texts, pairs_of
 from bertcompress.tasks.label_check import check_labels
 from bertcompress.tasks.metrics import count_classes, macro, mean, micro, pearson, spearman
-from bertcompress.tasks.model_config import ModelConfig, labels_of
 from bertcompress.tasks.outputs import (
     Floats,
     check_counts,

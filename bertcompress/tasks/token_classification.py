@@ -20,6 +20,7 @@ import numpy as np
 
 from bertcompress.errors import DataError
 from bertcompress.examples import Example, TokenExample
+from bertcompress.model_config import ModelConfig, labels_of
 from bertcompress.tasks.base import (
     Arrays,
     ClassScore,
@@ -33,7 +34,6 @@ from bertcompress.tasks.base import (
 from bertcompress.tasks.encoding import check_length, input_rows
 from bertcompress.tasks.label_check import check_labels
 from bertcompress.tasks.metrics import count_classes, macro, mean
-from bertcompress.tasks.model_config import ModelConfig, labels_of
 from bertcompress.tasks.outputs import check_counts, examples_of, output_array, softmax
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bertcompress.data import load_dataset
 from bertcompress.data.conll import looks_like_conll, read_conll
 from bertcompress.errors import DataError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bertcompress.data.delimited import read_csv, read_tsv
 from bertcompress.errors import DataError
 

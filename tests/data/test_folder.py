@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bertcompress.data import load_dataset
 from bertcompress.errors import DataError
 from bertcompress.examples import Dataset, TextExample

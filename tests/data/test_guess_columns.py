@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bertcompress.data.guess_columns import question_columns, text_columns, token_columns
 from bertcompress.data.table import Columns, ReadSettings, Record, Table
 from bertcompress.errors import DataError

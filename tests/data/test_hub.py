@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 
 import pytest
+
 from bertcompress.data.hub import HubSplit, hub_source
 from bertcompress.data.split_source import read_split
 from bertcompress.data.table import ReadSettings

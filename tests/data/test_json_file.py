@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bertcompress.data.json_file import read_json, read_jsonl
 from bertcompress.data.table import Table
 from bertcompress.errors import DataError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bertcompress.data.labels import Label, class_name, parse_labels, rename_labels
 from bertcompress.data.table import Columns, LabelKind, ReadSettings
 from bertcompress.errors import DataError, UsageError

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from bertcompress.data import Columns, load_dataset
 from bertcompress.errors import DataError, MissingDependencyError, UsageError
 from bertcompress.examples import Answer, QuestionExample, TextExample, TokenExample

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
+
 from bertcompress.data import load_dataset
 from bertcompress.data.parquet_file import read_parquet
 from bertcompress.errors import DataError, MissingDependencyError
 from bertcompress.examples import TextExample, TokenExample
-from pyarrow import parquet
 
 
 def test_texts_and_integer_classes(tmp_path: Path) -> None:

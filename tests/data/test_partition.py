@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bertcompress.data import partition, sample
 from bertcompress.data.partition import is_stratified
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample, TokenExample
-from hypothesis import given
-from hypothesis import strategies as st
 
 LABELS = st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=120)
 SEEDS = st.integers(0, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import pytest
+
 from bertcompress.data.split_source import SplitSource, read_split, split_named
 from bertcompress.data.table import Reading
 from bertcompress.errors import DataError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bertcompress.data.squad import answers_of, is_squad, read_squad
 from bertcompress.errors import DataError
 from bertcompress.examples import Answer, QuestionExample

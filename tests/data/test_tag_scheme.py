@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bertcompress.data.tag_scheme import is_iob, sentences_to_iob2, to_iob2
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bertcompress.data.tag_scheme import is_iob, sentences_to_iob2, to_iob2
 
 TAGS = st.lists(st.sampled_from(["O", "B-A", "I-A", "B-B", "I-B"]), max_size=12)
 

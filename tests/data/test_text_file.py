@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from bertcompress.data.text_file import lines_of, read_text
 from bertcompress.errors import DataError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from bertcompress.tasks import Feature, pad, pad_targets
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from transformers import PreTrainedTokenizerFast
+
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress.tasks.encoding import encode_texts, pairs_of
-from transformers import PreTrainedTokenizerFast
 
 
 def test_rows_are_not_padded(tokenizer: PreTrainedTokenizerFast) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bertcompress.errors import LabelMismatchError
 from bertcompress.tasks.label_check import check_labels
 

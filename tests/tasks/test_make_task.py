@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from transformers import BertConfig
+
 from bertcompress.errors import UsageError
 from bertcompress.tasks import (
     TASK_NAMES,
@@ -14,7 +16,6 @@ from bertcompress.tasks import (
     TokenClassification,
     make_task,
 )
-from transformers import BertConfig
 
 
 @pytest.mark.parametrize("name", TASK_NAMES)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bertcompress.tasks.metrics import Counts, count_classes, macro, mean, micro, pearson, spearman
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import precision_recall_fscore_support
+
+from bertcompress.tasks.metrics import Counts, count_classes, macro, mean, micro, pearson, spearman
 
 LABELS = ("a", "b", "c")
 ANSWERS = st.lists(

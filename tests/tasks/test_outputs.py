@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from bertcompress.errors import DataError, RunError
 from bertcompress.examples import TextExample, TokenExample
 from bertcompress.tasks.outputs import check_counts, examples_of, output_array, sigmoid, softmax
-from hypothesis import given
-from hypothesis import strategies as st
 
 LOGITS = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=6)
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from bertcompress.errors import LoadError
 from bertcompress.tasks import PoolingSettings, read_pooling
 

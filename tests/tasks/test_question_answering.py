@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
 from bertcompress.data import load_dataset
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Answer, QuestionExample
 from bertcompress.tasks import Prediction, QuestionAnswering
 from bertcompress.tasks.base import Arrays, Feature
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 TASK = QuestionAnswering()
 CONTEXT = "the film is good. anna lives in berlin"

@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from transformers import PreTrainedTokenizerFast
+
 from bertcompress.errors import DataError, RunError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress.tasks import Prediction, SentenceEmbedding
 from bertcompress.tasks.pooling import Pooling
-from transformers import PreTrainedTokenizerFast
 
 TASK = SentenceEmbedding()
 TEXTS = [TextExample("1", "good film"), TextExample("2", "bad")]

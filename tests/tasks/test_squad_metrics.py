@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from bertcompress.tasks.squad_metrics import exact_match, normal_words, token_f1
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import AutoConfig, PreTrainedTokenizerFast
+
 from bertcompress.data import load_dataset
 from bertcompress.errors import DataError, LabelMismatchError, LoadError, RunError
 from bertcompress.examples import TextExample, TokenExample
 from bertcompress.tasks import Feature, Prediction, TextClassification, make_task
-from transformers import AutoConfig, PreTrainedTokenizerFast
 
 ONE = TextClassification(("neg", "pos"))
 SEVERAL = TextClassification(("a", "b", "c"), "multi_label_classification")

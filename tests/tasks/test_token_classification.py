@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import AutoConfig, PreTrainedTokenizerFast
+
 from bertcompress.data import load_dataset
 from bertcompress.errors import DataError, LabelMismatchError
 from bertcompress.examples import TokenExample
 from bertcompress.tasks import Prediction, TokenClassification, make_task
 from bertcompress.tasks.base import Arrays, Feature
 from bertcompress.tasks.token_classification import entities_of
-from transformers import AutoConfig, PreTrainedTokenizerFast
 
 TASK = TokenClassification(("O", "B-PER", "I-PER", "B-LOC", "I-LOC"))
 ANNA = TokenExample("t:1", ("anna", "xyz", "lives"), ("B-PER", "I-PER", "O"))

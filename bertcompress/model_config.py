@@ -1,4 +1,7 @@
-"""What tasks need of a model's configuration, and what task a configuration is of."""
+"""What a model's configuration says: its task and its labels.
+
+The one place that knows which class does which task; loading, tasks and reports ask here.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,14 @@ _TASKS_BY_HEAD = {
     "ForQuestionAnswering": "question-answering",
     "Model": "feature-extraction",
 }
+TASK_NAMES = tuple(_TASKS_BY_HEAD.values())
+"""The tasks by the names that Transformers pipelines use."""
+
 _ARCHITECTURE = re.compile(rf"(?:Pruned)?Bert({'|'.join(_TASKS_BY_HEAD)})")
 
 
 class ModelConfig(Protocol):
-    """The part of a Transformers configuration that tasks use."""
+    """The part of a Transformers configuration that says what the model does."""
 
     @property
     def architectures(self) -> Sequence[str] | None:
@@ -41,6 +47,16 @@ class ModelConfig(Protocol):
         ...
 
 
+def task_of_class(architecture: str) -> str | None:
+    """Returns the name of the task that a model class does, None for one that is not ours.
+
+    >>> task_of_class("PrunedBertForQuestionAnswering")
+    'question-answering'
+    """
+    match = _ARCHITECTURE.fullmatch(architecture)
+    return _TASKS_BY_HEAD[match[1]] if match is not None else None
+
+
 def task_of(config: ModelConfig) -> str:
     """Returns the name of the task that the model's class does.
 
@@ -48,14 +64,14 @@ def task_of(config: ModelConfig) -> str:
         LoadError: The class is not one of a BERT with a head for a known task.
     """
     names = list(config.architectures or ())
-    match = _ARCHITECTURE.fullmatch(names[0]) if len(names) == 1 else None
-    if match is not None:
-        return _TASKS_BY_HEAD[match[1]]
+    task = task_of_class(names[0]) if len(names) == 1 else None
+    if task is not None:
+        return task
     known = ", ".join(f"Bert{head}" for head in _TASKS_BY_HEAD)
     found = ", ".join(names) or "no architecture"
     raise LoadError(
         f"config.json names {found}; known are {known} (and Pruned before each): fine-tune the "
-        "model for one of these tasks, or correct 'architectures' in config.json"
+        "model for one of these tasks, give --task, or correct 'architectures' in config.json"
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from transformers import BertConfig
+
 from bertcompress.errors import LoadError
 from bertcompress.tasks import labels_of, task_of
-from transformers import BertConfig
 
 
 @pytest.mark.parametrize(

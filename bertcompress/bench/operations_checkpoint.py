@@ -1,0 +1,91 @@
+"""The operations of a checkpoint, from the headers of its safetensors: no weight is read.
+
+A safetensors file starts with eight bytes, the length of the JSON object that follows; it holds
+each tensor's type, shape and place. Source: https://github.com/huggingface/safetensors, "Format".
+torch stores a linear layer's weight ``[out, in]``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcompress.bench.operations import Operations, WeightUse, summed
+from bertcompress.errors import LoadError
+from bertcompress.model_config import task_of_class
+
+_KNOWN = ("bert", "pruned_bert")
+_TABLES = ("word_embeddings.weight", "position_embeddings.weight", "token_type_embeddings.weight")
+_POOLED_TASKS = ("text-classification", "feature-extraction")
+_LARGEST_HEADER = 100_000_000
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    name: str
+    shape: tuple[int, ...]
+    bytes: int
+
+
+def checkpoint_operations(folder: Path) -> Operations | None:
+    """Counts a checkpoint's operations, None for a folder that is no BERT with safetensors.
+
+    Raises:
+        LoadError: If a safetensors file is damaged.
+    """
+    task = _task(folder)
+    files = sorted(folder.glob("*.safetensors"))
+    if task is None or not files:
+        return None
+    tensors = [tensor for file in files for tensor in _tensors(file) if _is_used(tensor.name, task)]
+    tables = [tensor for tensor in tensors if tensor.name.endswith(_TABLES)]
+    weights = [tensor for tensor in tensors if not tensor.name.endswith(_TABLES)]
+    keys_and_values = ("attention.self.key.weight", "attention.self.value.weight")
+    return summed(
+        [_product(tensor, task) for tensor in weights if len(tensor.shape) == 2],
+        attention_width=sum(t.shape[0] for t in weights if t.name.endswith(keys_and_values)),
+        weight_bytes=sum(tensor.bytes for tensor in weights),
+        bytes_per_token=sum(tensor.bytes // tensor.shape[0] for tensor in tables),
+    )
+
+
+def _task(folder: Path) -> str | None:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise LoadError(f"can't read {folder / 'config.json'}: {error}") from error
+    if not isinstance(config, dict) or config.get("model_type") not in _KNOWN:
+        return None
+    names = config.get("architectures") or [""]
+    return task_of_class(str(names[0]))
+
+
+def _is_used(name: str, task: str) -> bool:
+    """Tells whether the task's model has this tensor: pretraining heads stay behind in files."""
+    if name.startswith("cls."):
+        return False
+    return "pooler." not in name or task in _POOLED_TASKS
+
+
+def _product(tensor: _Tensor, task: str) -> WeightUse:
+    outputs, inputs = tensor.shape
+    is_head = tensor.name.startswith("classifier.") and task == "text-classification"
+    return WeightUse(inputs, outputs, per_sentence=is_head or "pooler." in tensor.name)
+
+
+def _tensors(file: Path) -> Iterator[_Tensor]:
+    try:
+        with file.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(length, _LARGEST_HEADER)))
+        for name, facts in header.items():
+            if name != "__metadata__":
+                shape, (start, end) = tuple(facts["shape"]), facts["data_offsets"]
+                yield _Tensor(name, shape, end - start if math.prod(shape) else 0)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LoadError(f"{file} is damaged: {error}; make the artifact again") from error

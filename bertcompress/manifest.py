@@ -1,0 +1,182 @@
+"""The manifest of an artifact folder: what it is, where it came from, and each file's SHA-256.
+
+``bertcompress.json`` holds the history of steps and the hashes that `verify` checks on load, so a
+file that was cut off or altered is an error that names it. `kind_of` and `artifact_bytes` also
+answer for plain Transformers folders, which have no manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from bertcompress.errors import LoadError
+from bertcompress.new_folder import MANIFEST_NAME
+
+FORMAT_VERSION = 1
+ONNX_NAME = "onnx/model.onnx"
+SIDE_FILES = (
+    "modules.json",
+    "1_Pooling/config.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+)
+"""Files of sentence-transformers that say how to pool; they travel with the model."""
+
+Kind = Literal["checkpoint", "onnx"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of an artifact's history.
+
+    Attributes:
+        name: The pass, as its class is called.
+        settings: The pass's fields, as JSON values.
+        seconds: Wall time.
+        parameters_before: Number of weights before, or None where the level has no such number.
+        parameters_after: Number of weights after.
+        bytes_before: Size of the weights or the graph before, bytes.
+        bytes_after: Size after, bytes.
+        details: What the pass found: per-layer tables, audits, notes. JSON values.
+        versions: Versions of the libraries that did the work.
+    """
+
+    name: str
+    settings: Mapping[str, object]
+    seconds: float
+    parameters_before: int | None
+    parameters_after: int | None
+    bytes_before: int
+    bytes_after: int
+    details: Mapping[str, object] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``bertcompress.json`` says.
+
+    Attributes:
+        kind: ``checkpoint`` or ``onnx``.
+        task: A name from `bertcompress.tasks`.
+        history: The steps that made the artifact.
+        files: SHA-256 of each file in the folder, by relative name.
+        runtime: Settings found best for running it (threads, batch), if any were measured.
+    """
+
+    kind: Kind
+    task: str
+    history: tuple[Step, ...]
+    files: Mapping[str, str]
+    runtime: Mapping[str, object] = field(default_factory=dict)
+
+
+def write_manifest(folder: Path, *, kind: Kind, task: str, history: Sequence[Step]) -> None:
+    """Writes ``bertcompress.json`` with the hash of every file that is in the folder now."""
+    manifest = {
+        "format": FORMAT_VERSION,
+        "kind": kind,
+        "task": task,
+        "history": [asdict(step) for step in history],
+        "files": {
+            path.relative_to(folder).as_posix(): _sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Reads ``bertcompress.json``.
+
+    Returns:
+        None if the folder has none (a plain Transformers folder).
+
+    Raises:
+        LoadError: If it can't be read or was written by a newer version.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        return None
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        _check_format(path, raw["format"])
+        manifest = Manifest(
+            kind=_kind(raw["kind"]),
+            task=raw["task"],
+            history=tuple(Step(**step) for step in raw["history"]),
+            files=dict(raw["files"]),
+            runtime=dict(raw.get("runtime", {})),
+        )
+    except KeyError as error:
+        raise LoadError(
+            f"{path} is damaged: {error} is missing; make the artifact again"
+        ) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
+    return manifest
+
+
+def _check_format(path: Path, version: int) -> None:
+    if version > FORMAT_VERSION:
+        raise LoadError(
+            f"{path} has format {version}, this bertcompress reads up to {FORMAT_VERSION}; "
+            "type: pip install --upgrade bertcompress"
+        )
+
+
+def _kind(name: object) -> Kind:
+    for kind in get_args(Kind):
+        if name == kind:
+            return cast("Kind", kind)
+    raise ValueError(f"there is no kind {name!r}")
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Fails with a LoadError that names the first file whose hash differs from the manifest's."""
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if name == "README.md":
+            continue  # people edit their model cards
+        if not path.is_file():
+            raise LoadError(f"{path} is missing; make the artifact again")
+        if _sha256(path) != expected:
+            raise LoadError(
+                f"{path} is not the file that was written (its SHA-256 differs from "
+                f"{MANIFEST_NAME}); copy it again or make the artifact again"
+            )
+
+
+def kind_of(folder: Path) -> Kind:
+    """Tells whether a folder holds a checkpoint or a graph, by its manifest or its files."""
+    manifest = read_manifest(folder)
+    if manifest is not None:
+        return manifest.kind
+    if (folder / ONNX_NAME).is_file() and not _weight_files(folder):
+        return "onnx"
+    return "checkpoint"
+
+
+def artifact_bytes(folder: Path) -> int:
+    """Returns the bytes of what a runtime loads: the graph, or the checkpoint's weights."""
+    graph = folder / ONNX_NAME
+    if kind_of(folder) == "onnx":
+        return graph.stat().st_size
+    return sum(path.stat().st_size for path in _weight_files(folder))
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Returns the files that Transformers would load: safetensors, or else pickled weights."""
+    return [*folder.glob("*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,141 @@
+"""All subcommands, and one sentence with the right exit code for each failure.
+
+Nothing heavy is imported here or at the top of a subcommand's module, so that ``--help`` answers
+at once.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from typing import Annotated, cast
+
+import typer
+
+from bertcompress.errors import BertCompressError, did_you_mean
+from bertcompress_cli import (
+    bench,
+    calibrate,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    finetune,
+    gate,
+    init,
+    log,
+    predict,
+    prune,
+    quantize,
+    report,
+    run,
+    show,
+)
+
+INTERRUPTED = 130
+_USAGE = 2
+_USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__bases__[0])
+
+app = typer.Typer(
+    name="bertcompress",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (
+    doctor.doctor,
+    init.init,
+    log.log,
+    show.show,
+    finetune.finetune,
+    prune.prune,
+    calibrate.calibrate,
+    quantize.quantize,
+    export.export,
+    evaluate.evaluate,
+    predict.predict,
+    bench.bench,
+    report.report,
+    gate.gate,
+    run.run,
+    demo.demo,
+):
+    app.command()(_command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from bertcompress import __version__
+
+        typer.echo(f"bertcompress {__version__}")
+        raise typer.Exit
+
+
+@app.callback(no_args_is_help=False)
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Makes a fine-tuned BERT small and fast, and proves that it still answers right."""
+
+
+def run_command(arguments: list[str]) -> int:
+    """Runs one command line and returns its exit code; a failure is one sentence on stderr."""
+    try:
+        command = typer.main.get_command(app)
+        result = command.main(
+            arguments or ["--help"], prog_name="bertcompress", standalone_mode=False
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
+    except BertCompressError as error:
+        return _failed(str(error), error.exit_code)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # the last border: nothing goes on after it
+        return _unexpected(error)
+    if result == INTERRUPTED:
+        return _failed(
+            "interrupted; finished steps are kept: the same command goes on", INTERRUPTED, label=""
+        )
+    return result if isinstance(result, int) else 0
+
+
+def _failed(sentence: str, code: int, *, label: str = "error: ") -> int:
+    print(f"{label}{sentence}", file=sys.stderr)
+    return code
+
+
+def _unexpected(error: Exception) -> int:
+    if isinstance(error, _USAGE_ERROR):
+        return _failed(_usage_sentence(error), _USAGE)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" while writing {error.filename}" if error.filename else ""
+        return _failed(f"the disk is full{where}; free some space, the same command goes on", 1)
+    if os.environ.get("BERTCOMPRESS_DEBUG") == "1":
+        raise error
+    first = str(error).strip().split("\n", 1)[0]
+    return _failed(
+        f"unexpected {type(error).__name__}{': ' if first else ''}{first}; set "
+        "BERTCOMPRESS_DEBUG=1 and run it again to see where",
+        1,
+    )
+
+
+def _usage_sentence(error: Exception) -> str:
+    """Returns what the option parser found wrong, with the word that was probably meant."""
+    option, near = getattr(error, "option_name", None), getattr(error, "possibilities", None)
+    context = getattr(error, "ctx", None)
+    verb = getattr(context, "command_path", "bertcompress")
+    if option and near:
+        return f"there is no option {option}{did_you_mean(option, near)}"
+    text = str(getattr(error, "message", "") or error)
+    format_message = getattr(error, "format_message", None)
+    if format_message is not None:
+        text = format_message()
+    text = " ".join(text.split()).rstrip(".")
+    if text.endswith("?"):
+        return text
+    return f"{text}; type {verb} --help to see what there is"

@@ -1,0 +1,123 @@
+"""``bertcompress bench``: several models on the same inputs, one report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bertcompress.errors import UsageError
+from bertcompress_cli.options import (
+    DataOptions,
+    JsonOption,
+    MaxLengthOption,
+    ThreadsOption,
+    takes_data,
+)
+
+if TYPE_CHECKING:
+    from bertcompress.bench.settings import BenchSettings
+    from bertcompress.bench.variant import Variant
+    from bertcompress_cli.subject import Opened
+
+
+@takes_data
+def bench(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL]…",
+            help="Model folders, the baseline first. In a workspace: the model and all artifacts.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="What reports call a model; repeat it in the models' order."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer samples, for a first look.")
+    ] = False,
+    rounds: Annotated[int | None, typer.Option(help="How often everything is measured.")] = None,
+    threads: ThreadsOption = None,
+    runtime: Annotated[str, typer.Option(help="auto, ort-cpu or torch-cpu.")] = "auto",
+    max_length: MaxLengthOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--out", metavar="REPORT", help="The report's folder. In a workspace: the next."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    options: DataOptions,
+) -> None:
+    """Measure accuracy, latency, throughput, memory and size, and write the report."""
+    from bertcompress.workspace import record_measured
+    from bertcompress_cli.bench_report import measure, show_report
+    from bertcompress_cli.output import notes
+    from bertcompress_cli.place import place_of
+    from bertcompress_cli.progress import progress_on_stderr
+
+    place = place_of("bench", models[0] if models else None, options)
+    if not models and place.workspace is not None:
+        artifacts = place.workspace.artifacts()
+        models = [place.workspace.model_here, *(str(folder) for folder in artifacts)]
+    opened = _open(models or [], options.task, runtime, max_length)
+    variants = _variants(models or [], name or [], opened)
+    source, folder = place.required_data("bench"), place.report_folder(out)
+    task = opened[0].task
+    data = source.load(
+        "test",
+        task=task.name,
+        label_kind=task.label_kind,
+        seed=place.seed,
+        require_labels=task.name != "feature-extraction",
+        whole=options.data is not None,
+    )
+    notes(data.notes)
+    settings = _settings(quick=quick, rounds=rounds, threads=threads, seed=place.seed)
+    with progress_on_stderr() as progress:
+        report = measure(variants, opened[0].subject(data), settings, folder, progress=progress)
+    if place.workspace is not None:
+        record_measured(folder, {variant.name: variant.folder for variant in variants})
+    show_report(report, folder, as_json=as_json)
+
+
+def _open(
+    models: Sequence[str], task: str | None, runtime: str, max_length: int | None
+) -> list[Opened]:
+    from bertcompress_cli.subject import open_model
+
+    return [
+        open_model(model, task=task, runtime=runtime, max_length=max_length) for model in models
+    ]
+
+
+def _variants(
+    models: Sequence[str], names: Sequence[str], opened: Sequence[Opened]
+) -> list[Variant]:
+    from bertcompress.bench.variant import Variant
+
+    if names and len(names) != len(models):
+        raise UsageError(f"{len(names)} names were given for {len(models)} models; give one each")
+    tasks = {one.task.name for one in opened}
+    if len(tasks) > 1:
+        raise UsageError(f"the models do different tasks, {', '.join(sorted(tasks))}")
+    called = list(names) or [Path(model).name or model for model in models]
+    if len(set(called)) < len(called):
+        called = list(models)
+    return [
+        Variant(name, one.folder, one.runtime) for name, one in zip(called, opened, strict=True)
+    ]
+
+
+def _settings(*, quick: bool, rounds: int | None, threads: int | None, seed: int) -> BenchSettings:
+    from dataclasses import replace
+
+    from bertcompress.bench.settings import QUICK, BenchSettings
+
+    settings = replace(QUICK if quick else BenchSettings(), threads=threads, seed=seed)
+    return settings if rounds is None else replace(settings, rounds=rounds)

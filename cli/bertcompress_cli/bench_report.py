@@ -1,0 +1,86 @@
+"""Measures variants, writes the report and prints its table and verdict."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bertcompress.bench.gate import GateLimits, GateResult, check_gates, enforce
+from bertcompress.bench.markdown import summary_table
+from bertcompress.bench.measure import bench
+from bertcompress.bench.report import Report
+from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.summary import summarize
+from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.verdict import verdict
+from bertcompress.bench.write_report import HTML_NAME, summary_json, write_report
+from bertcompress.progress import Progress
+from bertcompress_cli.output import result, table
+from bertcompress_cli.place import command_line
+
+_STATE = ".state"
+_INTERVAL = re.compile(r" \([^()]* to [^()]*\)$")
+
+
+def measure(
+    variants: Sequence[Variant],
+    subject: Subject,
+    settings: BenchSettings,
+    folder: Path,
+    *,
+    progress: Progress,
+) -> Report:
+    """Measures all variants and writes the report; finished rounds are kept until it is done."""
+    state = folder / _STATE
+    report = bench(
+        variants,
+        subject,
+        settings=settings,
+        state_root=state,
+        command=command_line(),
+        progress=progress,
+    )
+    write_report(report, folder)
+    shutil.rmtree(state, ignore_errors=True)
+    return report
+
+
+def show_report(report: Report, folder: Path, *, as_json: bool) -> None:
+    """Prints the table and the verdict for people, and the page's path as the result."""
+    page = folder / HTML_NAME
+    summary = summarize(report)
+    if as_json:
+        result("", {"report": str(page), **summary_json(report, summary)}, as_json=True)
+        return
+    header, _, *rows = summary_table(report, summary)
+    table(_cells(header), [_cells(row) for row in rows], stderr=True)
+    show_sentences(verdict(report, summary).sentences)
+    result(page, {}, as_json=False)
+
+
+def show_sentences(sentences: Sequence[str]) -> None:
+    """Prints sentences for people on stderr, a line each."""
+    for sentence in sentences:
+        print(sentence, file=sys.stderr)
+
+
+def check(report: Report, limits: GateLimits, *, variants: Sequence[str] = ()) -> list[GateResult]:
+    """Compares a report with bounds and says what was found; fails if one was broken.
+
+    Raises:
+        AccuracyGateError: Accuracy fell further than allowed.
+        SpeedGateError: Speed, latency, size or memory is outside its bound.
+    """
+    results = list(check_gates(report, limits, variants=variants))
+    show_sentences([f"{one.state}: {one.sentence}" for one in results if one.state != "failed"])
+    enforce(results)
+    return results
+
+
+def _cells(line: str) -> list[str]:
+    """Returns a Markdown row's cells without their intervals: the report has those."""
+    cells = line.strip().strip("|").split(" | ")
+    return [_INTERVAL.sub("", cell.strip().replace("\\|", "|")) for cell in cells]

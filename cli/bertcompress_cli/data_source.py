@@ -1,0 +1,295 @@
+"""Where examples come from, and which of them a step gets.
+
+Importance, calibration and fine-tuning take the training split, accuracy and timing the test
+split, so that nothing is measured on what it was made from. A single file is partitioned for that
+(80/10/10, seeded), unless its own name says which split it is (``train.tsv``, ``test.csv``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from bertcompress.errors import UsageError, did_you_mean
+from bertcompress_cli.options import DataOptions, label_map_of
+
+if TYPE_CHECKING:
+    from bertcompress.examples import Dataset, Example
+
+Role = Literal["train", "validation", "test"]
+_PATHS = ("source", "train", "validation", "test")
+_COLUMNS = ("text", "text_pair", "label", "question", "context", "answers", "label_separator")
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """The data of a recipe or of one command line; names are the recipe's keys.
+
+    Attributes:
+        source: A file, folder or hub name that has all splits.
+        train: Where the training examples are, if apart.
+        validation: Where the validation examples are, if apart.
+        test: Where the test examples are, if apart.
+        split: The one split to take, whatever it is for.
+        limit: Draw so many examples of each split.
+        text: Column of the text.
+        text_pair: Column of the second text.
+        label: Column of the label.
+        question: Column of the question.
+        context: Column of the context.
+        answers: Column of the answers.
+        label_separator: What separates several labels in one text.
+        label_kind: ``class``, ``multi`` or ``number``, where the task does not say it.
+        label_map: Renames labels.
+    """
+
+    source: str | None = None
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+    split: str | None = None
+    limit: int | None = None
+    text: str | None = None
+    text_pair: str | None = None
+    label: str | None = None
+    question: str | None = None
+    context: str | None = None
+    answers: str | None = None
+    label_separator: str | None = None
+    label_kind: str | None = None
+    label_map: Mapping[str, str] = field(default_factory=dict)
+
+    def load(
+        self,
+        role: Role,
+        *,
+        task: str,
+        label_kind: str = "auto",
+        seed: int = 0,
+        require_labels: bool = True,
+        whole: bool = False,
+    ) -> Dataset:
+        """Reads the examples of one role.
+
+        Args:
+            role: What they are for.
+            task: The task's name.
+            label_kind: What the task's labels are, unless `self.label_kind` says it.
+            seed: For the sample and for a partition.
+            require_labels: Whether an example without a label is an error.
+            whole: Whether a single file that is no named split is taken whole for ``test``.
+
+        Raises:
+            UsageError: There is no data for this role.
+            DataError: It can't be read.
+        """
+        from bertcompress.data import Columns, load_dataset
+
+        source = getattr(self, role) or self.source
+        if source is None:
+            raise UsageError(f"there is no {role} data; give it with --data, or data: in a recipe")
+
+        def read(split: str | None) -> Dataset:
+            return load_dataset(
+                source,
+                task=task,
+                split=split,
+                columns=Columns(**{name: getattr(self, name) for name in _COLUMNS}),
+                limit=self.limit,
+                seed=seed,
+                label_map=self.label_map or None,
+                label_kind=self.label_kind or label_kind,  # type: ignore[arg-type]  # checked there
+                require_labels=require_labels,
+            )
+
+        if self.split is not None:
+            return read(self.split)
+        alone = getattr(self, role) is not None or _is_named_for(source, role)
+        if Path(source).is_file() and (alone or (whole and role == "test")):
+            return read(None)
+        if role != "test":
+            return read(role)
+        found = read(None)
+        return read("test") if found.split == "all" and not (alone or whole) else found
+
+    def to_plain(self, folder: Path) -> str | dict[str, object]:
+        """Returns the recipe's ``data``, a path or keys, with paths as seen from `folder`."""
+        plain: dict[str, object] = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is None or value == {}:
+                continue
+            plain[one.name] = portable(value, folder) if one.name in _PATHS else value
+        if set(plain) == {"source"}:
+            return str(plain["source"])
+        return plain
+
+
+def source_from_plain(value: object, folder: Path, where: str) -> DataSource:
+    """Makes a `DataSource` of a recipe's ``data``: a path, or a mapping with its keys.
+
+    Raises:
+        UsageError: It is something else, or a key is not known.
+    """
+    if isinstance(value, str):
+        return DataSource(source=resolved(value, folder))
+    allowed = [one.name for one in fields(DataSource)]
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} must be a path or a mapping with {', '.join(allowed)}")
+    kept: dict[str, object] = {}
+    for key, item in value.items():
+        if key not in allowed:
+            raise UsageError(f"{where} has no key {key!r}{did_you_mean(str(key), allowed)}")
+        if key == "label_map":
+            kept[key] = _label_map(item, f"{where}.label_map")
+        elif key == "limit":
+            kept[key] = _limit(item, f"{where}.limit")
+        elif not isinstance(item, str):
+            raise UsageError(f"{where}.{key} must be a text, got {item!r}")
+        else:
+            kept[key] = resolved(item, folder) if key in _PATHS else item
+    return DataSource(**kept)  # type: ignore[arg-type]  # each was checked above
+
+
+def source_from_options(options: DataOptions, default: DataSource | None) -> DataSource | None:
+    """Returns the data that was typed, or the workspace's with what was typed about it."""
+    typed = {
+        "split": options.split,
+        "limit": options.limit,
+        "text": options.text_column,
+        "text_pair": options.pair_column,
+        "label": options.label_column,
+        "question": options.question_column,
+        "context": options.context_column,
+        "answers": options.answers_column,
+        "label_separator": options.label_separator,
+        "label_kind": options.label_kind,
+        "label_map": label_map_of(options.label_map) or None,
+    }
+    base = DataSource(source=options.data) if options.data is not None else default
+    given = {name: value for name, value in typed.items() if value is not None}
+    if base is not None:
+        return replace(base, **given)  # type: ignore[arg-type]  # options have the fields' types
+    if given:
+        raise UsageError("an option about the data was given without --data; type --data DATA")
+    return None
+
+
+def resolved(name: str, folder: Path) -> str:
+    """Returns a path as seen from here that was written relative to `folder`; hub names stay."""
+    path = Path(name).expanduser()
+    if name.startswith("hf:") or path.is_absolute():
+        return str(path) if path.is_absolute() else name
+    here = folder / path
+    if here.exists() or name.startswith(".") or path.suffix:
+        return os.path.relpath(here)
+    return name
+
+
+def portable(name: str, folder: Path) -> str:
+    """Returns a path as seen from `folder`; absolute paths and hub names stay as they are."""
+    path = Path(name)
+    if path.is_absolute() or not path.exists():
+        return name
+    return os.path.relpath(path, folder)
+
+
+class Material:
+    """The examples that a recipe's steps take, each split read once, when it is asked for.
+
+    Args:
+        data: Where they come from; None where there are none.
+        task: The task's name.
+        label_kind: What its labels are.
+        seed: For samples and partitions.
+    """
+
+    def __init__(
+        self, data: DataSource | None, *, task: str, label_kind: str = "auto", seed: int = 0
+    ) -> None:
+        self.data = data
+        self.task = task
+        self._label_kind = label_kind
+        self._seed = seed
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """Training examples, with or without labels; none where there is no data."""
+        if self.data is None:
+            return ()
+        return self._load("train", require_labels=False).examples
+
+    @cached_property
+    def train(self) -> tuple[Example, ...]:
+        """Labelled training examples."""
+        return self._load("train").examples
+
+    @cached_property
+    def validation(self) -> tuple[Example, ...]:
+        """Labelled validation examples; none where the data is one split only."""
+        if self.data is None or self.data.split is not None:
+            return ()
+        if self.data.validation is None:
+            source = self.data.source
+            if source is None or self.data.train is not None or _is_named_for(source, "train"):
+                return ()
+        return self._load("validation").examples
+
+    @cached_property
+    def test(self) -> Dataset:
+        """The labelled test examples."""
+        return self._load("test")
+
+    def _load(self, role: Role, *, require_labels: bool = True) -> Dataset:
+        if self.data is None:
+            raise UsageError(f"this needs {role} data; give it with --data, or data: in a recipe")
+        return self.data.load(
+            role,
+            task=self.task,
+            label_kind=self._label_kind,
+            seed=self._seed,
+            require_labels=require_labels,
+        )
+
+
+class StandIn(Material):
+    """Stands for the examples while settings are checked: nothing is read."""
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """One example where there is data."""
+        from bertcompress.examples import TextExample
+
+        return () if self.data is None else (TextExample("stand-in:1", "text", label="label"),)
+
+    @cached_property
+    def train(self) -> tuple[Example, ...]:
+        """The same."""
+        return self.examples
+
+    @cached_property
+    def validation(self) -> tuple[Example, ...]:
+        """None."""
+        return ()
+
+
+def _is_named_for(source: str, role: str) -> bool:
+    from bertcompress.data.split_source import split_named
+
+    return Path(source).is_file() and split_named(Path(source).stem) == role
+
+
+def _label_map(value: object, where: str) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} must be a mapping old: new, got {value!r}")
+    return {str(old): str(new) for old, new in value.items()}
+
+
+def _limit(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UsageError(f"{where} must be a whole number, got {value!r}")
+    return value

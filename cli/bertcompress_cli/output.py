@@ -1,0 +1,43 @@
+"""What the command prints: the result on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+
+
+def result(text: object, facts: Mapping[str, object], *, as_json: bool) -> None:
+    """Prints the result: its text, or all its facts as one JSON object on one line."""
+    print(json.dumps(facts, ensure_ascii=False, default=str) if as_json else text)
+
+
+def note(sentence: str) -> None:
+    """Says something on stderr that the user must know."""
+    print(f"note: {sentence}", file=sys.stderr)
+
+
+def notes(sentences: Iterable[str]) -> None:
+    """Says several things on stderr."""
+    for sentence in sentences:
+        note(sentence)
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", stderr: bool = False
+) -> None:
+    """Prints a table; the first column is left-aligned, the others right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    for number, name in enumerate(columns):
+        made.add_column(Text(name), justify="left" if number == 0 else "right")
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console = Console(stderr=stderr, width=160)
+    console.print(made)

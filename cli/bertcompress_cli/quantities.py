@@ -1,0 +1,51 @@
+"""Reads quantities as people type them: ``1%``, ``30MB``, ``5ms``, ``2x``.
+
+>>> fraction("max-drop", "1%"), size_bytes("max-size", "30MB"), seconds("max-latency", "5ms")
+(0.01, 30000000, 0.005)
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from bertcompress.errors import UsageError
+
+_NUMBER = re.compile(r"([0-9]*\.?[0-9]+)\s*([A-Za-z%×]*)")
+_BYTES = {
+    **{"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9},
+    **{"kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30},
+}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+_FRACTIONS = {"": 1.0, "%": 1e-2}
+_RATIOS = {"": 1.0, "x": 1.0, "×": 1.0}
+
+
+def fraction(name: str, text: str | None) -> float | None:
+    """Returns a fraction typed as ``0.01`` or ``1%``."""
+    return _read(name, text, _FRACTIONS, "0.01 or 1%")
+
+
+def ratio(name: str, text: str | None) -> float | None:
+    """Returns a ratio typed as ``2`` or ``2x``."""
+    return _read(name, text, _RATIOS, "2 or 2x")
+
+
+def seconds(name: str, text: str | None) -> float | None:
+    """Returns seconds typed as ``5ms`` or ``0.005s``."""
+    return _read(name, text, _SECONDS, "5ms or 0.005s")
+
+
+def size_bytes(name: str, text: str | None) -> int | None:
+    """Returns bytes typed as ``30MB``, ``28MiB`` or ``30000000``."""
+    count = _read(name, text, _BYTES, "30MB, 28MiB or 30000000")
+    return None if count is None else round(count)
+
+
+def _read(name: str, text: str | None, units: Mapping[str, float], form: str) -> float | None:
+    if text is None:
+        return None
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or match[2].lower() not in units:
+        raise UsageError(f"--{name} takes a quantity such as {form}, got {text!r}")
+    return round(float(match[1]) * units[match[2].lower()], 12)

@@ -1,0 +1,90 @@
+"""``bertcompress quantize``: 8 or 4 bits, in a graph that stock ONNX Runtime runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertcompress.errors import UsageError
+from bertcompress_cli.options import (
+    DataOptions,
+    JsonOption,
+    MaxLengthOption,
+    ModelArgument,
+    OutOption,
+    OverwriteOption,
+    takes_data,
+)
+
+
+@takes_data
+def quantize(
+    model: ModelArgument = None,
+    *,
+    bits: Annotated[int, typer.Option(help="8, or 4 for weights only.")] = 8,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="With 8 bits: static (ranges found on data beforehand) or dynamic (as they come)."
+        ),
+    ] = None,
+    ranges: Annotated[
+        str | None, typer.Option(help="How static ranges are found: percentile or minmax.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Examples that ranges are found on.")] = None,
+    max_length: MaxLengthOption = None,
+    table: Annotated[
+        Path | None, typer.Option(help="A table that bertcompress calibrate wrote.")
+    ] = None,
+    keep_float: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A module or pattern that stays in float; repeatable."),
+    ] = None,
+    no_embeddings: Annotated[
+        bool, typer.Option("--no-embeddings", help="Leave the embedding tables in float.")
+    ] = False,
+    block_size: Annotated[
+        int | None, typer.Option(help="With 4 bits: weights that share a scale.")
+    ] = None,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    options: DataOptions,
+) -> None:
+    """Store weights in 8 or 4 bits; a checkpoint is exported to ONNX first."""
+    _check(bits, method, block_size=block_size, ranging=bool(ranges or samples or table))
+    from bertcompress.passes.quantized import HEADS
+    from bertcompress_cli.place import place_of
+    from bertcompress_cli.recipe import StepSpec
+    from bertcompress_cli.run_verb import run_verb, typed
+
+    place = place_of("quantize", model, options)
+    shared: dict[str, object] = {"embeddings": False} if no_embeddings else {}
+    if keep_float:
+        shared["keep_float"] = [*HEADS, *keep_float]
+    step = StepSpec(
+        "quantize-static",
+        {**shared, **typed(method=ranges, samples=samples, max_length=max_length)},
+    )
+    if table is not None:
+        step = StepSpec("quantize-static", {**shared, "table": str(table)})
+    if bits == 4:
+        step = StepSpec("quantize-weights", {"bits": 4, **shared, **typed(block_size=block_size)})
+    if method == "dynamic":
+        step = StepSpec("quantize-dynamic", shared)
+    run_verb("quantize", place, [step], out=out, overwrite=overwrite, as_json=as_json)
+
+
+def _check(bits: int, method: str | None, *, block_size: int | None, ranging: bool) -> None:
+    if bits not in (4, 8):
+        raise UsageError(f"bits must be 8 or 4, got {bits}")
+    if method not in (None, "static", "dynamic"):
+        raise UsageError(f"method must be static or dynamic, got {method!r}")
+    if bits == 4 and (method is not None or ranging):
+        raise UsageError("4 bits are for weights only, which need no method and no ranges")
+    if method == "dynamic" and ranging:
+        raise UsageError("dynamic finds its ranges as it runs; leave --ranges, --samples, --table")
+    if bits == 8 and block_size is not None:
+        raise UsageError("block-size is for 4 bits; type --bits 4 or leave it out")

@@ -1,0 +1,63 @@
+"""``bertcompress show``: what a model folder is and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bertcompress_cli.options import DataOptions, JsonOption, ModelArgument
+
+
+def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
+    """Print what an artifact is, how it was made and what that removed."""
+    from dataclasses import asdict
+
+    from bertcompress.artifact import artifact_bytes, kind_of, read_manifest, verify
+    from bertcompress.bench.units import bytes_text
+    from bertcompress.bert.load import load_config
+    from bertcompress.bert.locate import locate
+    from bertcompress.tasks import labels_of, task_of
+    from bertcompress_cli.output import result, table
+    from bertcompress_cli.place import place_of
+
+    place = place_of("show", model, DataOptions())
+    folder = locate(place.model)
+    manifest, config = read_manifest(folder), load_config(folder)
+    if manifest is not None:
+        verify(folder, manifest)
+    steps = manifest.history if manifest is not None else ()
+    facts = {
+        "model": place.model,
+        "kind": kind_of(folder),
+        "task": manifest.task if manifest is not None else task_of(config),
+        "labels": list(labels_of(config)),
+        "size_bytes": artifact_bytes(folder),
+        "steps": [asdict(step) for step in steps],
+    }
+    if as_json:
+        result("", facts, as_json=True)
+        return
+    labels = [str(label) for label in labels_of(config)]
+    shown = ", ".join(labels[:20]) + (", …" if len(labels) > 20 else "")
+    rows = [
+        ("kind", str(facts["kind"])),
+        ("task", str(facts["task"])),
+        ("labels", shown),
+        ("size", bytes_text(artifact_bytes(folder))),
+    ]
+    table((place.model, ""), rows)
+    if steps:
+        lines = [
+            (
+                step.name,
+                _text(step.settings),
+                bytes_text(step.bytes_before),
+                bytes_text(step.bytes_after),
+            )
+            for step in steps
+        ]
+        table(("step", "settings", "before", "after"), lines)
+
+
+def _text(settings: Mapping[str, object]) -> str:
+    shown = {key: value for key, value in settings.items() if value not in (None, "", [])}
+    return ", ".join(f"{key} {value}" for key, value in shown.items())

@@ -1,0 +1,122 @@
+"""A model folder opened for answering: its task, its tokenizer, its runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertcompress.artifact import Artifact
+from bertcompress.bench.accuracy import Answers, predict_all
+from bertcompress.bench.environment import available_threads
+from bertcompress.bench.variant import Subject
+from bertcompress.bert.load import load
+from bertcompress.bert.locate import locate
+from bertcompress.errors import UsageError
+from bertcompress.examples import Dataset, Example
+from bertcompress.progress import Progress, silent
+from bertcompress.runtimes import open_runtime, runtime_for
+from bertcompress.tasks import Feature, Task, make_task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+LONGEST = 512
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model folder, read.
+
+    Attributes:
+        folder: The folder, also of a model that was named by its hub name.
+        task: Its task.
+        tokenizer: Its tokenizer.
+        max_length: Where longer texts are cut, tokens.
+        runtime: The runtime that deploys it.
+    """
+
+    folder: Path
+    task: Task
+    tokenizer: PreTrainedTokenizerFast
+    max_length: int
+    runtime: str
+
+    def encode(self, examples: Sequence[Example]) -> list[Feature]:
+        """Returns the examples as tokens."""
+        return self.task.encode(self.tokenizer, examples, max_length=self.max_length)
+
+    def answer(
+        self,
+        examples: Sequence[Example],
+        *,
+        threads: int | None = None,
+        batch_size: int = 32,
+        progress: Progress = silent,
+    ) -> Answers:
+        """Answers the examples through the runtime."""
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads must be 1 or more, got {threads}")
+        features = self.encode(examples)
+        count = threads or available_threads()
+        with open_runtime(self.folder, self.runtime, threads=count) as runtime:
+            return predict_all(
+                runtime,
+                self.task,
+                features,
+                examples,
+                batch_size=batch_size,
+                pad_token_id=self.pad_token_id,
+                progress=progress,
+            )
+
+    @property
+    def pad_token_id(self) -> int:
+        """The tokenizer's padding token."""
+        found = self.tokenizer.pad_token_id
+        return found if isinstance(found, int) else 0
+
+    def subject(self, dataset: Dataset) -> Subject:
+        """Returns a data set as what a benchmark measures on."""
+        return Subject(
+            dataset=dataset,
+            task=self.task,
+            features=self.encode(dataset.examples),
+            pad_token_id=self.pad_token_id,
+            tokenize=lambda one: self.encode([one]),
+        )
+
+
+def open_model(
+    model: str | Path,
+    *,
+    task: str | None = None,
+    runtime: str = "auto",
+    max_length: int | None = None,
+) -> Opened:
+    """Reads a model, and finds the runtime that deploys it.
+
+    Raises:
+        LoadError: It can't be loaded.
+        MissingDependencyError: Its runtime is not installed.
+    """
+    folder = locate(model)
+    chosen = runtime_for(folder, runtime)
+    return opened(load(folder, task=task), folder, runtime=chosen, max_length=max_length)
+
+
+def opened(
+    artifact: Artifact, folder: Path, *, runtime: str = "auto", max_length: int | None = None
+) -> Opened:
+    """Returns an artifact that lies in `folder`, opened."""
+    limit = min(LONGEST, artifact.config.max_position_embeddings)
+    if max_length is not None and max_length > limit:
+        raise UsageError(f"max-length must be at most the model's {limit}, got {max_length}")
+    return Opened(
+        folder,
+        make_task(artifact.task, artifact.config, folder=folder),
+        artifact.tokenizer,
+        max_length or limit,
+        runtime,
+    )

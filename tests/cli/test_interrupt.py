@@ -1,0 +1,101 @@
+"""Ctrl-C in each phase: exit code 130, one sentence, nothing half-written, and it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+Run = Callable[..., CompletedProcess[str]]
+Ok = Callable[..., str]
+
+PHASES = {
+    "importance": ("prune", "--heads", "0.3"),
+    "layers": ("prune", "--layers", "1"),
+    "fine-tune": ("finetune", "--epochs", "1"),
+    "export": ("export",),
+    "calibrate": ("quantize", "--bits", "8"),
+    "quantize": ("quantize", "--bits", "8", "--method", "dynamic"),
+}
+
+
+@pytest.fixture
+def interrupt_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None]:
+    """Gives ``interrupt_at("export")``: Ctrl-C as soon as that stage is told; None lifts it."""
+    from bertcompress_cli import progress
+
+    draw, stop = progress._Lines.__call__, [""]
+
+    def told(self: progress._Lines, stage: str, done: int, total: int) -> None:
+        if stop[0] and stop[0] in stage:
+            raise KeyboardInterrupt
+        draw(self, stage, done, total)
+
+    def set_stage(stage: str | None) -> None:
+        stop[0] = stage or ""
+
+    monkeypatch.setattr(progress._Lines, "__call__", told)
+    return set_stage
+
+
+@pytest.mark.parametrize("stage", PHASES)
+def test_an_interrupted_verb_leaves_the_workspace_usable(
+    bc: Run,
+    ok: Ok,
+    workspace: Path,
+    interrupt_at: Callable[[str | None], None],
+    stage: str,
+) -> None:
+    interrupt_at(stage)
+    outcome = bc(*PHASES[stage])
+    artifacts = workspace / "artifacts"
+    visible = [path.name for path in artifacts.glob("[!.]*")] if artifacts.is_dir() else []
+    interrupt_at(None)
+
+    assert outcome.returncode == 130
+    assert outcome.stderr.splitlines()[-1] == (
+        "interrupted; finished steps are kept: the same command goes on"
+    )
+    assert outcome.stdout == ""
+    assert visible == []
+    made = ok(*PHASES[stage])
+    assert made == f"artifacts/001-{PHASES[stage][0]}"
+    assert [path.name for path in artifacts.iterdir()] == [Path(made).name]
+
+
+@pytest.mark.parametrize("stage", ["answers", "timing"])
+def test_an_interrupted_benchmark_writes_no_report(
+    bc: Run,
+    ok: Ok,
+    workspace: Path,
+    short_quick: None,
+    interrupt_at: Callable[[str | None], None],
+    stage: str,
+) -> None:
+    line = ("bench", ok("export"), "--quick", "--threads", "1")
+    interrupt_at(stage)
+
+    assert bc(*line).returncode == 130
+
+    interrupt_at(None)
+    assert not any(workspace.glob("reports/*/report.*"))
+    assert ok(*line).endswith("report.html")
+
+
+def test_a_recipe_goes_on_where_it_stopped(
+    bc: Run,
+    ok: Ok,
+    here: Path,
+    quick_recipe: Callable[..., Path],
+    interrupt_at: Callable[[str | None], None],
+) -> None:
+    recipe = quick_recipe(
+        "both: [ {prune-heads: {fraction: 0.25}}, {prune-layers: {count: 1}} ]", bench="false"
+    )
+    interrupt_at("layers")
+    assert bc("run", recipe, "-o", "out").returncode == 130
+    interrupt_at("importance")  # which is finished: to reach it again would end this test
+
+    assert ok("run", recipe, "-o", "out") == "out/both"

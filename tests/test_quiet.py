@@ -1,0 +1,46 @@
+"""Transformers is silent while asked to be, and no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import transformers
+
+from bertcompress.quiet import quiet_transformers
+
+logging: Any = transformers.utils.logging  # has no types
+
+
+@pytest.fixture(autouse=True)
+def _settings() -> Iterator[None]:
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    yield
+    logging.set_verbosity(verbosity)
+    set_bars(bars)
+
+
+def set_bars(bars: bool) -> None:
+    (logging.enable_progress_bar if bars else logging.disable_progress_bar)()
+
+
+def settings() -> tuple[int, bool]:
+    return logging.get_verbosity(), logging.is_progress_bar_enabled()
+
+
+def fail_quietly() -> None:
+    with quiet_transformers():
+        assert settings() == (logging.ERROR, False)
+        raise KeyError
+
+
+@pytest.mark.parametrize("bars", [True, False])
+def test_everything_is_as_before_afterwards(bars: bool) -> None:
+    logging.set_verbosity(logging.INFO)
+    set_bars(bars)
+
+    with pytest.raises(KeyError):
+        fail_quietly()
+
+    assert settings() == (logging.INFO, bars)
