@@ -180,7 +180,13 @@ def source_from_options(options: DataOptions, default: DataSource | None) -> Dat
 
 
 def resolved(name: str, folder: Path) -> str:
-    """Returns a path as seen from here that was written relative to `folder`; hub names stay."""
+    """Returns a path as seen from here that was written relative to `folder`; hub names stay.
+
+    Environment variables (``${MODELS}/my-bert``) are filled in; one that is not set is an error.
+    """
+    name = os.path.expandvars(name)
+    if "$" in name:
+        raise UsageError(f"{name} names an environment variable that is not set; set it first")
     path = Path(name).expanduser()
     if name.startswith("hf:") or path.is_absolute():
         return str(path) if path.is_absolute() else name
