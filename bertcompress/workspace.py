@@ -35,6 +35,7 @@ from bertcompress.errors import DataError, PassError, UsageError, did_you_mean
 FILE_NAME = "bertcompress.yaml"
 ARTIFACTS, REPORTS = "artifacts", "reports"
 MEASURED_NAME = "artifacts.json"
+_REPORT_NAME = "report.json"
 _KEYS = ("model", "data", "task", "seed")
 _NUMBERED = re.compile(r"(\d{3,})(?:-([a-z-]+))?")
 _STAGING = re.compile(r"\.\d{3,}-[a-z-]+\.new\.[0-9a-f]+")
@@ -126,8 +127,15 @@ class Workspace:
         return self.folder / ARTIFACTS / f"{_next_number(self.folder / ARTIFACTS):03d}-{verb}"
 
     def next_report(self) -> Path:
-        """Returns the folder for the next report, ``reports/003``; it is not made yet."""
-        return self.folder / REPORTS / f"{_next_number(self.folder / REPORTS):03d}"
+        """Returns the folder for the next report, ``reports/003``.
+
+        It is there already where a benchmark was interrupted: the next one goes on in it.
+        """
+        folder = self.folder / REPORTS
+        started = list(_numbered(folder))
+        if started and not (started[-1][1] / _REPORT_NAME).is_file():
+            return started[-1][1]
+        return folder / f"{_next_number(folder):03d}"
 
     def lineage(self) -> tuple[Line, ...]:
         """Returns every artifact with what is known of it."""
@@ -261,7 +269,7 @@ def _measured(folder: Path) -> dict[str, Figures]:
     for _, report in _numbered(folder):
         try:
             known = json.loads((report / MEASURED_NAME).read_text(encoding="utf-8"))
-            plain = json.loads((report / "report.json").read_text(encoding="utf-8"))
+            plain = json.loads((report / _REPORT_NAME).read_text(encoding="utf-8"))
             for row in plain["summary"]["variants"]:
                 if row["name"] in known:
                     figures[known[row["name"]]["sha256"]] = _figures(row, plain["metric"], report)

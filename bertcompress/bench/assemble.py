@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bertcompress.bench.environment import Environment, noise_of
+from bertcompress.bench.environment import Environment
 from bertcompress.bench.lineage import history_of, manifest_of, size_of
 from bertcompress.bench.metric_rows import metric_rows
+from bertcompress.bench.noise import noise_of
+from bertcompress.bench.operations import operations_of
 from bertcompress.bench.paired import Scored, score_against
 from bertcompress.bench.report import (
     FORMAT_VERSION,
@@ -22,6 +24,7 @@ from bertcompress.bench.report import (
     VariantResult,
 )
 from bertcompress.bench.resampling import example_interval
+from bertcompress.bench.roofs import Roofs
 from bertcompress.bench.rounds import EntrantRound, RoundResult
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.statistics import Interval, wilson
@@ -39,12 +42,14 @@ class Parts:
         rounds: All rounds; a baseline measured again is each round's last entrant.
         workloads: The workloads of each round.
         tokenization_s: Seconds of tokenizing single examples.
+        roofs: The machine's limits, None if they were not asked for.
     """
 
     scored: tuple[Scored, ...]
     rounds: tuple[RoundResult, ...]
     workloads: tuple[Sequence[Workload], ...]
     tokenization_s: tuple[float, ...] = ()
+    roofs: Roofs | None = None
 
 
 def assemble(
@@ -57,16 +62,16 @@ def assemble(
     command: str,
 ) -> Report:
     """Returns the report."""
-    environment = _with_shares(environment, parts.rounds)
+    environment = with_shares(environment, parts.rounds)
     last = [result.entrants[-1] for result in parts.rounds]
     return Report(
         format_version=FORMAT_VERSION,
-        tool_version=_tool_version(),
+        tool_version=tool_version(),
         command=command,
         task=subject.task.name,
         metric=subject.task.primary_metric,
         baseline=variants[0].name,
-        dataset=_dataset_facts(subject),
+        dataset=dataset_facts(subject),
         settings=settings,
         environment=environment,
         results=tuple(
@@ -76,6 +81,7 @@ def assemble(
         again=_measurement(0, parts.workloads, last) if settings.again else None,
         tokenization_s=parts.tokenization_s,
         notes=tuple(noise_of(environment)),
+        roofs=parts.roofs,
     )
 
 
@@ -93,7 +99,7 @@ def _result(
         runtime=mine[0].runtime,
         kind=manifest.kind if manifest else "checkpoint",
         size=size_of(variant.folder, manifest, compressed=settings.compressed),
-        accuracy=_accuracy(own, subject.dataset.examples) if own else None,
+        accuracy=accuracy_of(own, subject.dataset.examples) if own else None,
         paired=paired,
         measurements=tuple(
             _measurement(i, parts.workloads, mine) for i in range(len(parts.workloads[0]))
@@ -103,6 +109,7 @@ def _result(
         memory=tuple(entrant.memory for entrant in mine),
         history=history_of(manifest),
         notes=tuple(_notes(mine, settings)),
+        operations=operations_of(variant.folder),
     )
 
 
@@ -130,10 +137,18 @@ def _measurement(
         tokens=tuple(workload.tokens for workload in same),
         padding_fraction=round(same[0].padding_fraction, 6),
         steady=tuple(entrant.steady for entrant in entrants) if position == 0 else (),
+        positions=tuple(workload.positions for workload in same),
+        energy_j=_energy(position, entrants),
     )
 
 
-def _accuracy(scored: Scored, examples: Sequence[Example]) -> Accuracy:
+def _energy(position: int, entrants: Sequence[EntrantRound]) -> tuple[float | None, ...]:
+    energy = tuple(one.energy_j[position] for one in entrants if len(one.energy_j) > position)
+    return energy if any(joules is not None for joules in energy) else ()
+
+
+def accuracy_of(scored: Scored, examples: Sequence[Example]) -> Accuracy:
+    """Returns a score with its interval, in the form that reports keep."""
     score = scored.score
     return Accuracy(
         metric=score.primary,
@@ -157,7 +172,8 @@ def _accuracy_interval(scored: Scored, examples: Sequence[Example]) -> Interval 
     return example_interval(rows.rows, rows.statistic)
 
 
-def _dataset_facts(subject: Subject) -> DatasetFacts:
+def dataset_facts(subject: Subject) -> DatasetFacts:
+    """Returns what reports say about the data."""
     lengths = np.asarray([feature.length for feature in subject.features])
     source = subject.dataset.source
     return DatasetFacts(
@@ -172,17 +188,25 @@ def _dataset_facts(subject: Subject) -> DatasetFacts:
     )
 
 
-def _with_shares(environment: Environment, rounds: Sequence[RoundResult]) -> Environment:
+def with_shares(environment: Environment, rounds: Sequence[RoundResult]) -> Environment:
+    """Returns the environment with what the rounds saw of it, on average."""
     busy = [r.busy_fraction for r in rounds if r.busy_fraction is not None]
     steal = [r.steal_fraction for r in rounds if r.steal_fraction is not None]
+    throttled = [r.throttled_fraction for r in rounds if r.throttled_fraction is not None]
     return replace(
         environment,
-        busy_fraction=round(float(np.mean(busy)), 4) if busy else None,
-        steal_fraction=round(float(np.mean(steal)), 4) if steal else None,
+        busy_fraction=_mean(busy),
+        steal_fraction=_mean(steal),
+        throttled_fraction=_mean(throttled),
     )
 
 
-def _tool_version() -> str:
+def _mean(fractions: Sequence[float]) -> float | None:
+    return round(float(np.mean(fractions)), 4) if fractions else None
+
+
+def tool_version() -> str:
+    """Returns the version of bertcompress that is installed."""
     try:
         return metadata.version("bertcompress")
     except metadata.PackageNotFoundError:

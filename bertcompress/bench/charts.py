@@ -69,12 +69,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A line through (x, y) with the interval of each y."""
+    """A line through (x, y) with the interval of each y, and the limit of each, if known."""
 
     label: str
     series: int
     xs: tuple[float, ...]
     ys: tuple[Interval, ...]
+    limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,9 @@ def lines(
         upper = [(px, y.at(i.high)) for px, i in zip(xs, one.ys, strict=True)]
         lower = [(px, y.at(i.low)) for px, i in zip(xs, one.ys, strict=True)]
         parts.append(polygon([*upper, *reversed(lower)], f"band s{one.series}"))
+        limits = [(px, y.at(value)) for px, value in zip(xs, one.limits, strict=False)]
+        if limits:
+            parts.append(polyline(limits, f"limit s{one.series}"))
     for one in series:
         xs = [x.at(place(value)) for value in one.xs]
         middle = [(px, y.at(i.estimate)) for px, i in zip(xs, one.ys, strict=True)]

@@ -59,6 +59,9 @@ class Environment:
         python: Implementation and version.
         libraries: Installed versions by distribution name.
         thread_variables: OMP_NUM_THREADS and the like, as the measured processes saw them.
+        load_after: The load when the run ended, the run itself included.
+        throttled_fraction: The share of the cgroup's periods in which its CPU quota stopped the
+            run, None if unknown.
     """
 
     date: str
@@ -79,6 +82,8 @@ class Environment:
     python: str
     libraries: Mapping[str, str]
     thread_variables: Mapping[str, str]
+    load_after: float | None = None
+    throttled_fraction: float | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +107,7 @@ def available_threads() -> int:
 
 
 def read_environment(*, threads: int, thread_variables: Mapping[str, str]) -> Environment:
-    """Reads the machine as it is now; `steal_fraction` and `busy_fraction` come at the end."""
+    """Reads the machine as it is now; what only the end of a run can tell is added there."""
     import psutil
 
     memory = psutil.virtual_memory()
@@ -115,7 +120,7 @@ def read_environment(*, threads: int, thread_variables: Mapping[str, str]) -> En
         affinity_cpus=_affinity_count(),
         quota_cpus=_quota_cpus(),
         threads=threads,
-        load_average=_load_average(),
+        load_average=load_average(),
         memory_bytes=int(memory.total),
         available_bytes=int(memory.available),
         steal_fraction=None,
@@ -147,23 +152,9 @@ def shares_between(before: CpuTimes | None, after: CpuTimes | None) -> tuple[flo
     return busy, (after.steal - before.steal) / total
 
 
-def noise_of(environment: Environment) -> list[str]:
-    """Returns a sentence for each thing about the machine that makes timings unsteady."""
-    found = []
-    load, cpus = environment.load_average, environment.affinity_cpus
-    if load is not None and load > 0.5 * cpus:
-        found.append(f"other work was running when it started: load {load:.1f} on {cpus} CPUs")
-    if environment.steal_fraction is not None and environment.steal_fraction > 0.01:
-        taken = environment.steal_fraction
-        found.append(f"the hypervisor took {taken:.1%} of the CPU time during the run")
-    if environment.quota_cpus is not None and environment.quota_cpus < environment.threads:
-        found.append(
-            f"the container may use {environment.quota_cpus:g} CPUs but {environment.threads} "
-            "threads were asked for"
-        )
-    if environment.threads > cpus:
-        found.append(f"{environment.threads} threads shared {cpus} CPUs")
-    return found
+def load_average() -> float | None:
+    """Returns the runnable processes over the last minute, None where the system has no such."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _cpu_model() -> str:
@@ -209,10 +200,6 @@ def _quota_cpus() -> float | None:
     if quota_v1 is None or period_v1 is None or int(quota_v1) <= 0:
         return None
     return int(quota_v1) / int(period_v1)
-
-
-def _load_average() -> float | None:
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
 def _first_line(path: Path) -> str | None:

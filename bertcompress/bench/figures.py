@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bertcompress.bench import charts, pareto
 from bertcompress.bench.report import Report
+from bertcompress.bench.roofline import least_seconds
 from bertcompress.bench.statistics import Interval
 from bertcompress.bench.summary import Latency, Summary, VariantSummary
 from bertcompress.bench.units import (
@@ -45,7 +46,7 @@ def figures_of(report: Report, summary: Summary) -> list[Figure]:
         *_accuracy_against_latency(report, summary),
         *_accuracy_against_size(report, summary),
         *_accuracy_against_throughput(report, summary),
-        *_latency_by_length(summary),
+        *_latency_by_length(report, summary),
         *_latency_distribution(summary),
         *_throughput(summary),
     ]
@@ -205,7 +206,7 @@ def _scatter(
     yield Figure(f"{metric_name(metric).capitalize()} against {words_x}", caption, svg)
 
 
-def _latency_by_length(summary: Summary) -> Iterator[Figure]:
+def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
     series = series_of(summary)
     drawn = []
     for variant in summary.variants:
@@ -214,7 +215,9 @@ def _latency_by_length(summary: Summary) -> Iterator[Figure]:
             continue
         xs = tuple(float(_length(cell)) for cell in cells)
         ys = tuple(_scaled(cell.median, 1e3) for cell in cells)
-        drawn.append(charts.Line(variant.name, series[variant.name], xs, ys))
+        limits = least_seconds(report, variant.result, [_length(cell) for cell in cells])
+        limits_ms = tuple(seconds * 1e3 for seconds in limits)
+        drawn.append(charts.Line(variant.name, series[variant.name], xs, ys, limits_ms))
     if not drawn:
         return
     words = charts.Words(
@@ -232,6 +235,9 @@ def _latency_by_length(summary: Summary) -> Iterator[Figure]:
         drawn, words, x_text=lambda v: f"{v:g}", y_text=lambda v: f"{v:g}", doubling=False
     )
     caption = "One row at a time, cut to the length from the data's own text, no padding."
+    if any(one.limits for one in drawn):
+        caption += " Dashed: the least time that this machine's limits, measured in this run, "
+        caption += "allow for the same operations."
     yield Figure("Latency by length", caption, svg)
 
 

@@ -3,15 +3,17 @@
 Figures without noise (answers on the same examples, bytes) are compared as they are. Timings have
 intervals: a bound is kept when the estimate keeps it, broken when the whole interval breaks it,
 and in between the gate abstains and says so, since a gate that fails on noise is soon switched
-off. Nothing measured is a failure, never a pass.
+off. On a machine too noisy to tell (`bertcompress.bench.noise`) it abstains whatever the timings
+are. Nothing measured is a failure, never a pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from bertcompress.bench.noise import too_noisy
 from bertcompress.bench.report import Report
 from bertcompress.bench.statistics import Interval
 from bertcompress.bench.summary import Summary, VariantSummary, summarize
@@ -137,10 +139,11 @@ def _results(
 ) -> Iterator[GateResult]:
     if limits.max_drop is not None:
         yield _drop(variant, limits.max_drop, report, summary)
+    noise = too_noisy(report, summary)
     if limits.min_speedup is not None:
-        yield _speedup(variant, limits.min_speedup, report)
+        yield _unless_noisy(_speedup(variant, limits.min_speedup, report), variant, noise)
     if limits.max_latency_s is not None:
-        yield _latency(variant, limits.max_latency_s)
+        yield _unless_noisy(_latency(variant, limits.max_latency_s), variant, noise)
     if limits.max_size_bytes is not None:
         yield _bytes(variant, "size", variant.result.size.file_bytes, limits.max_size_bytes)
     if limits.max_memory_bytes is not None:
@@ -203,6 +206,16 @@ def _state(*, kept: bool, broken: bool) -> State:
     if kept:
         return "passed"
     return "failed" if broken else "abstained"
+
+
+def _unless_noisy(
+    result: GateResult, variant: VariantSummary, noise: Sequence[str]
+) -> GateResult:
+    """Makes a gate on timings abstain where the machine was too noisy to tell."""
+    if not noise or variant.latency is None:
+        return result
+    sentence = f"{result.sentence}; the machine was too noisy to tell: {'; '.join(noise)}"
+    return replace(result, state="abstained", sentence=sentence)
 
 
 def _with_noise(result: GateResult, report: Report) -> GateResult:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from bertcompress.bench.energy import joules_per_sentence
 from bertcompress.bench.figures import series_of
 from bertcompress.bench.markup import (
     Content,
@@ -241,7 +242,11 @@ def machine_facts(report: Report) -> list[tuple[str, str]]:
         shares.append(f"{machine.busy_fraction:.0%} busy during the timings")
     if machine.steal_fraction is not None:
         shares.append(f"{machine.steal_fraction:.1%} stolen by the hypervisor")
+    if machine.throttled_fraction is not None:
+        shares.append(f"{machine.throttled_fraction:.0%} of the quota's periods cut short")
     load = "unknown" if machine.load_average is None else f"{machine.load_average:g}"
+    if machine.load_after is not None:
+        load += f", {machine.load_after:g} at the end, the run itself included"
     libraries = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
     rounds = f"{settings.rounds} rounds of fresh processes, {settings.requests} single sentences"
     return [
@@ -253,6 +258,7 @@ def machine_facts(report: Report) -> list[tuple[str, str]]:
         ("Container limit", quota),
         ("Load at the start", load),
         ("CPU time", ", ".join(shares) or "unknown"),
+        ("Energy", _energy_source(report)),
         ("Frequency governor", machine.governor or "not told by the system"),
         (
             "Memory",
@@ -269,6 +275,12 @@ def machine_facts(report: Report) -> list[tuple[str, str]]:
         ("Measured", f"{rounds} in each, seed {settings.seed}"),
         *((f"Note {i + 1}", note) for i, note in enumerate(data.notes)),
     ]
+
+
+def _energy_source(report: Report) -> str:
+    if any(joules_per_sentence(m) is not None for r in report.results for m in r.measurements):
+        return "of the whole processor package (RAPL)"
+    return "not available: no RAPL counter that this process may read"
 
 
 def repeat_section(report: Report) -> Html:

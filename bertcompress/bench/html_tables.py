@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from bertcompress.bench.energy import joules_per_sentence
 from bertcompress.bench.figures import series_of
 from bertcompress.bench.markup import Content, Html, named, section, table, tag, two_lines, written
 from bertcompress.bench.report import Report
@@ -103,6 +104,9 @@ def _start_table(summary: Summary) -> Html:
         two_lines("file", "zlib"),
         "whole folder",
     ]
+    energy = {v.name: _energy_cell(v) for v in summary.variants}
+    if any(energy.values()):
+        columns.append(two_lines("energy", "one sentence"))
     rows = []
     for variant in summary.variants:
         memory, size = variant.result.memory, variant.result.size
@@ -116,9 +120,15 @@ def _start_table(summary: Summary) -> Html:
                 _bytes_cell(max((m.peak_bytes for m in memory), default=None)),
                 _bytes_cell(size.compressed_bytes),
                 _bytes_cell(size.folder_bytes),
+                *([energy[variant.name] or "—"] if any(energy.values()) else []),
             ]
         )
     return table("Start, memory and storage, medians over the rounds", columns, rows)
+
+
+def _energy_cell(variant: VariantSummary) -> str:
+    joules = joules_per_sentence(variant.latency.measurement) if variant.latency else None
+    return "" if joules is None else f"{joules * 1e3:.3g} mJ"
 
 
 def _seconds_cell(seconds: float | None) -> Content:

@@ -7,6 +7,8 @@ one more column, an object of plain values a table of two columns, and a sentenc
 
 from __future__ import annotations
 
+import json
+import math
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,6 +18,7 @@ from bertcompress.bench.report import Cell, HistoryLine, Size, Table
 from bertcompress.errors import LoadError
 
 _PART_BYTES = 1 << 20
+_LONGEST_HEADER = 100_000_000
 
 
 def history_of(manifest: Manifest | None) -> tuple[HistoryLine, ...]:
@@ -32,14 +35,34 @@ def size_of(folder: Path, manifest: Manifest | None, *, compressed: bool) -> Siz
     files = model_files(folder)
     if not files:
         raise LoadError(f"{folder} holds no model: no safetensors file, no onnx/model.onnx")
-    steps = manifest.history if manifest else ()
-    parameters = next((s.parameters_after for s in reversed(steps) if s.parameters_after), None)
     return Size(
         file_bytes=sum(file.stat().st_size for file in files),
         compressed_bytes=sum(_compressed_bytes(file) for file in files) if compressed else None,
         folder_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-        parameters=parameters,
+        parameters=parameters_of(folder, manifest),
     )
+
+
+def parameters_of(folder: Path, manifest: Manifest | None) -> int | None:
+    """Returns the number of weights that the model has, however its graph packs them.
+
+    The last step that knew it says so; a plain folder's safetensors files say it themselves.
+    """
+    for step in reversed(manifest.history if manifest else ()):
+        known = step.parameters_after or step.parameters_before
+        if known:
+            return known
+    counts = [_stored_weights(file) for file in sorted(folder.glob("*.safetensors"))]
+    return sum(counts) or None
+
+
+def kernels_of(manifest: Manifest | None) -> dict[str, int]:
+    """Returns the counts of kernels and fusions that the last step with such counts left."""
+    for step in reversed(manifest.history if manifest else ()):
+        found = step.details.get("kernels")
+        if isinstance(found, Mapping):
+            return {str(name): count for name, count in found.items() if isinstance(count, int)}
+    return {}
 
 
 def model_files(folder: Path) -> list[Path]:
@@ -111,6 +134,20 @@ def _cell(value: object) -> Cell:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return str(value)
+
+
+def _stored_weights(file: Path) -> int:
+    """Counts the float values of a safetensors file by its header; 0 if that can't be read."""
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if not 0 < length <= min(file.stat().st_size, _LONGEST_HEADER):
+            return 0
+        try:
+            header = json.loads(stream.read(length))
+        except ValueError:
+            return 0
+    tensors = [value for name, value in header.items() if name != "__metadata__"]
+    return sum(math.prod(one["shape"]) for one in tensors if "F" in str(one["dtype"]))
 
 
 def _compressed_bytes(file: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bertcompress.bench.html_evidence import machine_facts
+from bertcompress.bench.limits import HEADING, limits_tables, remarks
 from bertcompress.bench.report import Report
 from bertcompress.bench.summary import Latency, Summary, VariantSummary, summarize
 from bertcompress.bench.units import (
@@ -40,6 +41,7 @@ def markdown_of(report: Report, summary: Summary | None = None) -> str:
     lines += _percentiles(summary)
     lines += _lengths(summary)
     lines += _throughput(summary)
+    lines += _limits(report)
     lines += _answers(report, summary)
     lines += ["", "## Where it was measured", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in machine_facts(report)]
@@ -176,6 +178,18 @@ def _answers(report: Report, summary: Summary) -> list[str]:
     lines = ["", f"## Answers that changed from {report.baseline}", "", *_table(columns, rows)]
     if examples:
         lines += ["", *_table(["variant", "text", "right answer", "before", "after"], examples)]
+    return lines
+
+
+def _limits(report: Report) -> list[str]:
+    tables, sentences = limits_tables(report), remarks(report)
+    if not tables and not sentences:
+        return []
+    lines = ["", f"## {HEADING}"]
+    for columns, rows in tables:
+        lines += ["", *_table(columns, rows)]
+    for sentence in sentences:
+        lines += ["", sentence]
     return lines
 
 

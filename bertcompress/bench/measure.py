@@ -1,5 +1,6 @@
 """The benchmark: all variants, the same inputs, one report.
 
+    once                 the machine's own limits, in a process of its own
     for each variant     answer the whole data set in a process of its own -> accuracy, paired
     for each round       start a process a variant, take turns -> latency, throughput, memory
 
@@ -13,18 +14,24 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bertcompress.bench.accuracy import Answers, predict_all
 from bertcompress.bench.assemble import Parts, assemble
-from bertcompress.bench.environment import Environment, available_threads, read_environment
+from bertcompress.bench.environment import (
+    Environment,
+    available_threads,
+    load_average,
+    read_environment,
+)
 from bertcompress.bench.json_codec import Json, from_plain, to_plain
 from bertcompress.bench.lineage import model_files
 from bertcompress.bench.paired import Scored
 from bertcompress.bench.process import WorkerProcess, thread_variables
 from bertcompress.bench.recorded_runs import RecordedRuns
 from bertcompress.bench.report import FORMAT_VERSION, Report
+from bertcompress.bench.roofs import Roofs, measure_roofs
 from bertcompress.bench.rounds import AGAIN, Entrant, RoundResult, measure_round
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.state_folder import StateFolder
@@ -70,10 +77,12 @@ def bench(
         state = StateFolder(state_root or scratch / "state", key)
         place = _Place(scratch, state, threads, progress)
         scored = _score_all(variants, subject, settings, place) if settings.accuracy else ()
+        roofs = _roofs(settings, place) if settings.roofs else None
         rounds = _measure_rounds(variants, subject, settings, place)
         workloads = [workloads_of(subject, settings, number) for number in range(settings.rounds)]
         tokenized = time_tokenization(subject, count=settings.requests, seed=settings.seed)
-        parts = Parts(tuple(scored), tuple(rounds), tuple(workloads), tokenized)
+        environment = replace(environment, load_after=load_average())
+        parts = Parts(tuple(scored), tuple(rounds), tuple(workloads), tokenized, roofs)
         report = assemble(
             variants, subject, settings, parts, environment=environment, command=command
         )
@@ -147,6 +156,20 @@ def _answers_of(
             pad_token_id=subject.pad_token_id,
             progress=told,
         )
+
+
+def _roofs(settings: BenchSettings, place: _Place) -> Roofs:
+    """Measures the machine's limits, unless the state folder has them."""
+    kept = place.state.read("roofs")
+    if kept is None:
+        place.progress("the machine's limits", 0, 1)
+        found = measure_roofs(
+            scratch=place.scratch, threads=place.threads, seconds=settings.roofs_s
+        )
+        kept = to_plain(found)
+        place.state.write("roofs", kept)
+        place.progress("the machine's limits", 1, 1)
+    return from_plain(Roofs, kept)
 
 
 def _measure_rounds(

@@ -208,6 +208,7 @@ def _child_environment(threads: int) -> dict[str, str]:
         **thread_variables(threads),
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "PYTHONUNBUFFERED": "1",
+        "BERTCOMPRESS_LAZY": "1",  # else importing bertcompress loads torch
     }
 
 

@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bertcompress.bench.environment import Environment
+from bertcompress.bench.operations import Operations
 from bertcompress.bench.paired import Paired
+from bertcompress.bench.roofs import Roofs
+from bertcompress.bench.server import ServerResult
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.statistics import Interval
+from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.workload import Scenario
 from bertcompress.tasks.base import ClassScore
 
@@ -28,7 +32,9 @@ class Measurement:
 
     Attributes:
         name: The workload's name.
-        scenario: ``single-stream``, ``grid`` or ``offline``.
+        scenario: ``single-stream``, ``grid`` or ``offline``; ``best-single-stream`` and
+            ``best-offline`` are measured at the variant's own best settings, and a call of the
+            latter is one pass over all sentences.
         batch_size: Sentences in a call.
         sequence_length: Tokens in each row, where the workload fixes it.
         rounds: For each round the seconds of each call.
@@ -36,6 +42,9 @@ class Measurement:
         tokens: For each round the real tokens in each call.
         padding_fraction: The share of positions that was padding.
         steady: For each round whether the warm-up ended steady.
+        positions: For each round the token positions in each call, padding included.
+        energy_j: For each round the energy of all calls, joules; empty where the machine does not
+            tell.
     """
 
     name: str
@@ -47,6 +56,8 @@ class Measurement:
     tokens: tuple[tuple[int, ...], ...]
     padding_fraction: float
     steady: tuple[bool, ...] = ()
+    positions: tuple[tuple[int, ...], ...] = ()
+    energy_j: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,10 @@ class VariantResult:
         memory: One sample a round.
         history: How it was made.
         notes: What a reader must know about this row.
+        operations: What a call costs by its shape, None where the artifact does not tell.
+        tuning: Its best settings and all that was tried, None if that was not asked for.
+        best_peak_bytes: The most memory a process took at those settings; None without them.
+        server: The rate of requests that it answers in time, None if that was not asked for.
     """
 
     name: str
@@ -173,6 +188,10 @@ class VariantResult:
     memory: tuple[MemorySample, ...]
     history: tuple[HistoryLine, ...] = ()
     notes: tuple[str, ...] = ()
+    operations: Operations | None = None
+    tuning: Tuning | None = None
+    best_peak_bytes: int | None = None
+    server: ServerResult | None = None
 
 
 @dataclass(frozen=True)
@@ -218,6 +237,8 @@ class Report:
         again: The baseline measured a second time beside itself.
         tokenization_s: Seconds that tokenizing single examples took, in no latency above.
         notes: What a reader must know about the whole run.
+        roofs: The machine's limits, None if they were not asked for.
+        skipped: What was asked for and not measured, and why, in sentences.
     """
 
     format_version: int
@@ -233,6 +254,8 @@ class Report:
     again: Measurement | None = None
     tokenization_s: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
+    roofs: Roofs | None = None
+    skipped: tuple[str, ...] = ()
 
     @property
     def base(self) -> VariantResult:

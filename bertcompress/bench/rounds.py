@@ -16,6 +16,7 @@ from bertcompress.bench.environment import read_cpu_times, shares_between
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.report import MemorySample
 from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.throttling import read_throttling, throttled_between
 from bertcompress.bench.workload import Workload, part_of, save_workload
 
 SETTLE_RUNS = 2
@@ -53,6 +54,8 @@ class EntrantRound:
         memory: Of the process.
         seconds: For each workload (by its position) the seconds of each call; empty where the
             entrant did not take part.
+        energy_j: For each workload the energy of all its calls, None where the machine does not
+            tell.
     """
 
     name: str
@@ -62,15 +65,17 @@ class EntrantRound:
     steady: bool
     memory: MemorySample
     seconds: tuple[tuple[float, ...], ...]
+    energy_j: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
 class RoundResult:
-    """What one round measured, and the CPU time in use and stolen meanwhile."""
+    """What one round measured, and the CPU time in use, stolen and withheld meanwhile."""
 
     entrants: tuple[EntrantRound, ...]
     busy_fraction: float | None
     steal_fraction: float | None
+    throttled_fraction: float | None = None
 
 
 def measure_round(
@@ -101,7 +106,7 @@ def measure_round(
     for i, workload in enumerate(workloads):
         paths.append(scratch / f"round-{number}-{i}.npz")
         save_workload(workload, paths[-1])
-    before = read_cpu_times()
+    before, throttling = read_cpu_times(), read_throttling()
     line = [*entrants[number % len(entrants) :], *entrants[: number % len(entrants)]]
     groups = [line] if settings.side_by_side else [[entrant] for entrant in line]
     rounds: dict[str, EntrantRound] = {}
@@ -113,11 +118,12 @@ def measure_round(
                 stalls.append(_Stall(entrant, open_processes.enter_context(process)))
             _measure_group(stalls, workloads, paths, settings, step)
             rounds |= {stall.entrant.name: stall.result(len(workloads)) for stall in stalls}
-    shares = shares_between(before, read_cpu_times())
+    busy, steal = shares_between(before, read_cpu_times()) or (None, None)
+    throttled = throttled_between(throttling, read_throttling())
     for path in paths:
         path.unlink()
     ordered = tuple(rounds[entrant.name] for entrant in entrants)
-    return RoundResult(ordered, *(shares or (None, None)))
+    return RoundResult(ordered, busy, steal, throttled)
 
 
 class _Stall:
@@ -127,6 +133,7 @@ class _Stall:
         self.entrant = entrant
         self.process = process
         self.seconds: dict[int, list[float]] = {}
+        self.energy_j: dict[int, list[float | None]] = {}
         self.steady = False
         self.after_single_stream = 0
 
@@ -134,6 +141,17 @@ class _Stall:
         """Loads and answers once."""
         self._loaded = self.process.load(self.entrant.folder, self.entrant.runtime)
         self._first_s = self.process.seconds("first", workload=str(workload))[0]
+
+    def time(self, number: int, workload: Path, part: range) -> None:
+        """Times a block of a workload."""
+        answer = self.process.ask(
+            "time", workload=str(workload), start=part.start, stop=part.stop, settle=SETTLE_RUNS
+        )
+        seconds, joules = answer["seconds"], answer.get("energy_j")
+        assert isinstance(seconds, list)
+        self.seconds.setdefault(number, []).extend(round(_float(one), 8) for one in seconds)
+        kept = None if joules is None else round(_float(joules), 6)
+        self.energy_j.setdefault(number, []).append(kept)
 
     def takes(self, workload: Workload) -> bool:
         return workload.scenario == "single-stream" or not self.entrant.only_single_stream
@@ -155,6 +173,7 @@ class _Stall:
                 peak_bytes=peak,
             ),
             seconds=tuple(tuple(self.seconds.get(i, ())) for i in range(workloads)),
+            energy_j=tuple(_sum(self.energy_j.get(i, ())) for i in range(workloads)),
         )
 
     def peak(self) -> int:
@@ -180,15 +199,7 @@ def _measure_group(
         for block in range(blocks):
             first = block % len(taking) if taking else 0
             for stall in [*taking[first:], *taking[:first]]:
-                part = part_of(workload, block, blocks)
-                seconds = stall.process.seconds(
-                    "time",
-                    workload=str(paths[i]),
-                    start=part.start,
-                    stop=part.stop,
-                    settle=SETTLE_RUNS,
-                )
-                stall.seconds.setdefault(i, []).extend(round(second, 8) for second in seconds)
+                stall.time(i, paths[i], part_of(workload, block, blocks))
         for stall in taking:
             if workload.scenario == "single-stream":
                 stall.after_single_stream = stall.peak()
@@ -205,6 +216,11 @@ def _warm(stall: _Stall, workload: Workload, path: Path, settings: BenchSettings
         maximum_s=settings.warm_maximum_s if single else settings.warm_minimum_s / 4,
     )
     return bool(answer["steady"])
+
+
+def _sum(parts: Sequence[float | None]) -> float | None:
+    known = [part for part in parts if part is not None]
+    return sum(known) if known and len(known) == len(parts) else None
 
 
 def _float(value: object) -> float:

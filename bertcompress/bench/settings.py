@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bertcompress.bench.statistics import minimum_count
 from bertcompress.errors import UsageError
+
+SERVER_QUANTILE = 0.99
+"""The percentile of all latencies that the server scenario bounds."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,18 @@ class BenchSettings:
             short; False measures one after the other and needs memory for one model only.
         compressed: Whether the size after zlib compression is found as well.
         max_drop: The loss of the primary metric that the verdict accepts.
+        tune: Whether each variant's best settings are found, measured and saved with it: threads,
+            streams, batch size, order.
+        tune_batches: Batch sizes to try.
+        tune_slice_s: Seconds of each candidate at first; the better ones are measured longer.
+        passage_length: Tokens of single passages, timed besides; None times none.
+        passage_repeats: Passages timed in each round.
+        server: Whether the highest rate of requests is found that each variant answers in time.
+        server_bound_s: What the p99 has to stay under; None means four times the baseline's
+            median of one sentence alone.
+        server_requests: Requests of each trial.
+        roofs: Whether the machine's own limits are measured, to compare with.
+        roofs_s: About how long that takes.
     """
 
     rounds: int = 5
@@ -51,6 +67,16 @@ class BenchSettings:
     side_by_side: bool = True
     compressed: bool = True
     max_drop: float = 0.01
+    tune: bool = True
+    tune_batches: tuple[int, ...] = (1, 4, 8, 16, 32)
+    tune_slice_s: float = 0.1
+    passage_length: int | None = None
+    passage_repeats: int = 30
+    server: bool = False
+    server_bound_s: float | None = None
+    server_requests: int = 662
+    roofs: bool = True
+    roofs_s: float = 4.0
 
     def __post_init__(self) -> None:
         counts = {
@@ -59,6 +85,7 @@ class BenchSettings:
             "blocks": self.blocks,
             "accuracy_batch": self.accuracy_batch,
             "threads": 1 if self.threads is None else self.threads,
+            "passage_repeats": self.passage_repeats,
         }
         for name, count in counts.items():
             if count < 1:
@@ -66,11 +93,15 @@ class BenchSettings:
         for name, values in {
             "grid_batches": self.grid_batches,
             "offline_batches": self.offline_batches,
+            "tune_batches": self.tune_batches or (0,),
         }.items():
             if any(value < 1 for value in values):
                 raise UsageError(f"{name} must be at least 1 each, got {values}")
         if any(length < 3 for length in self.grid_lengths):
             raise UsageError(f"grid_lengths must be at least 3 each, got {self.grid_lengths}")
+        self._check_best()
+        if self.roofs_s <= 0.0:
+            raise UsageError(f"roofs_s must be above 0, got {self.roofs_s:g}; to measure none, give roofs false")
         if not 0.0 <= self.max_drop < 1.0:
             raise UsageError(
                 f"max_drop must be in [0, 1), got {self.max_drop:g}; did you mean "
@@ -82,6 +113,22 @@ class BenchSettings:
                 f"({self.warm_minimum_s:g})"
             )
 
+    def _check_best(self) -> None:
+        least = minimum_count(SERVER_QUANTILE)
+        if self.server and self.server_requests < least:
+            raise UsageError(
+                f"server_requests must be at least {least}, which a p99 needs, "
+                f"got {self.server_requests}"
+            )
+        for name, seconds in {
+            "tune_slice_s": self.tune_slice_s,
+            "server_bound_s": 1.0 if self.server_bound_s is None else self.server_bound_s,
+        }.items():
+            if seconds <= 0.0:
+                raise UsageError(f"{name} must be above 0, got {seconds:g}")
+        if self.passage_length is not None and self.passage_length < 3:
+            raise UsageError(f"passage_length must be at least 3, got {self.passage_length}")
+
 
 QUICK = BenchSettings(
     rounds=3,
@@ -91,5 +138,7 @@ QUICK = BenchSettings(
     blocks=3,
     warm_minimum_s=0.3,
     warm_maximum_s=2.0,
+    tune=False,
+    roofs_s=1.0,
 )
 """Enough for a first look: medians and p95, in about half a minute for five small models."""

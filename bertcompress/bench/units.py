@@ -138,6 +138,27 @@ def count_text(count: int) -> str:
     return f"{count:,}"
 
 
+def percent_text(fraction: float) -> str:
+    """Returns a fraction in percent, without zeros at its end.
+
+    >>> percent_text(0.03), percent_text(0.0421), percent_text(0.99)
+    ('3 %', '4.2 %', '99 %')
+    """
+    return f"{fraction * 100:.1f}".removesuffix(".0") + " %"
+
+
+def percent_change(fraction: float) -> str:
+    """Returns a signed fraction in percent.
+
+    >>> percent_change(0.0513), percent_change(-0.002), percent_change(0.0)
+    ('+5.1 %', '−0.2 %', '±0.0 %')
+    """
+    number = f"{fraction * 100:+.1f}"
+    if float(number) == 0.0:
+        number = "±0.0"
+    return number.replace("-", "−") + " %"
+
+
 def _digits(value: float) -> str:
     if value >= 100:
         return f"{value:.0f}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bertcompress.bench.noise import too_noisy
 from bertcompress.bench.report import Report
 from bertcompress.bench.resampling import quantile_ratio
 from bertcompress.bench.summary import RESAMPLES, Summary, VariantSummary, summarize
@@ -165,6 +166,9 @@ def _reasons(chosen: VariantSummary, report: Report, summary: Summary) -> Iterat
 
 
 def _doubts(chosen: VariantSummary, report: Report, summary: Summary) -> Iterator[str]:
+    noise = too_noisy(report, summary)
+    for reason in noise:
+        yield f"The machine was too noisy for gates on speed, which abstain: {reason}."
     yield from _accuracy_doubts(chosen, report)
     if chosen.latency and chosen.latency.speedup and not chosen.is_baseline:
         speedup = chosen.latency.speedup
@@ -182,7 +186,8 @@ def _doubts(chosen: VariantSummary, report: Report, summary: Summary) -> Iterato
     if report.settings.rounds == 1:
         yield "One round only: how much processes differ from one another is not in any interval."
     for note in report.notes:
-        yield f"The machine was not quiet: {note}."
+        if note not in noise:
+            yield f"The machine was not quiet: {note}."
     for variant in summary.variants:
         for note in variant.result.notes:
             yield f"{variant.name}: {note}."

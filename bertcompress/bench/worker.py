@@ -6,9 +6,16 @@ line to stdout:
     {"command": "load", "folder": …, "runtime": "auto", "threads": 2}   -> seconds, names
     {"command": "first", "workload": FILE}                              -> seconds of the first run
     {"command": "warm", "workload": FILE, "minimum_s": …, "maximum_s": …} -> runs, steady
-    {"command": "time", "workload": FILE, "start": 0, "stop": 50, "settle": 2} -> seconds of each
+    {"command": "time", "workload": FILE, "start": 0, "stop": 50, "settle": 2} -> seconds of each,
+                                                                           and joules, if told
     {"command": "predict", "workload": FILE, "output": FILE}            -> writes the arrays
+    {"command": "arrange", "streams": 2, "threads": 1}  -> opens that many runtimes in its place
+    {"command": "rate", "workload": FILE, "slice_s": …} -> sentences and tokens a second, all streams
+    {"command": "pass", "workload": FILE}               -> seconds of all feeds, all streams
+    {"command": "arrive", "workload": FILE, "rate": …, "requests": …, "seed": …, "bound_s": …,
+     "allowed": …}                                      -> latencies of requests at random times
     {"command": "memory"}                                               -> resident and peak bytes
+    {"command": "roofs", "threads": 2, "seconds": 4}                    -> the machine's limits
     {"command": "quit"}
 
 A command that fails answers ``{"error": sentence, "kind": class}`` and the process goes on. The
@@ -28,17 +35,21 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bench.energy import joules_between, read_energy
+from bertcompress.bench.load_generator import arrivals, poisson_run, steady_rate
 from bertcompress.bench.memory import peak_bytes, resident_bytes
 from bertcompress.bench.warm_up import warm_up
 from bertcompress.bench.workload import Feed, Workload, load_workload
 from bertcompress.errors import BertCompressError, RunError
 from bertcompress.runtimes.base import Runtime
+from bertcompress.runtimes.streams import Streams
 
 Command = Mapping[str, object]
 Answer = dict[str, object]
@@ -51,6 +62,8 @@ class Worker:
     def __init__(self) -> None:
         self._open = ExitStack()
         self._runtime: Runtime | None = None
+        self._runtimes: list[Runtime] = []
+        self._loaded: Command = {}
         self._workloads: dict[str, Workload] = {}
         self._commands: dict[str, Callable[[Command], Answer]] = {
             "load": self.load,
@@ -58,7 +71,12 @@ class Worker:
             "warm": self.warm,
             "time": self.time,
             "predict": self.predict,
+            "arrange": self.arrange,
+            "rate": self.rate,
+            "pass": self.run_pass,
+            "arrive": self.arrive,
             "memory": self.memory,
+            "roofs": self.roofs,
         }
 
     def answer(self, command: Command) -> Answer:
@@ -72,6 +90,7 @@ class Worker:
         """Gives the runtime back."""
         self._open.close()
         self._runtime = None
+        self._runtimes = []
 
     def load(self, command: Command) -> Answer:
         """Opens the artifact; the seconds include importing the runtime's library."""
@@ -79,7 +98,7 @@ class Worker:
         started = time.perf_counter_ns()
         runtime = self._open.enter_context(_open(command))
         seconds = (time.perf_counter_ns() - started) * 1e-9
-        self._runtime = runtime
+        self._runtime, self._runtimes, self._loaded = runtime, [runtime], command
         return {
             "seconds": seconds,
             "runtime": runtime.name,
@@ -115,10 +134,12 @@ class Worker:
             self._run_timed(feeds[k])
         gc.collect()
         gc.disable()
+        before = read_energy()
         try:
-            return {"seconds": [self._run_timed(feed) for feed in feeds]}
+            seconds = [self._run_timed(feed) for feed in feeds]
         finally:
             gc.enable()
+        return {"seconds": seconds, "energy_j": joules_between(before, read_energy())}
 
     def predict(self, command: Command) -> Answer:
         """Runs all feeds and writes the outputs as ``output/feed``."""
@@ -131,10 +152,57 @@ class Worker:
             np.savez(file, allow_pickle=False, **arrays)
         return {"feeds": len(workload.feeds)}
 
+    def arrange(self, command: Command) -> Answer:
+        """Closes what is open and opens the artifact again, once for each stream."""
+        self._runtime_or_fail()
+        self.close()
+        again = {**self._loaded, "threads": command["threads"]}
+        for _ in range(int(_number(command, "streams"))):
+            self._runtimes.append(self._open.enter_context(_open(again)))
+        self._runtime = self._runtimes[0]
+        return {"streams": len(self._runtimes)}
+
+    def rate(self, command: Command) -> Answer:
+        """Runs the workload on all streams for a slice of time."""
+        feeds = self._workload(command).feeds
+        return asdict(
+            steady_rate(self._runtimes, feeds, slice_s=_number(command, "slice_s"))
+        )
+
+    def run_pass(self, command: Command) -> Answer:
+        """Runs every feed once on all streams."""
+        feeds = self._workload(command).feeds
+        with Streams(self._runtimes) as streams:
+            started = time.perf_counter_ns()
+            for _ in streams.run_all(feeds):
+                pass
+            return {"seconds": (time.perf_counter_ns() - started) * 1e-9}
+
+    def arrive(self, command: Command) -> Answer:
+        """Answers requests that arrive at random; see `poisson_run`."""
+        requests, seed = int(_number(command, "requests")), int(_number(command, "seed"))
+        times = arrivals(requests, _number(command, "rate"), seed=seed)
+        done = poisson_run(
+            self._runtimes,
+            self._workload(command).feeds,
+            times=times.tolist(),
+            bound_s=_number(command, "bound_s"),
+            allowed=int(_number(command, "allowed")),
+        )
+        return {"seconds": list(done.latencies_s), "whole": done.whole}
+
     def memory(self, command: Command) -> Answer:
         """Tells the memory now and the most there ever was; the peak can't be reset."""
         del command
         return {"resident_bytes": resident_bytes(), "peak_bytes": peak_bytes()}
+
+    def roofs(self, command: Command) -> Answer:
+        """Measures the machine's limits; for a process that holds no artifact."""
+        from bertcompress.bench.json_codec import to_plain
+        from bertcompress.bench.roof_kernels import measure
+
+        limits = measure(int(_number(command, "threads")), _number(command, "seconds"))
+        return {name: to_plain(getattr(limits, name)) for name in limits.__dataclass_fields__}
 
     def _run_timed(self, feed: Feed) -> float:
         runtime, taken = self._runtime_or_fail(), self._taken(feed)
@@ -195,7 +263,7 @@ def _open(command: Command) -> Runtime:
     if command["runtime"] == FAKE_RUNTIME:
         from bertcompress.bench.fake_artifact import open_fake
 
-        return open_fake(folder)
+        return open_fake(folder, threads=threads)
     from bertcompress.runtimes import open_runtime
 
     return open_runtime(folder, str(command["runtime"]), threads=threads)

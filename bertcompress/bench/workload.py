@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -21,9 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import DataError, UsageError
+from bertcompress.runtimes.streams import batches_of
 from bertcompress.tasks.base import INPUT_NAMES, Feature, pad
 
-Scenario = Literal["single-stream", "grid", "offline"]
+Scenario = Literal["single-stream", "grid", "offline", "best-single-stream", "best-offline"]
+BEST_OFFLINE, BEST_SINGLE_STREAM = "offline at best", "own-lengths at best"
 Feed = Mapping[str, NDArray[np.int64]]
 
 
@@ -56,9 +58,14 @@ class Workload:
         return tuple(int(feed["attention_mask"].sum()) for feed in self.feeds)
 
     @property
+    def positions(self) -> tuple[int, ...]:
+        """The number of token positions in each feed, padding included."""
+        return tuple(int(feed["input_ids"].size) for feed in self.feeds)
+
+    @property
     def padding_fraction(self) -> float:
         """The share of all token positions that is padding."""
-        positions = sum(int(feed["attention_mask"].size) for feed in self.feeds)
+        positions = sum(self.positions)
         return 1.0 - sum(self.tokens) / positions if positions else 0.0
 
 
@@ -127,6 +134,25 @@ def offline(features: Sequence[Feature], *, batch_size: int, pad_token_id: int) 
         for start in range(0, len(ordered), batch_size)
     )
     return Workload(f"offline-{batch_size}", "offline", batch_size, None, feeds)
+
+
+def all_at_once(
+    features: Sequence[Feature], *, batch_size: int, sort_by_length: bool, pad_token_id: int
+) -> Workload:
+    """Makes a workload of all features in the batches that several streams share.
+
+    Sorted by length, the longest batches come first; see `bertcompress.runtimes.streams`.
+    """
+    lengths = [feature.length for feature in features]
+    batches = batches_of(lengths, batch_size=batch_size, sort_by_length=sort_by_length)
+    feeds = tuple(pad([features[i] for i in one], pad_token_id=pad_token_id) for one in batches)
+    return Workload(BEST_OFFLINE, "best-offline", batch_size, None, feeds)
+
+
+def passages(features: Sequence[Feature], *, sequence_length: int, repeats: int) -> Workload:
+    """Makes a workload of single passages of one length, as published tables have them."""
+    made = grid(features, batch_size=1, sequence_length=sequence_length, repeats=repeats)
+    return replace(made, name=f"passages-{sequence_length}")
 
 
 def part_of(workload: Workload, part: int, parts: int) -> range:

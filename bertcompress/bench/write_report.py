@@ -10,10 +10,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertcompress.bench.energy import joules_per_sentence
 from bertcompress.bench.html import html_of
 from bertcompress.bench.json_codec import Json, from_plain, schema_of, to_plain
 from bertcompress.bench.markdown import markdown_of
+from bertcompress.bench.noise import too_noisy
 from bertcompress.bench.report import FORMAT_VERSION, Report
+from bertcompress.bench.roofline import shares_of
 from bertcompress.bench.state_folder import write_atomically
 from bertcompress.bench.summary import Latency, Summary, VariantSummary, summarize
 from bertcompress.bench.verdict import verdict
@@ -95,8 +98,9 @@ def summary_json(report: Report, summary: Summary | None = None) -> dict[str, Js
     return {
         "verdict": to_plain(decision),
         "resolution": summary.resolution,
+        "noise": list(too_noisy(report, summary)),
         "tokenization_s": summary.tokenization_s,
-        "variants": [_variant_json(variant, summary) for variant in summary.variants],
+        "variants": [_variant_json(variant, summary, report) for variant in summary.variants],
     }
 
 
@@ -106,7 +110,7 @@ def schema() -> dict[str, Json]:
     return {"title": "bertcompress report", **made}
 
 
-def _variant_json(variant: VariantSummary, summary: Summary) -> Json:
+def _variant_json(variant: VariantSummary, summary: Summary, report: Report) -> Json:
     best, result = variant.best_throughput, variant.result
     return to_plain(
         {
@@ -126,6 +130,12 @@ def _variant_json(variant: VariantSummary, summary: Summary) -> Json:
             "peak_bytes": variant.peak_bytes,
             "load_s": variant.load_s,
             "first_answer_s": variant.first_answer_s,
+            "limits": shares_of(report, result),
+            "energy_j": {
+                one.name: joules_per_sentence(one)
+                for one in result.measurements
+                if one.energy_j
+            },
         }
     )
 

@@ -25,7 +25,7 @@ from bertcompress.passes.finetune import Finetune
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks import labels_of, make_task, task_of
-from bertcompress_cli.data_source import Material, StandIn
+from bertcompress_cli.material import Material, StandIn
 from bertcompress_cli.output import note
 from bertcompress_cli.recipe import Recipe, StepSpec, make_pass, with_exports
 from bertcompress_cli.recipe_file import RECIPE_NAME, recipe_text

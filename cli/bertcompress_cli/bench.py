@@ -54,12 +54,12 @@ def bench(
     as_json: JsonOption = False,
     options: DataOptions,
 ) -> None:
-    """Measure accuracy, latency, throughput, memory and size, and write the report."""
+    """Measure models on the same inputs and write the report."""
     from bertcompress.workspace import record_measured
     from bertcompress_cli.bench_report import measure, show_report
-    from bertcompress_cli.output import notes
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
+    from bertcompress_cli.subject import measured_data
 
     place = place_of("bench", models[0] if models else None, options)
     if not models and place.workspace is not None:
@@ -68,16 +68,7 @@ def bench(
     opened = _open(models or [], options.task, runtime, max_length)
     variants = _variants(models or [], name or [], opened)
     source, folder = place.required_data("bench"), place.report_folder(out)
-    task = opened[0].task
-    data = source.load(
-        "test",
-        task=task.name,
-        label_kind=task.label_kind,
-        seed=place.seed,
-        require_labels=task.name != "feature-extraction",
-        whole=options.data is not None,
-    )
-    notes(data.notes)
+    data = measured_data(source, opened[0], seed=place.seed, whole=options.data is not None)
     settings = _settings(quick=quick, rounds=rounds, threads=threads, seed=place.seed)
     with progress_on_stderr() as progress:
         report = measure(variants, opened[0].subject(data), settings, folder, progress=progress)

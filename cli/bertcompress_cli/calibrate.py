@@ -29,7 +29,7 @@ def calibrate(
     as_json: JsonOption = False,
     options: DataOptions,
 ) -> None:
-    """Find the range of each activation on real data; a checkpoint is exported first."""
+    """Find the activations' ranges on data; keep them in a table."""
     from bertcompress.artifact import Checkpoint
     from bertcompress.bert.load import load
     from bertcompress.passes.export_onnx import ExportOnnx

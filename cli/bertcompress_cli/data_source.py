@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +17,7 @@ from bertcompress.errors import UsageError, did_you_mean
 from bertcompress_cli.options import DataOptions, label_map_of
 
 if TYPE_CHECKING:
-    from bertcompress.examples import Dataset, Example
+    from bertcompress.examples import Dataset
 
 Role = Literal["train", "validation", "test"]
 _PATHS = ("source", "train", "validation", "test")
@@ -108,7 +107,7 @@ class DataSource:
 
         if self.split is not None:
             return read(self.split)
-        alone = getattr(self, role) is not None or _is_named_for(source, role)
+        alone = getattr(self, role) is not None or is_named_for(source, role)
         if Path(source).is_file() and (alone or (whole and role == "test")):
             return read(None)
         if role != "test":
@@ -204,86 +203,8 @@ def portable(name: str, folder: Path) -> str:
     return os.path.relpath(path, folder)
 
 
-class Material:
-    """The examples that a recipe's steps take, each split read once, when it is asked for.
-
-    Args:
-        data: Where they come from; None where there are none.
-        task: The task's name.
-        label_kind: What its labels are.
-        seed: For samples and partitions.
-    """
-
-    def __init__(
-        self, data: DataSource | None, *, task: str, label_kind: str = "auto", seed: int = 0
-    ) -> None:
-        self.data = data
-        self.task = task
-        self._label_kind = label_kind
-        self._seed = seed
-
-    @cached_property
-    def examples(self) -> tuple[Example, ...]:
-        """Training examples, with or without labels; none where there is no data."""
-        if self.data is None:
-            return ()
-        return self._load("train", require_labels=False).examples
-
-    @cached_property
-    def train(self) -> tuple[Example, ...]:
-        """Labelled training examples."""
-        return self._load("train").examples
-
-    @cached_property
-    def validation(self) -> tuple[Example, ...]:
-        """Labelled validation examples; none where the data is one split only."""
-        if self.data is None or self.data.split is not None:
-            return ()
-        if self.data.validation is None:
-            source = self.data.source
-            if source is None or self.data.train is not None or _is_named_for(source, "train"):
-                return ()
-        return self._load("validation").examples
-
-    @cached_property
-    def test(self) -> Dataset:
-        """The labelled test examples."""
-        return self._load("test")
-
-    def _load(self, role: Role, *, require_labels: bool = True) -> Dataset:
-        if self.data is None:
-            raise UsageError(f"this needs {role} data; give it with --data, or data: in a recipe")
-        return self.data.load(
-            role,
-            task=self.task,
-            label_kind=self._label_kind,
-            seed=self._seed,
-            require_labels=require_labels,
-        )
-
-
-class StandIn(Material):
-    """Stands for the examples while settings are checked: nothing is read."""
-
-    @cached_property
-    def examples(self) -> tuple[Example, ...]:
-        """One example where there is data."""
-        from bertcompress.examples import TextExample
-
-        return () if self.data is None else (TextExample("stand-in:1", "text", label="label"),)
-
-    @cached_property
-    def train(self) -> tuple[Example, ...]:
-        """The same."""
-        return self.examples
-
-    @cached_property
-    def validation(self) -> tuple[Example, ...]:
-        """None."""
-        return ()
-
-
-def _is_named_for(source: str, role: str) -> bool:
+def is_named_for(source: str, role: str) -> bool:
+    """Says whether a file's own name says that it is this split."""
     from bertcompress.data.split_source import split_named
 
     return Path(source).is_file() and split_named(Path(source).stem) == role

@@ -53,7 +53,7 @@ def demo(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fine-tune, prune, quantize, export, check and measure a small model: the whole way."""
+    """Go the whole way on a small model that comes along."""
     from bertcompress_cli.run import run_and_show
 
     run_and_show(write_demo(out, model, data), as_json=as_json)

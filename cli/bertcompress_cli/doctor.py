@@ -17,7 +17,7 @@ _EXTRAS = {
 
 
 def doctor(*, as_json: JsonOption = False) -> None:
-    """Print versions, extras, CPU, threads and disk: what this machine can do."""
+    """Print what this machine has, and what it lacks."""
     import shutil
     from pathlib import Path
 

@@ -35,23 +35,14 @@ def evaluate(
     options: DataOptions,
 ) -> None:
     """Print the metrics of a model on labelled data."""
-    from bertcompress_cli.output import notes
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
-    from bertcompress_cli.subject import open_model
+    from bertcompress_cli.subject import measured_data, open_model
 
     place = place_of("evaluate", model, options)
     source = place.required_data("evaluate")
     subject = open_model(place.model, task=place.task, runtime=runtime, max_length=max_length)
-    data = source.load(
-        "test",
-        task=subject.task.name,
-        label_kind=subject.task.label_kind,
-        seed=place.seed,
-        require_labels=subject.task.name != "feature-extraction",
-        whole=options.data is not None,
-    )
-    notes(data.notes)
+    data = measured_data(source, subject, seed=place.seed, whole=options.data is not None)
     with progress_on_stderr() as progress:
         answers = subject.answer(data.examples, threads=threads, progress=progress)
         compared = None

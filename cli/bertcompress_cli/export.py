@@ -30,7 +30,7 @@ def export(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Export to ONNX, and fail if the graph answers differently from the checkpoint."""
+    """Export to ONNX, and check that the answers are the same."""
     from bertcompress_cli.place import place_of
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed

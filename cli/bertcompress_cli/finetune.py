@@ -32,7 +32,7 @@ def finetune(
     as_json: JsonOption = False,
     options: DataOptions,
 ) -> None:
-    """Fine-tune on labelled data; a model without a fitting head gets a new one."""
+    """Fine-tune on labelled data, with a new head if needed."""
     from bertcompress_cli.place import place_of
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed

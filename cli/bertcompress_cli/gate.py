@@ -34,7 +34,7 @@ def gate(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Exit with 3 if accuracy fell too far, with 4 if speed or size is outside its bound."""
+    """Check bounds: exit 3 for accuracy, 4 for speed or size."""
     from dataclasses import asdict
 
     from bertcompress.bench.gate import GateLimits

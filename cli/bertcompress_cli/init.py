@@ -18,7 +18,7 @@ def init(
     as_json: JsonOption = False,
     options: DataOptions,
 ) -> None:
-    """Make this folder a workspace, in which verbs find model and data by themselves."""
+    """Make this folder a workspace of a model and its data."""
     from bertcompress.bert.load import load_config
     from bertcompress.tasks import make_task, task_of
     from bertcompress.workspace import FILE_NAME, Workspace, create_workspace

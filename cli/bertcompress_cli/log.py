@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def log(*, as_json: JsonOption = False) -> None:
-    """Print every artifact of the workspace with its size and what was measured of it."""
+    """Print the workspace's artifacts and their figures."""
     from bertcompress.workspace import FILE_NAME, find_workspace
     from bertcompress_cli.output import result, table
 

@@ -39,7 +39,7 @@ def predict(
     threads: ThreadsOption = None,
     options: DataOptions,
 ) -> None:
-    """Print the model's answer to each text as one JSON object a line."""
+    """Print the model's answers, one JSON object a line."""
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
     from bertcompress_cli.subject import open_model

@@ -51,7 +51,7 @@ def prune(
     as_json: JsonOption = False,
     options: DataOptions,
 ) -> None:
-    """Remove heads, feed-forward neurons or layers; what stays is really smaller."""
+    """Remove heads, feed-forward neurons or layers."""
     from bertcompress_cli.place import place_of
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed

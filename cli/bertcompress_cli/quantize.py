@@ -53,7 +53,7 @@ def quantize(
     as_json: JsonOption = False,
     options: DataOptions,
 ) -> None:
-    """Store weights in 8 or 4 bits; a checkpoint is exported to ONNX first."""
+    """Store weights in 8 or 4 bits; export first if needed."""
     _check(bits, method, block_size=block_size, ranging=bool(ranges or samples or table))
     from bertcompress.passes.quantized import HEADS
     from bertcompress_cli.place import place_of

@@ -28,7 +28,8 @@ from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_weights import QuantizeWeights
 from bertcompress.progress import Progress, silent
 from bertcompress_calibration import Calibrate, SavedTable
-from bertcompress_cli.data_source import DataSource, Material
+from bertcompress_cli.data_source import DataSource
+from bertcompress_cli.material import Material
 
 STEPS: Mapping[str, type] = {
     "finetune": Finetune,

@@ -23,7 +23,7 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print a report as Markdown, its figures as JSON, or write its three files again."""
+    """Print a report as Markdown or JSON, or write it again."""
     from bertcompress.bench.markdown import markdown_of
     from bertcompress.bench.write_report import read_report, summary_json, write_report
     from bertcompress_cli.output import result

@@ -27,7 +27,7 @@ def run(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Run all variants of a recipe and compare them; finished steps are not run again."""
+    """Make and compare all variants of a recipe, resumable."""
     from bertcompress_cli.recipe_file import read_recipe
     from bertcompress_cli.run_recipe import with_output
 

@@ -28,7 +28,7 @@ from bertcompress_cli.apply_steps import (
     with_recipe,
 )
 from bertcompress_cli.bench_report import measure
-from bertcompress_cli.data_source import Material
+from bertcompress_cli.material import Material
 from bertcompress_cli.recipe import Recipe, StepSpec, with_exports
 from bertcompress_cli.recipe_file import RECIPE_NAME, variant_folder
 from bertcompress_cli.subject import opened

@@ -8,7 +8,7 @@ from bertcompress_cli.options import DataOptions, JsonOption, ModelArgument
 
 
 def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
-    """Print what an artifact is, how it was made and what that removed."""
+    """Print what a model is and how it was made."""
     from dataclasses import asdict
 
     from bertcompress.artifact import artifact_bytes, kind_of, read_manifest, verify

@@ -18,6 +18,8 @@ from bertcompress.examples import Dataset, Example
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes import open_runtime, runtime_for
 from bertcompress.tasks import Feature, Task, make_task
+from bertcompress_cli.data_source import DataSource
+from bertcompress_cli.output import note, notes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -86,6 +88,31 @@ class Opened:
             pad_token_id=self.pad_token_id,
             tokenize=lambda one: self.encode([one]),
         )
+
+
+def measured_data(
+    source: DataSource, model: Opened, *, seed: int = 0, whole: bool = False
+) -> Dataset:
+    """Reads what a model is measured on, and says what was guessed.
+
+    Args:
+        source: Where it comes from.
+        model: Says what the data must be.
+        seed: For samples and partitions.
+        whole: Whether a single file is taken whole; else its test part.
+    """
+    data = source.load(
+        "test",
+        task=model.task.name,
+        label_kind=model.task.label_kind,
+        seed=seed,
+        require_labels=model.task.name != "feature-extraction",
+        whole=whole,
+    )
+    notes(data.notes)
+    if data.split == "all" and source.split is None:
+        note(f"{data.source} is taken whole; --split test is what prune and finetune leave out")
+    return data
 
 
 def open_model(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bertcompress.bench.environment import Environment
+from bertcompress.bench.operations import Operations
 from bertcompress.bench.paired import Flip, Paired
 from bertcompress.bench.report import (
     FORMAT_VERSION,
@@ -23,6 +24,7 @@ from bertcompress.bench.report import (
     VariantResult,
 )
 from bertcompress.bench.resampling import mean_difference
+from bertcompress.bench.roofs import Roof, Roofs
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.statistics import mcnemar, wilson
 from bertcompress.bench.variant import Subject
@@ -304,6 +306,26 @@ def make_subject(count: int = 60) -> Subject:
 @pytest.fixture(scope="session")
 def report() -> Report:
     return synthetic_report()
+
+
+@pytest.fixture(scope="session")
+def limited_report() -> Report:
+    """Gives a report with the machine's limits and each variant's operations: MiniLM's."""
+    report = synthetic_report(settings=BenchSettings(rounds=2, requests=40))
+    products, width, table = 21_233_664, 4_608, 4_608
+    float_model = Operations(products, 0, 296_448, 0, width, 43_000_000, table)
+    integer_model = Operations(0, products, 1_536, 294_912, width, 11_000_000, table // 2)
+    rates = (("fp32", 1.0e11), ("int8", 4.0e11), ("read", 1.6e10), ("copy", 1.5e10))
+    roofs = tuple(
+        Roof(kind, threads, rate * threads, (rate * threads,) * 3, "a made-up product")  # type: ignore[arg-type]  # a kind
+        for kind, rate in rates
+        for threads in (1, 2)
+    )
+    results = tuple(
+        replace(result, operations=integer_model if "INT" in result.name else float_model)
+        for result in report.results
+    )
+    return replace(report, results=results, roofs=Roofs(2, roofs))
 
 
 @pytest.fixture

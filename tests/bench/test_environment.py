@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-from dataclasses import replace
 
 import pytest
 
@@ -13,7 +12,6 @@ from bertcompress.bench import environment as module
 from bertcompress.bench.environment import (
     CpuTimes,
     available_threads,
-    noise_of,
     read_cpu_times,
     read_environment,
     shares_between,
@@ -49,17 +47,6 @@ def test_cpu_times_grow() -> None:
     times = read_cpu_times()
 
     assert times is None or times.total >= times.idle
-
-
-def test_a_quiet_machine_is_not_noisy_and_a_busy_one_is() -> None:
-    machine = read_environment(threads=1, thread_variables={})
-    quiet = replace(machine, load_average=0.0, steal_fraction=0.0, affinity_cpus=4, quota_cpus=None)
-
-    assert noise_of(quiet) == []
-    assert "load 3.0 on 4 CPUs" in noise_of(replace(quiet, load_average=3.0))[0]
-    assert "hypervisor took 5.0%" in noise_of(replace(quiet, steal_fraction=0.05))[0]
-    assert "may use 0.5 CPUs" in noise_of(replace(quiet, quota_cpus=0.5))[0]
-    assert "8 threads shared 4 CPUs" in noise_of(replace(quiet, threads=8))[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 
 from bertcompress.artifact import MANIFEST_NAME
-from bertcompress.bench.lineage import history_of, manifest_of, model_files, size_of
+from bertcompress.bench.lineage import (
+    history_of,
+    kernels_of,
+    manifest_of,
+    model_files,
+    parameters_of,
+    size_of,
+)
 from bertcompress.errors import LoadError
 
 STEP = {
@@ -81,3 +88,32 @@ def test_a_plain_folder_has_weights_and_no_history(tmp_path: Path) -> None:
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LoadError, match="holds no model"):
         size_of(tmp_path, None, compressed=False)
+
+
+def test_the_number_of_weights_outlives_steps_that_do_not_know_it(tmp_path: Path) -> None:
+    folder = artifact(tmp_path / "a")
+    manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+    unknown = {**STEP, "parameters_before": None, "parameters_after": None, "details": {}}
+    exported = {**unknown, "parameters_before": 700}
+    manifest["history"] = [STEP, exported, unknown]
+    (folder / MANIFEST_NAME).write_text(json.dumps(manifest), encoding="utf-8")
+
+    assert parameters_of(folder, manifest_of(folder)) == 700
+    assert kernels_of(manifest_of(folder)) == {"QLinearMatMul": 36, "MatMul": 0}
+
+
+def test_a_plain_folders_weights_are_counted_by_their_header(tmp_path: Path) -> None:
+    header = {
+        "__metadata__": {"format": "pt"},
+        "weight": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]},
+        "bias": {"dtype": "BF16", "shape": [3], "data_offsets": [48, 54]},
+        "position_ids": {"dtype": "I64", "shape": [1, 512], "data_offsets": [54, 4150]},
+    }
+    text = json.dumps(header).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(text).to_bytes(8, "little") + text)
+
+    assert parameters_of(tmp_path, None) == 15
+    assert kernels_of(None) == {}
+
+    (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{{{{")
+    assert parameters_of(tmp_path, None) is None

@@ -31,6 +31,7 @@ SMALL = BenchSettings(
     warm_minimum_s=0.02,
     warm_maximum_s=0.05,
     threads=1,
+    roofs=False,
 )
 
 

@@ -139,5 +139,6 @@ def short_quick(monkeypatch: pytest.MonkeyPatch) -> None:
         blocks=1,
         warm_minimum_s=0.01,
         warm_maximum_s=0.02,
+        roofs=False,
     )
     monkeypatch.setattr(settings, "QUICK", shortest)

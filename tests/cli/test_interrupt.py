@@ -81,7 +81,7 @@ def test_an_interrupted_benchmark_writes_no_report(
 
     interrupt_at(None)
     assert not any(workspace.glob("reports/*/report.*"))
-    assert ok(*line).endswith("report.html")
+    assert ok(*line) == "reports/001/report.html"
 
 
 def test_a_recipe_goes_on_where_it_stopped(

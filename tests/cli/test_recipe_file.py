@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def test_the_defaults_of_a_short_recipe(here: Path) -> None:
     recipe = read_recipe(written(here, GOOD))
 
     assert recipe.variants == {"small": (StepSpec("prune-heads", {"fraction": 0.3}),)}
-    assert recipe.output == here / "r-out" or recipe.output == Path("r-out")
+    assert recipe.output.resolve() == here / "r-out"
     assert recipe.bench == BenchSettings()
     assert recipe.gate is None
     assert recipe.seed == 0
@@ -50,7 +51,9 @@ def test_a_recipe_reads_back_as_it_was_written(here: Path) -> None:
         output=Path("made"),
     )
 
-    assert read_recipe(written(here, recipe_text(recipe, Path()))) == recipe
+    path = written(here, recipe_text(recipe, Path()))
+
+    assert replace(read_recipe(Path(path.name)), name="r.yaml") == recipe
 
 
 def test_paths_start_at_the_recipes_folder(here: Path) -> None:
@@ -87,7 +90,7 @@ def test_paths_start_at_the_recipes_folder(here: Path) -> None:
     ],
 )
 def test_a_wrong_recipe_is_one_sentence_with_its_place(here: Path, text: str, said: str) -> None:
-    with pytest.raises(UsageError, match="r.yaml") as failure:
+    with pytest.raises(UsageError, match=r"r\.yaml") as failure:
         read_recipe(written(here, text))
 
     assert said in str(failure.value)
@@ -116,7 +119,7 @@ def test_numbers_that_yaml_takes_for_text_are_numbers(
 def make_finetune_rate(data: Path) -> Callable[[str], float]:
     """Gives the learning rate that a recipe's text stands for."""
     from bertcompress.passes.finetune import Finetune
-    from bertcompress_cli.data_source import StandIn
+    from bertcompress_cli.material import StandIn
     from bertcompress_cli.recipe import make_pass
 
     def rate(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Whole recipes: shared steps run once, finished ones are found again, each verb's recipe repeats it."""
+"""Whole recipes: shared steps run once, finished ones are found, each verb's recipe repeats it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,124 @@
+"""Settings that were found best for running an artifact, kept in its manifest.
+
+The bench finds them by measuring (`bertcompress.bench.tuning`); predict, evaluate and serve use
+them. They hold for one runtime on one kind of machine: on another CPU, or where fewer or more
+CPUs may be used, they are passed over with a sentence that says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from bertcompress.errors import LoadError, UsageError
+from bertcompress.manifest import MANIFEST_NAME, Manifest
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """How one runtime runs one artifact best on one machine.
+
+    Attributes:
+        runtime: The runtime's name, ``ort-cpu``.
+        latency_threads: Threads for one text at a time.
+        streams: Runtimes opened side by side for many texts.
+        threads: Threads of each of them.
+        batch_size: Texts in a batch.
+        sort_by_length: Whether batches are made of texts of similar length, or as they come.
+        cpu_model: The CPU that this was measured on.
+        cpus: The CPUs that could be used there.
+    """
+
+    runtime: str
+    latency_threads: int
+    streams: int
+    threads: int
+    batch_size: int
+    sort_by_length: bool
+    cpu_model: str
+    cpus: int
+
+    def __post_init__(self) -> None:
+        for name in ("latency_threads", "streams", "threads", "batch_size", "cpus"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+def save_runtime_settings(folder: Path, settings: RuntimeSettings) -> bool:
+    """Writes the settings into an artifact's manifest; nothing else in it changes.
+
+    Settings of other runtimes stay. The manifest is replaced whole or not at all.
+
+    Returns:
+        Whether they were written: not where the folder has no manifest or can't be written.
+
+    Raises:
+        LoadError: If the manifest is damaged.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        return False
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw["runtime"] = {**raw.get("runtime", {}), settings.runtime: asdict(settings)}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
+    return _replaced(path, json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
+
+
+def runtime_settings_of(manifest: Manifest | None, runtime: str) -> RuntimeSettings | None:
+    """Returns the settings saved for a runtime, None if there are none that can be read."""
+    saved = manifest.runtime.get(runtime) if manifest else None
+    if not isinstance(saved, Mapping):
+        return None
+    kinds = {"int": int, "str": str, "bool": bool}
+    known = {field.name: kinds[str(field.type)] for field in fields(RuntimeSettings)}
+    values = {name: saved.get(name) for name in known}
+    if any(type(values[name]) is not kind for name, kind in known.items()):
+        return None  # of another version: measured anew at the next bench
+    return RuntimeSettings(**values)  # type: ignore[arg-type]  # checked in the line above
+
+
+def usable(
+    settings: RuntimeSettings | None, *, cpu_model: str, cpus: int
+) -> tuple[RuntimeSettings | None, str]:
+    """Returns the settings if they hold on this machine, or None with the sentence that says why.
+
+    Args:
+        settings: What an artifact's manifest says.
+        cpu_model: This machine's CPU.
+        cpus: The CPUs that may be used here.
+    """
+    if settings is None:
+        return None, ""
+    if settings.cpu_model != cpu_model:
+        return None, (
+            f"its settings were found best on {settings.cpu_model} and are not used on "
+            f"{cpu_model}; bertcompress bench finds those for this machine"
+        )
+    if settings.cpus != cpus:
+        return None, (
+            f"its settings were found best on {settings.cpus} CPUs and are not used on {cpus}; "
+            "bertcompress bench finds those for this machine"
+        )
+    return settings, ""
+
+
+def _replaced(path: Path, text: str) -> bool:
+    staging = None
+    try:
+        handle, staging = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(staging).chmod(path.stat().st_mode)
+        Path(staging).replace(path)
+    except OSError:
+        return False
+    finally:
+        if staging is not None:
+            Path(staging).unlink(missing_ok=True)
+    return True

@@ -1,0 +1,91 @@
+"""The examples that a recipe's steps take, each split read once, when it is first asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from bertcompress.errors import UsageError
+from bertcompress_cli.data_source import DataSource, Role, is_named_for
+
+if TYPE_CHECKING:
+    from bertcompress.examples import Dataset, Example
+
+
+class Material:
+    """The examples that a recipe's steps take, each split read once, when it is asked for.
+
+    Args:
+        data: Where they come from; None where there are none.
+        task: The task's name.
+        label_kind: What its labels are.
+        seed: For samples and partitions.
+    """
+
+    def __init__(
+        self, data: DataSource | None, *, task: str, label_kind: str = "auto", seed: int = 0
+    ) -> None:
+        self.data = data
+        self.task = task
+        self._label_kind = label_kind
+        self._seed = seed
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """Training examples, with or without labels; none where there is no data."""
+        if self.data is None:
+            return ()
+        return self._load("train", require_labels=False).examples
+
+    @cached_property
+    def train(self) -> tuple[Example, ...]:
+        """Labelled training examples."""
+        return self._load("train").examples
+
+    @cached_property
+    def validation(self) -> tuple[Example, ...]:
+        """Labelled validation examples; none where the data is one split only."""
+        if self.data is None or self.data.split is not None:
+            return ()
+        if self.data.validation is None:
+            source = self.data.source
+            if source is None or self.data.train is not None or is_named_for(source, "train"):
+                return ()
+        return self._load("validation").examples
+
+    @cached_property
+    def test(self) -> Dataset:
+        """The labelled test examples."""
+        return self._load("test")
+
+    def _load(self, role: Role, *, require_labels: bool = True) -> Dataset:
+        if self.data is None:
+            raise UsageError(f"this needs {role} data; give it with --data, or data: in a recipe")
+        return self.data.load(
+            role,
+            task=self.task,
+            label_kind=self._label_kind,
+            seed=self._seed,
+            require_labels=require_labels,
+        )
+
+
+class StandIn(Material):
+    """Stands for the examples while settings are checked: nothing is read."""
+
+    @cached_property
+    def examples(self) -> tuple[Example, ...]:
+        """One example where there is data."""
+        from bertcompress.examples import TextExample
+
+        return () if self.data is None else (TextExample("stand-in:1", "text", label="label"),)
+
+    @cached_property
+    def train(self) -> tuple[Example, ...]:
+        """The same."""
+        return self.examples
+
+    @cached_property
+    def validation(self) -> tuple[Example, ...]:
+        """None."""
+        return ()

