@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from bertcompress.errors import LoadError, UsageError
-from bertcompress.manifest import MANIFEST_NAME, Manifest
+from bertcompress.manifest import Manifest
+from bertcompress.new_folder import MANIFEST_NAME
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bertcompress.bench.best_measurements import best_measurements, best_peak_bytes
 from bertcompress.bench.environment import Environment
 from bertcompress.bench.lineage import history_of, manifest_of, size_of
 from bertcompress.bench.metric_rows import metric_rows
@@ -26,8 +27,10 @@ from bertcompress.bench.report import (
 from bertcompress.bench.resampling import example_interval
 from bertcompress.bench.roofs import Roofs
 from bertcompress.bench.rounds import EntrantRound, RoundResult
+from bertcompress.bench.server import ServerResult
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.statistics import Interval, wilson
+from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import Workload
 from bertcompress.examples import Example
@@ -43,6 +46,9 @@ class Parts:
         workloads: The workloads of each round.
         tokenization_s: Seconds of tokenizing single examples.
         roofs: The machine's limits, None if they were not asked for.
+        tunings: The best settings of each variant, empty if they were not asked for.
+        servers: What each variant bears, empty if it was not asked for.
+        skipped: What was left out, and why.
     """
 
     scored: tuple[Scored, ...]
@@ -50,6 +56,9 @@ class Parts:
     workloads: tuple[Sequence[Workload], ...]
     tokenization_s: tuple[float, ...] = ()
     roofs: Roofs | None = None
+    tunings: tuple[Tuning, ...] = ()
+    servers: tuple[ServerResult, ...] = ()
+    skipped: tuple[str, ...] = ()
 
 
 def assemble(
@@ -82,6 +91,7 @@ def assemble(
         tokenization_s=parts.tokenization_s,
         notes=tuple(noise_of(environment)),
         roofs=parts.roofs,
+        skipped=parts.skipped,
     )
 
 
@@ -91,6 +101,7 @@ def _result(
     mine = [result.entrants[position] for result in parts.rounds]
     manifest = manifest_of(variant.folder)
     own = parts.scored[position] if parts.scored else None
+    tuning = parts.tunings[position] if parts.tunings else None
     paired = None
     if own is not None and position > 0:
         paired = score_against(parts.scored[0], own, subject.dataset.examples)
@@ -101,8 +112,9 @@ def _result(
         size=size_of(variant.folder, manifest, compressed=settings.compressed),
         accuracy=accuracy_of(own, subject.dataset.examples) if own else None,
         paired=paired,
-        measurements=tuple(
-            _measurement(i, parts.workloads, mine) for i in range(len(parts.workloads[0]))
+        measurements=(
+            *(_measurement(i, parts.workloads, mine) for i in range(len(parts.workloads[0]))),
+            *(best_measurements(tuning, mine, parts.workloads) if tuning else ()),
         ),
         load_s=tuple(entrant.load_s for entrant in mine),
         first_answer_s=tuple(entrant.first_answer_s for entrant in mine),
@@ -110,6 +122,9 @@ def _result(
         history=history_of(manifest),
         notes=tuple(_notes(mine, settings)),
         operations=operations_of(variant.folder),
+        tuning=tuning,
+        best_peak_bytes=best_peak_bytes(mine),
+        server=parts.servers[position] if parts.servers else None,
     )
 
 

@@ -37,11 +37,17 @@ class BestTimes:
             one that all were compared with.
         offline_s: Seconds of each pass over all sentences; empty without an offline scenario.
         peak_bytes: The most memory the process ever took, its streams included.
+        sentences: Of a pass.
+        tokens: Of a pass, padding not counted.
+        padding_fraction: The share of a pass's positions that was padding.
     """
 
     single_s: tuple[float, ...]
     offline_s: tuple[float, ...]
     peak_bytes: int
+    sentences: int
+    tokens: int
+    padding_fraction: float
 
 
 @dataclass
@@ -74,9 +80,7 @@ def measure_best(
         scratch: A folder for the batches.
         step: Is told what was just finished.
     """
-    turns = [
-        _Turn(process, best, scratch / f"best-{process.pid}.npz") for process, best in line
-    ]
+    turns = [_Turn(process, best, scratch / f"best-{process.pid}.npz") for process, best in line]
     _single_sentences(
         [turn for turn in turns if turn.best.settings.latency_threads != threads],
         single,
@@ -86,10 +90,7 @@ def measure_best(
     _all_at_once([turn for turn in turns if turn.best.offline is not None])
     for turn in turns:
         step(f"{turn.process.name}: its best settings")
-    return [
-        BestTimes(tuple(turn.single_s), tuple(turn.offline_s), _peak(turn.process))
-        for turn in turns
-    ]
+    return [_times(turn) for turn in turns]
 
 
 def _single_sentences(
@@ -132,6 +133,18 @@ def _all_at_once(turns: Sequence[_Turn]) -> None:
             turn.offline_s += [round(second, 8) for second in seconds]
     for turn in turns:
         turn.offline_path.unlink()
+
+
+def _times(turn: _Turn) -> BestTimes:
+    whole = turn.best.offline
+    return BestTimes(
+        single_s=tuple(turn.single_s),
+        offline_s=tuple(turn.offline_s),
+        peak_bytes=_peak(turn.process),
+        sentences=sum(whole.sentences) if whole else 0,
+        tokens=sum(whole.tokens) if whole else 0,
+        padding_fraction=round(whole.padding_fraction, 6) if whole else 0.0,
+    )
 
 
 def _peak(process: WorkerProcess) -> int:

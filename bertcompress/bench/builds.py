@@ -12,6 +12,7 @@ import numpy as np
 from bertcompress.bench.accuracy import predict_all
 from bertcompress.bench.assemble import accuracy_of
 from bertcompress.bench.comparison import Build, CompareSettings
+from bertcompress.bench.counts import LENGTH
 from bertcompress.bench.lineage import history_of, kernels_of, manifest_of, size_of
 from bertcompress.bench.operations import operations_of
 from bertcompress.bench.paired import Paired, Scored, score_against
@@ -20,9 +21,6 @@ from bertcompress.bench.variant import Subject, Variant
 from bertcompress.examples import Dataset
 from bertcompress.progress import Progress
 from bertcompress.tasks.base import Prediction
-
-LENGTH = 128
-"""Operations are counted for one sentence of so many tokens."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,57 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from bertcompress.bench.gate import GateResult
 from bertcompress.bench.json_codec import Json
 from bertcompress.bench.report import Report
+from bertcompress.bench.state_folder import write_atomically
 from bertcompress.bench.statistics import Interval
 from bertcompress.bench.summary import Summary, VariantSummary, summarize
+from bertcompress.errors import RunError
+
+JUNIT_NAME = "junit.xml"
+SMALLER_NAME, BIGGER_NAME = "benchmark-smaller.json", "benchmark-bigger.json"
+
+
+def write_ci_files(
+    report: Report,
+    results: Sequence[GateResult],
+    folder: Path,
+    *,
+    summary: Summary | None = None,
+) -> tuple[Path, ...]:
+    """Writes a report's JUnit XML and its two lists of figures, each whole or not at all.
+
+    Raises:
+        RunError: If the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
+    summary = summary or summarize(report)
+    texts = {
+        JUNIT_NAME: junit_of(results),
+        SMALLER_NAME: smaller_is_better(report, summary),
+        BIGGER_NAME: bigger_is_better(report, summary),
+    }
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return tuple(folder / name for name in texts)
+
+
+def gates_table(results: Sequence[GateResult]) -> list[str]:
+    """Returns the gates as lines of a Markdown table, the broken ones first."""
+    order = {"failed": 0, "abstained": 1, "passed": 2}
+    marks = {"failed": "❌ failed", "abstained": "❔ abstained", "passed": "✅ passed"}
+    rows = [
+        f"| {marks[one.state]} | {one.gate} | {_cell(one.sentence)} |"
+        for one in sorted(results, key=lambda one: order[one.state])
+    ]
+    return ["| | gate | what was found |", "|---|---|---|", *rows]
 
 
 def junit_of(results: Sequence[GateResult]) -> str:
@@ -89,6 +133,10 @@ def _case(result: GateResult) -> str:
     elif result.state == "abstained":
         inner = f"<skipped message={quoteattr(result.sentence)}/>"
     return f"{name}{inner}<system-out>{escape(result.sentence)}</system-out></testcase>"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _command(result: GateResult) -> str:

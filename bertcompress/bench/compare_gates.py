@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from bertcompress.bench.comparison import Build, CompareSettings
+from bertcompress.bench.counts import FLOAT_PRODUCTS
 from bertcompress.bench.gate import GateResult, State
 from bertcompress.bench.paired import Paired
 from bertcompress.bench.slowdown import Slowdown
@@ -27,7 +28,6 @@ from bertcompress.bench.units import (
     percent_text,
 )
 
-FLOAT_PRODUCTS = "float weight products"
 ALL_OPERATORS = "all operators"
 
 
@@ -55,9 +55,7 @@ def counted_gates(base: Build, head: Build, settings: CompareSettings) -> Iterat
         ("file size", base.size.file_bytes, head.size.file_bytes, bytes_text),
     ):
         yield from _growth(names, gate, (before, after), growth, text)
-    yield from _growth(
-        names, "peak memory", (base.peak_bytes, head.peak_bytes), memory, bytes_text
-    )
+    yield from _growth(names, "peak memory", (base.peak_bytes, head.peak_bytes), memory, bytes_text)
     if settings.kernels:
         yield from kernel_gates(names, base.kernels, head.kernels)
 

@@ -155,7 +155,9 @@ def service_seconds(fake: FakeArtifact, positions: int, *, opened: int, threads:
     return fake.seconds * work * divided * (1 + fake.crowding * max(0, opened - 1))
 
 
-def _answer(fake: FakeArtifact, feed: Arrays, opened: int, threads: int) -> dict[str, NDArray[np.generic]]:
+def _answer(
+    fake: FakeArtifact, feed: Arrays, opened: int, threads: int
+) -> dict[str, NDArray[np.generic]]:
     if fake.fail_run:
         raise RunError(fake.fail_run)
     if fake.die:

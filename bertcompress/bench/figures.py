@@ -158,7 +158,7 @@ def _accuracy_against_throughput(report: Report, summary: Summary) -> Iterator[F
         summary,
         x_of=rate,
         cost=pareto.throughput_cost,
-        names=("throughput", "throughput", "sentences a second, best batch size"),
+        names=("throughput", "throughput", "sentences a second, each at its best"),
         better="right",
     )
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from bertcompress.bench.counts import FLOAT_PRODUCTS, counts_of
 from bertcompress.bench.noise import too_noisy
 from bertcompress.bench.report import Report
 from bertcompress.bench.statistics import Interval
@@ -22,6 +23,7 @@ from bertcompress.bench.units import (
     bytes_text,
     change_interval,
     change_text,
+    count_text,
     metric_name,
     ratio_interval,
     ratio_text,
@@ -43,6 +45,9 @@ class GateLimits:
         max_latency_s: Median latency of one sentence, seconds.
         max_size_bytes: The file or files that the runtime loads.
         max_memory_bytes: Peak resident memory of a process that answers single sentences.
+        max_parameters: Weights.
+        max_operations: Multiplications and additions for one sentence of 128 tokens.
+        max_float_products: Weight products that the runtime computes in float.
     """
 
     max_drop: float | None = None
@@ -50,6 +55,9 @@ class GateLimits:
     max_latency_s: float | None = None
     max_size_bytes: int | None = None
     max_memory_bytes: int | None = None
+    max_parameters: int | None = None
+    max_operations: int | None = None
+    max_float_products: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_drop is not None and not 0.0 <= self.max_drop < 1.0:
@@ -62,9 +70,15 @@ class GateLimits:
             self.max_latency_s,
             self.max_size_bytes,
             self.max_memory_bytes,
+            self.max_parameters,
+            self.max_operations,
         )
         if any(bound is not None and bound <= 0 for bound in bounds):
             raise UsageError("a gate's bound must be above 0")
+        if self.max_float_products is not None and self.max_float_products < 0:
+            raise UsageError(
+                f"max_float_products must not be below 0, got {self.max_float_products}"
+            )
 
 
 @dataclass(frozen=True)
@@ -148,6 +162,14 @@ def _results(
         yield _bytes(variant, "size", variant.result.size.file_bytes, limits.max_size_bytes)
     if limits.max_memory_bytes is not None:
         yield _bytes(variant, "memory", variant.peak_bytes, limits.max_memory_bytes)
+    counts = counts_of(variant.result)
+    for gate, count, limit in (
+        ("parameters", counts.parameters, limits.max_parameters),
+        ("operations", counts.operations, limits.max_operations),
+        (FLOAT_PRODUCTS, counts.float_products, limits.max_float_products),
+    ):
+        if limit is not None:
+            yield _count(variant, gate, count, limit)
 
 
 def _drop(variant: VariantSummary, limit: float, report: Report, summary: Summary) -> GateResult:
@@ -202,15 +224,23 @@ def _bytes(variant: VariantSummary, gate: str, count: int | None, limit: int) ->
     return GateResult(variant.name, gate, "passed" if count <= limit else "failed", sentence)
 
 
+def _count(variant: VariantSummary, gate: str, count: int | None, limit: int) -> GateResult:
+    if count is None:
+        sentence = f"{variant.name}: its {gate} are not known"
+        return GateResult(variant.name, gate, "failed", sentence)
+    sentence = (
+        f"{variant.name}: {count_text(count)} {gate}, at most {count_text(limit)} are allowed"
+    )
+    return GateResult(variant.name, gate, "passed" if count <= limit else "failed", sentence)
+
+
 def _state(*, kept: bool, broken: bool) -> State:
     if kept:
         return "passed"
     return "failed" if broken else "abstained"
 
 
-def _unless_noisy(
-    result: GateResult, variant: VariantSummary, noise: Sequence[str]
-) -> GateResult:
+def _unless_noisy(result: GateResult, variant: VariantSummary, noise: Sequence[str]) -> GateResult:
     """Makes a gate on timings abstain where the machine was too noisy to tell."""
     if not noise or variant.latency is None:
         return result

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 
 from bertcompress.bench import html_evidence, html_tables
+from bertcompress.bench.best_tables import best_section
 from bertcompress.bench.figures import figures_of, series_of
 from bertcompress.bench.limits import limits_section
 from bertcompress.bench.markup import Content, Html, bullets, named, section, tag, written
@@ -42,6 +43,7 @@ def html_of(report: Report, summary: Summary | None = None) -> str:
         written(html_tables.summary_section(report, summary, decision)),
         _figures(report, summary),
         written(html_tables.cost_section(summary)),
+        written(best_section(summary)),
         written(limits_section(report, series_of(summary))),
         written(html_evidence.answers_section(report, summary)),
         written(html_evidence.classes_section(report, summary)),

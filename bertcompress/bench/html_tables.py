@@ -38,7 +38,7 @@ def summary_section(report: Report, summary: Summary, decision: Verdict) -> Html
         two_lines("p50, ms", "one sentence"),
     ]
     columns += [f"{quantile_name(quantile)}, ms" for quantile in tails]
-    columns += ["speed-up", two_lines("sentences/s", "best batch"), "file", "peak memory"]
+    columns += ["speed-up", two_lines("sentences/s", "each at its best"), "file", "peak memory"]
     series = series_of(summary)
     rows, chosen = [], None
     for number, variant in enumerate(summary.variants):
@@ -190,7 +190,7 @@ def _throughput_cell(variant: VariantSummary) -> Content:
     best = variant.best_throughput
     if best is None:
         return "—"
-    return two_lines(rate_text(best.sentences_per_s.estimate), f"batch {best.batch_size}")
+    return two_lines(rate_text(best.sentences_per_s.estimate), variant.best_throughput_settings)
 
 
 def _size_cell(variant: VariantSummary) -> Content:

@@ -39,7 +39,9 @@ def share_table(report: Report) -> tuple[list[str], list[list[tuple[str, str]]]]
     workloads = list(dict.fromkeys(share.workload for row in shares for share in row))
     names = {measurement.name: measurement for measurement in report.base.measurements}
     columns = ["variant", f"operations, {_LENGTH} tokens"]
-    columns += [_workload_name(names[one].scenario, one) if one in names else one for one in workloads]
+    columns += [
+        _workload_name(names[one].scenario, one) if one in names else one for one in workloads
+    ]
     rows = []
     for result, own in zip(report.results, shares, strict=True):
         by_name = {share.workload: share for share in own}
@@ -67,7 +69,10 @@ def limits_section(report: Report, series: dict[str, int]) -> Html:
             table(
                 "The share of its limit that each variant reaches",
                 names,
-                [[named(series[row[0][0]], row[0][0]), *(two_lines(*c) for c in row[1:])] for row in cells],
+                [
+                    [named(series[row[0][0]], row[0][0]), *(two_lines(*c) for c in row[1:])]
+                    for row in cells
+                ],
             )
         )
     parts += [tag("p", sentence, "soft") for sentence in remarks(report)]
@@ -109,8 +114,22 @@ def _remarks(report: Report) -> Iterator[str]:
         "Operations are multiplications and additions of the matrix products, padding included; "
         "softmax, GELU and LayerNorm are not counted, so 100 % is out of reach."
     )
+    if _was_disturbed(report.roofs) or any(s.share > 1.0 and s.bound == "compute" for s in shares):
+        yield (
+            "The limits are too low: other work ran while they were measured (all threads did "
+            "less than one, or a variant did more than the limit); so the shares are too high."
+        )
     if any(share.share > 1.0 and share.bound == "memory" for share in shares):
         yield "Above 100 % where memory is the limit: the weights stayed in the cache."
+
+
+def _was_disturbed(roofs: Roofs) -> bool:
+    """Tells whether all threads together did less than one alone."""
+    for kind in ("fp32", "int8"):
+        one, all_threads = roofs.roof(kind, threads=1), roofs.roof(kind)
+        if one is not None and all_threads is not None and all_threads.rate < one.rate:
+            return True
+    return False
 
 
 def _threads_text(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bertcompress.bench.best_tables import best_markdown
 from bertcompress.bench.html_evidence import machine_facts
 from bertcompress.bench.limits import HEADING, limits_tables, remarks
 from bertcompress.bench.report import Report
@@ -41,6 +42,7 @@ def markdown_of(report: Report, summary: Summary | None = None) -> str:
     lines += _percentiles(summary)
     lines += _lengths(summary)
     lines += _throughput(summary)
+    lines += _best(summary)
     lines += _limits(report)
     lines += _answers(report, summary)
     lines += ["", "## Where it was measured", "", "| | |", "|---|---|"]
@@ -178,6 +180,14 @@ def _answers(report: Report, summary: Summary) -> list[str]:
     lines = ["", f"## Answers that changed from {report.baseline}", "", *_table(columns, rows)]
     if examples:
         lines += ["", *_table(["variant", "text", "right answer", "before", "after"], examples)]
+    return lines
+
+
+def _best(summary: Summary) -> list[str]:
+    lines: list[str] = []
+    for heading, columns, rows, sentences in best_markdown(summary):
+        lines += ["", f"## {heading}", "", *_table(columns, rows)]
+        lines += ["", " ".join(sentences)]
     return lines
 
 

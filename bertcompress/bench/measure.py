@@ -1,6 +1,7 @@
 """The benchmark: all variants, the same inputs, one report.
 
     once                 the machine's own limits, in a process of its own
+    for each variant     find its best settings and save them with it
     for each variant     answer the whole data set in a process of its own -> accuracy, paired
     for each round       start a process a variant, take turns -> latency, throughput, memory
 
@@ -14,11 +15,18 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bertcompress.bench.accuracy import Answers, predict_all
 from bertcompress.bench.assemble import Parts, assemble
+from bertcompress.bench.best_stages import (
+    Place,
+    best_of,
+    serve_all,
+    tune_all,
+    without_long_passages,
+)
 from bertcompress.bench.environment import (
     Environment,
     available_threads,
@@ -31,13 +39,21 @@ from bertcompress.bench.paired import Scored
 from bertcompress.bench.process import WorkerProcess, thread_variables
 from bertcompress.bench.recorded_runs import RecordedRuns
 from bertcompress.bench.report import FORMAT_VERSION, Report
-from bertcompress.bench.roofs import Roofs, measure_roofs
+from bertcompress.bench.roofs import Roofs, better_of, measure_roofs
 from bertcompress.bench.rounds import AGAIN, Entrant, RoundResult, measure_round
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.state_folder import StateFolder
 from bertcompress.bench.tokenization import time_tokenization
+from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant, check
-from bertcompress.bench.workload import Workload, grid, offline, sample_features, single_stream
+from bertcompress.bench.workload import (
+    Workload,
+    grid,
+    offline,
+    passages,
+    sample_features,
+    single_stream,
+)
 from bertcompress.progress import Progress, silent
 
 __all__ = ["Subject", "Variant", "bench"]
@@ -67,22 +83,38 @@ def bench(
         LoadError: If a variant's folder is not there or is damaged.
         RunError: If a variant can't be loaded or run.
     """
-    settings = settings or BenchSettings()
     check(variants, subject)
+    settings, skipped = without_long_passages(variants, settings or BenchSettings())
     threads = settings.threads or available_threads()
     environment = read_environment(threads=threads, thread_variables=thread_variables(threads))
     with tempfile.TemporaryDirectory(prefix="bertcompress-bench-") as name:
         scratch = Path(name)
         key = _state_key(variants, subject, settings, environment)
         state = StateFolder(state_root or scratch / "state", key)
-        place = _Place(scratch, state, threads, progress)
+        place = Place(scratch, state, threads, progress)
         scored = _score_all(variants, subject, settings, place) if settings.accuracy else ()
-        roofs = _roofs(settings, place) if settings.roofs else None
-        rounds = _measure_rounds(variants, subject, settings, place)
+        roofs = _roofs("before", settings, place)
+        tunings = tune_all(variants, subject, settings, place) if settings.tune else ()
+        rounds = _measure_rounds(variants, subject, settings, place, tunings)
+        servers = (
+            serve_all(variants, subject, settings, tunings, rounds, place)
+            if settings.server
+            else ()
+        )
+        roofs = better_of(roofs, _roofs("after", settings, place))
         workloads = [workloads_of(subject, settings, number) for number in range(settings.rounds)]
         tokenized = time_tokenization(subject, count=settings.requests, seed=settings.seed)
         environment = replace(environment, load_after=load_average())
-        parts = Parts(tuple(scored), tuple(rounds), tuple(workloads), tokenized, roofs)
+        parts = Parts(
+            tuple(scored),
+            tuple(rounds),
+            tuple(workloads),
+            tokenized,
+            roofs,
+            tunings=tunings,
+            servers=servers,
+            skipped=skipped,
+        )
         report = assemble(
             variants, subject, settings, parts, environment=environment, command=command
         )
@@ -101,6 +133,9 @@ def workloads_of(subject: Subject, settings: BenchSettings, number: int) -> list
             for batch in settings.grid_batches
             for length in settings.grid_lengths
         ]
+    if settings.passage_length is not None:
+        repeats = settings.passage_repeats
+        made.append(passages(features, sequence_length=settings.passage_length, repeats=repeats))
     if settings.offline_sentences:
         kept = sample_features(features, settings.offline_sentences, seed=settings.seed)
         made += [
@@ -110,18 +145,8 @@ def workloads_of(subject: Subject, settings: BenchSettings, number: int) -> list
     return made
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a run works: its folders, its threads, and who is told."""
-
-    scratch: Path
-    state: StateFolder
-    threads: int
-    progress: Progress
-
-
 def _score_all(
-    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: _Place
+    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: Place
 ) -> list[Scored]:
     """Answers and scores the whole data set with each; embeddings are scored against the first."""
     task, examples = subject.task, subject.dataset.examples
@@ -135,7 +160,7 @@ def _score_all(
 
 
 def _answers_of(
-    variant: Variant, position: int, subject: Subject, settings: BenchSettings, place: _Place
+    variant: Variant, position: int, subject: Subject, settings: BenchSettings, place: Place
 ) -> Answers:
     def start(open_processes: ExitStack) -> WorkerProcess:
         process = WorkerProcess(variant.name, scratch=place.scratch, threads=place.threads)
@@ -158,30 +183,39 @@ def _answers_of(
         )
 
 
-def _roofs(settings: BenchSettings, place: _Place) -> Roofs:
+def _roofs(when: str, settings: BenchSettings, place: Place) -> Roofs | None:
     """Measures the machine's limits, unless the state folder has them."""
-    kept = place.state.read("roofs")
+    if not settings.roofs:
+        return None
+    kept = place.state.read(f"roofs-{when}")
     if kept is None:
-        place.progress("the machine's limits", 0, 1)
-        found = measure_roofs(
-            scratch=place.scratch, threads=place.threads, seconds=settings.roofs_s
-        )
+        place.progress(f"the machine's limits, {when} the timings", 0, 1)
+        seconds = settings.roofs_s / 2
+        found = measure_roofs(scratch=place.scratch, threads=place.threads, seconds=seconds)
         kept = to_plain(found)
-        place.state.write("roofs", kept)
-        place.progress("the machine's limits", 1, 1)
+        place.state.write(f"roofs-{when}", kept)
+        place.progress(f"the machine's limits, {when} the timings", 1, 1)
     return from_plain(Roofs, kept)
 
 
 def _measure_rounds(
-    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: _Place
+    variants: Sequence[Variant],
+    subject: Subject,
+    settings: BenchSettings,
+    place: Place,
+    tunings: Sequence[Tuning],
 ) -> list[RoundResult]:
     """Measures every round that is not in the state folder."""
-    entrants = [Entrant(v.name, v.folder, v.runtime) for v in variants]
+    bests = [best_of(one, subject, settings) for one in tunings]
+    entrants = [
+        Entrant(v.name, v.folder, v.runtime, best=bests[i] if bests else None)
+        for i, v in enumerate(variants)
+    ]
     if settings.again:
         first = variants[0]
         entrants.append(Entrant(AGAIN, first.folder, first.runtime, only_single_stream=True))
     workloads = len(workloads_of(subject, settings, 0))
-    steps_a_round = len(variants) * (1 + workloads) + (2 if settings.again else 0)
+    steps_a_round = len(variants) * (1 + workloads) + (2 if settings.again else 0) + len(tunings)
     results: list[RoundResult] = []
     for number in range(settings.rounds):
         part = f"round-{number:03d}"

@@ -42,7 +42,7 @@ def noise_of(environment: Environment) -> list[str]:
 
 def too_noisy(report: Report, summary: Summary) -> tuple[str, ...]:
     """Returns why no timing of this run may decide a gate; empty for a machine quiet enough."""
-    return tuple([*_resolution(summary), *_machine(report.environment)])
+    return (*_resolution(summary), *_machine(report.environment))
 
 
 def _resolution(summary: Summary) -> Iterator[str]:
@@ -55,7 +55,11 @@ def _resolution(summary: Summary) -> Iterator[str]:
 
 
 def _machine(environment: Environment) -> Iterator[str]:
-    before, after, cpus = environment.load_average, environment.load_after, environment.affinity_cpus
+    before, after, cpus = (
+        environment.load_average,
+        environment.load_after,
+        environment.affinity_cpus,
+    )
     if before is not None and before > cpus:
         yield _load_before(environment)
     if after is not None and after > cpus + _OWN_LOAD:

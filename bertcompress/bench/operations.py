@@ -80,7 +80,7 @@ class Operations:
     weight_bytes: int = 0
     bytes_per_token: int = 0
 
-    def work(self, *, sentences: int, length: float) -> Work:
+    def work(self, *, sentences: float, length: float) -> Work:
         """Returns the work of one call with `sentences` rows of `length` positions each."""
         positions = sentences * length
         attention = 2 * sentences * length**2 * self.attention_width

@@ -39,7 +39,7 @@ def read_graph(path: Path) -> onnx.ModelProto:
         LoadError: If it is not an ONNX graph.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
 
     try:
         return onnx.load_model(str(path), load_external_data=False)
@@ -178,7 +178,7 @@ def _bytes(tensor: onnx.TensorProto) -> int:
     from onnx import TensorProto
     from onnx.helper import tensor_dtype_to_np_dtype
 
-    count = math.prod(tensor.dims)
+    count: int = math.prod(tensor.dims)
     if tensor.data_type in (TensorProto.INT4, TensorProto.UINT4):
         return (count + 1) // 2
     return count * int(tensor_dtype_to_np_dtype(tensor.data_type).itemsize)

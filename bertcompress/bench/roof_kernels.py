@@ -12,6 +12,7 @@ much larger than the last cache, so that a part has left it before its turn come
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,15 +33,16 @@ SHAPES: tuple[Shape, ...] = (
     (256, 384, 1536),
     (128, 768, 3072),
     (512, 768, 768),
-    (512, 768, 3072),
 )
-"""Rows for each thread, inputs, outputs."""
+"""Rows for each thread, inputs, outputs: a few milliseconds each, to fit between disturbances."""
 
 _OPSET = 21
 _IR_VERSION = 10
 _LEAST_RUNS = 6
 _MOST_RUNS = 400
 _DIGITS = 4
+_DRAWN = 4093
+"""Numbers drawn, then repeated: what they are changes no kernel's speed."""
 _PART_BYTES = 32 << 20
 _SMALLEST_ARRAY = 256 << 20
 _LARGEST_ARRAY = 1 << 30
@@ -93,27 +95,29 @@ def product_graph(kind: ProductKind, shape: Shape) -> bytes:
 
 def _product_roof(kind: ProductKind, threads: int, seconds: float) -> Roof:
     """Times all shapes and returns the roof of the fastest."""
-    roofs = []
+    name, roofs = ("MatMul" if kind == "fp32" else "MatMulInteger"), []
     for rows, inputs, outputs in SHAPES:
         shape = rows * threads, inputs, outputs
-        feed = {"x": _random(kind, shape[:2], signed=False)}
-        with OrtRuntime(product_graph(kind, shape), threads=threads) as runtime:
-            times = _times(lambda: runtime.run(feed), seconds)  # noqa: B023  # called right here
-        operations = 2 * shape[0] * inputs * outputs
-        name = "MatMul" if kind == "fp32" else "MatMulInteger"
-        roofs.append(
-            _roof(kind, threads, operations, times, f"{name} {shape[0]}×{inputs}×{outputs}")
-        )
+        times = _product_times(kind, shape, threads, seconds)
+        how = f"{name} {shape[0]}×{inputs}×{outputs}"
+        roofs.append(_roof(kind, threads, 2 * math.prod(shape), times, how))
     return max(roofs, key=lambda roof: roof.rate)
+
+
+def _product_times(kind: ProductKind, shape: Shape, threads: int, seconds: float) -> list[float]:
+    feed = {"x": _random(kind, shape[:2], signed=False)}
+    with OrtRuntime(product_graph(kind, shape), threads=threads) as runtime:
+        return _times(lambda: runtime.run(feed), seconds)
 
 
 def _random(kind: ProductKind, shape: tuple[int, int], *, signed: bool) -> NDArray[np.generic]:
     generator = np.random.default_rng(0)
     if kind == "fp32":
-        return generator.standard_normal(shape, dtype=np.float32)
+        return np.resize(generator.standard_normal(_DRAWN, dtype=np.float32), shape)
     kept = np.int8 if signed else np.uint8
     limits = np.iinfo(kept)
-    return generator.integers(limits.min, limits.max, shape, dtype=kept, endpoint=True)
+    drawn = generator.integers(limits.min, limits.max, _DRAWN, dtype=kept, endpoint=True)
+    return np.resize(drawn, shape)
 
 
 def _memory_roofs(counts: Sequence[int], seconds: float) -> list[Roof]:
@@ -133,7 +137,9 @@ def _memory_roofs(counts: Sequence[int], seconds: float) -> list[Roof]:
             times, part_bytes = _walk(work, size, threads, seconds)
             how = f"{kind} of {megabytes} MiB in {threads} parts at once"
             found.append(
-                _roof("read" if kind == "read" else "copy", threads, factor * part_bytes, times, how)
+                _roof(
+                    "read" if kind == "read" else "copy", threads, factor * part_bytes, times, how
+                )
             )
     return found
 
@@ -165,9 +171,7 @@ def _times(run: Callable[[], object], seconds: float) -> list[float]:
     run()
     times: list[float] = []
     deadline = time.perf_counter() + seconds
-    while len(times) < _LEAST_RUNS or (
-        time.perf_counter() < deadline and len(times) < _MOST_RUNS
-    ):
+    while len(times) < _LEAST_RUNS or (time.perf_counter() < deadline and len(times) < _MOST_RUNS):
         started = time.perf_counter_ns()
         run()
         times.append((time.perf_counter_ns() - started) * 1e-9)

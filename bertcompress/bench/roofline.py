@@ -2,10 +2,12 @@
 
 A call's share is the least time that it could take (`bertcompress.bench.roofs`) over the time it
 took; a workload's share is the median over its calls. Padding is computed, so it counts as work.
+Where a timing holds several batches, they are taken to be alike.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,18 +54,16 @@ def _limit(report: Report, result: VariantResult, length: int) -> Attainable | N
 
 def _share(measurement: Measurement, result: VariantResult, roofs: Roofs) -> Share | None:
     assert result.operations is not None
-    positions = _positions(measurement)
-    if positions is None:
-        return None
     known: dict[tuple[int, int], Attainable | None] = {}
     shares, bounds = [], Counter[Bound]()
     for seconds, sentences, places in zip(
-        measurement.rounds, measurement.sentences, positions, strict=True
+        measurement.rounds, measurement.sentences, _positions(measurement), strict=True
     ):
         for second, count, size in zip(seconds, sentences, places, strict=True):
             if (count, size) not in known:
-                work = result.operations.work(sentences=count, length=size / count)
-                known[count, size] = attainable(work, roofs)
+                calls = math.ceil(count / measurement.batch_size)
+                work = result.operations.work(sentences=count / calls, length=size / count)
+                known[count, size] = _times(calls, attainable(work, roofs))
             limit = known[count, size]
             if limit is None:
                 return None
@@ -74,8 +74,13 @@ def _share(measurement: Measurement, result: VariantResult, roofs: Roofs) -> Sha
     return Share(measurement.name, median(shares), bounds.most_common(1)[0][0])
 
 
-def _positions(measurement: Measurement) -> Sequence[Sequence[int]] | None:
-    """Returns the positions of each call; without padding they are the tokens."""
+def _times(calls: int, one: Attainable | None) -> Attainable | None:
+    return None if one is None else Attainable(one.seconds * calls, one.bound)
+
+
+def _positions(measurement: Measurement) -> Sequence[Sequence[int]]:
+    """Returns the positions of each timing, from the tokens and the padding if need be."""
     if measurement.positions:
         return measurement.positions
-    return None if measurement.padding_fraction else measurement.tokens
+    real = 1.0 - measurement.padding_fraction
+    return [[round(tokens / real) for tokens in row] for row in measurement.tokens]

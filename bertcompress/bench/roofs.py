@@ -4,9 +4,9 @@ A datasheet knows neither the clock of today nor the neighbours on the host, so 
 measured: matrix products in float and in integers, and memory read and copied, each by one thread
 and by all threads of the run, in a process of its own (`bertcompress.bench.roof_kernels`).
 
-A neighbour can only slow a sample down. The rate is therefore the median of the fastest quarter
-of the samples: above what a disturbed run shows, and not the luck of a single one. All samples are
-kept.
+A neighbour can only slow a sample down. The rate is therefore the median of the fastest tenth of
+the samples: above what a disturbed run shows, and not the luck of a single one. A run measures
+before and after its timings and keeps the better of each limit, with all its samples.
 
 With the operations of a call (`bertcompress.bench.operations`) the limits give the least time that
 it could take::
@@ -45,7 +45,7 @@ class Roof:
         kind: ``fp32`` and ``int8`` are operations a second, ``read`` and ``copy`` bytes a second
             (a copy counts what it reads and what it writes).
         threads: How many threads worked.
-        rate: The median of the fastest quarter of the samples.
+        rate: The median of the fastest tenth of the samples.
         samples: The rate of each run.
         how: What was run.
     """
@@ -105,13 +105,27 @@ def measure_roofs(*, scratch: Path, threads: int, seconds: float) -> Roofs:
     return from_plain(Roofs, answer)
 
 
+def better_of(first: Roofs | None, second: Roofs | None) -> Roofs | None:
+    """Returns the higher of each limit: what ran beside one measurement may spare the other."""
+    if first is None or second is None:
+        return first or second
+    best: dict[tuple[RoofKind, int], Roof] = {}
+    for roof in (*first.measured, *second.measured):
+        place = roof.kind, roof.threads
+        if place not in best or roof.rate > best[place].rate:
+            best[place] = roof
+    reasons = () if best else (*first.unavailable, *second.unavailable)
+    missing = first.unavailable if first.unavailable == second.unavailable else reasons
+    return Roofs(first.threads, tuple(best.values()), tuple(dict.fromkeys(missing)))
+
+
 def sustained(samples: Sequence[float]) -> float:
-    """Returns the median of the fastest quarter, of three samples at least.
+    """Returns the median of the fastest tenth, of three samples at least.
 
     >>> sustained([100, 99, 98, 97, 50, 40, 30, 20, 10, 5, 4, 3])
     99.0
     """
-    fastest = sorted(samples, reverse=True)[: max(_LEAST_KEPT, len(samples) // 4)]
+    fastest = sorted(samples, reverse=True)[: max(_LEAST_KEPT, len(samples) // 10)]
     middle = len(fastest) // 2
     if len(fastest) % 2:
         return float(fastest[middle])

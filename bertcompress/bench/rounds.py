@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertcompress.bench.best_rounds import Best, BestTimes, measure_best
 from bertcompress.bench.environment import read_cpu_times, shares_between
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.report import MemorySample
@@ -33,12 +34,14 @@ class Entrant:
         folder: Its artifact.
         runtime: What runs it.
         only_single_stream: Whether it takes part in the single-stream workload alone.
+        best: Its own best settings, to be measured besides; None measures none.
     """
 
     name: str
     folder: Path
     runtime: str
     only_single_stream: bool = False
+    best: Best | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class EntrantRound:
             entrant did not take part.
         energy_j: For each workload the energy of all its calls, None where the machine does not
             tell.
+        best: The same at its own best settings, None if it has none.
     """
 
     name: str
@@ -66,6 +70,7 @@ class EntrantRound:
     memory: MemorySample
     seconds: tuple[tuple[float, ...], ...]
     energy_j: tuple[float | None, ...] = ()
+    best: BestTimes | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,20 @@ def measure_round(
                 process = WorkerProcess(entrant.name, scratch=scratch, threads=threads)
                 stalls.append(_Stall(entrant, open_processes.enter_context(process)))
             _measure_group(stalls, workloads, paths, settings, step)
+            tuned = [(stall, stall.entrant.best) for stall in stalls if stall.entrant.best]
+            for stall, _ in tuned:
+                stall.after_all = stall.peak()
+            best = measure_best(
+                [(stall.process, best) for stall, best in tuned],
+                workloads[0],
+                paths[0],
+                settings=settings,
+                threads=threads,
+                scratch=scratch,
+                step=step,
+            )
+            for (stall, _), times in zip(tuned, best, strict=True):
+                stall.best = times
             rounds |= {stall.entrant.name: stall.result(len(workloads)) for stall in stalls}
     busy, steal = shares_between(before, read_cpu_times()) or (None, None)
     throttled = throttled_between(throttling, read_throttling())
@@ -136,6 +155,8 @@ class _Stall:
         self.energy_j: dict[int, list[float | None]] = {}
         self.steady = False
         self.after_single_stream = 0
+        self.after_all = 0
+        self.best: BestTimes | None = None
 
     def start(self, workload: Path) -> None:
         """Loads and answers once."""
@@ -158,7 +179,7 @@ class _Stall:
 
     def result(self, workloads: int) -> EntrantRound:
         """Reads the memory and closes the account."""
-        peak = self.peak()
+        peak = self.after_all or self.peak()
         load_s = _float(self._loaded["seconds"])
         return EntrantRound(
             name=self.entrant.name,
@@ -174,6 +195,7 @@ class _Stall:
             ),
             seconds=tuple(tuple(self.seconds.get(i, ())) for i in range(workloads)),
             energy_j=tuple(_sum(self.energy_j.get(i, ())) for i in range(workloads)),
+            best=self.best,
         )
 
     def peak(self) -> int:

@@ -15,6 +15,8 @@ from bertcompress.bench.workload import sample_features, save_workload, single_s
 
 FIRST_SHARE = 0.7
 """The share of what back-to-back requests reach that is tried first."""
+LOWEST_SHARE = 1 / 16
+"""And the one below which no rate is tried: there a request is nearly always alone."""
 _LONGEST_TRIAL_S = TIMEOUT_S * 0.8
 _SLICE_S = 0.3
 
@@ -65,7 +67,7 @@ def serve_variant(
             return kept
 
         assert isinstance(closed, int | float)
-        lowest = max(closed / 64, settings.server_requests / _LONGEST_TRIAL_S)
+        lowest = max(closed * LOWEST_SHARE, settings.server_requests / _LONGEST_TRIAL_S)
         rate = highest_rate(attempt, first=closed * FIRST_SHARE, lowest=lowest)
     latencies = best[0] if best else ()
     return ServerResult(

@@ -46,7 +46,7 @@ class BenchSettings:
             median of one sentence alone.
         server_requests: Requests of each trial.
         roofs: Whether the machine's own limits are measured, to compare with.
-        roofs_s: About how long that takes.
+        roofs_s: About how long that takes, half of it before the timings and half after.
     """
 
     rounds: int = 5
@@ -101,7 +101,9 @@ class BenchSettings:
             raise UsageError(f"grid_lengths must be at least 3 each, got {self.grid_lengths}")
         self._check_best()
         if self.roofs_s <= 0.0:
-            raise UsageError(f"roofs_s must be above 0, got {self.roofs_s:g}; to measure none, give roofs false")
+            raise UsageError(
+                f"roofs_s must be above 0, got {self.roofs_s:g}; to measure none, give roofs false"
+            )
         if not 0.0 <= self.max_drop < 1.0:
             raise UsageError(
                 f"max_drop must be in [0, 1), got {self.max_drop:g}; did you mean "

@@ -18,6 +18,7 @@ from bertcompress.bench.statistics import (
     coefficient_of_variation,
     percentile,
 )
+from bertcompress.bench.units import streams_text
 
 RESAMPLES = 1000
 
@@ -68,6 +69,8 @@ class VariantSummary:
         peak_bytes: Median over the rounds, single sentences only.
         load_s: Median over the rounds.
         first_answer_s: Median over the rounds.
+        best_latency: At the best number of threads; None if not measured, or no other number.
+        best_offline: At the best streams, batch and order; None if not measured.
     """
 
     result: VariantResult
@@ -79,6 +82,8 @@ class VariantSummary:
     peak_bytes: int | None
     load_s: float | None
     first_answer_s: float | None
+    best_latency: Latency | None = None
+    best_offline: Throughput | None = None
 
     @property
     def name(self) -> str:
@@ -87,8 +92,22 @@ class VariantSummary:
 
     @property
     def best_throughput(self) -> Throughput | None:
-        """The batch size with the highest rate."""
-        return max(self.throughput, key=lambda t: t.sentences_per_s.estimate, default=None)
+        """The highest rate, at the best settings or at one of the batch sizes."""
+        rates = (*self.throughput, *([self.best_offline] if self.best_offline else []))
+        return max(rates, key=lambda t: t.sentences_per_s.estimate, default=None)
+
+    @property
+    def best_throughput_settings(self) -> str:
+        """What the highest rate was reached with, as people read it."""
+        best, tuning = self.best_throughput, self.result.tuning
+        if best is None:
+            return ""
+        if best is not self.best_offline or tuning is None:
+            return f"batch {best.batch_size}"
+        own = tuning.settings
+        return streams_text(
+            own.streams, own.threads, own.batch_size, sort_by_length=own.sort_by_length
+        )
 
 
 @dataclass(frozen=True)
@@ -137,6 +156,8 @@ def _summary_of(result: VariantResult, base: VariantResult, *, is_baseline: bool
     by_length = [_latency(m, against) for m in _find(result, "grid")]
     by_length.sort(key=lambda x: (x.measurement.batch_size, x.measurement.sequence_length or 0))
     throughput = [_throughput(m, against) for m in _find(result, "offline")]
+    best_own = [_latency(m, against) for m in _find(result, "best-single-stream")]
+    best_offline = [_throughput(m, against) for m in _find(result, "best-offline")]
     return VariantSummary(
         result=result,
         is_baseline=is_baseline,
@@ -147,6 +168,8 @@ def _summary_of(result: VariantResult, base: VariantResult, *, is_baseline: bool
         peak_bytes=_middle([sample.latency_peak_bytes for sample in result.memory]),
         load_s=median(result.load_s) if result.load_s else None,
         first_answer_s=median(result.first_answer_s) if result.first_answer_s else None,
+        best_latency=best_own[0] if best_own else None,
+        best_offline=best_offline[0] if best_offline else None,
     )
 
 

@@ -107,9 +107,7 @@ class _Bench:
         if not path.exists():
             order = spread([feature.length for feature in self.features])[:LATENCY_SENTENCES]
             some = [self.features[i] for i in order]
-            save_workload(
-                single_stream(some, pad_token_id=self.pad_token_id, name="tune"), path
-            )
+            save_workload(single_stream(some, pad_token_id=self.pad_token_id, name="tune"), path)
         self.process.ask("arrange", streams=1, threads=threads)
         every = {"start": 0, "stop": LATENCY_SENTENCES}
         return self.process.seconds("time", workload=str(path), settle=LATENCY_SENTENCES, **every)

@@ -159,6 +159,20 @@ def percent_change(fraction: float) -> str:
     return number.replace("-", "−") + " %"
 
 
+def streams_text(
+    streams: int, threads: int, batch_size: int = 0, *, sort_by_length: bool = True
+) -> str:
+    """Returns how many runtimes have how many threads each, and what they are given.
+
+    >>> streams_text(2, 1, 8), streams_text(1, 4, 8, sort_by_length=False)
+    ('2 streams × 1 thread, batch 8', '1 stream × 4 threads, batch 8 as they come')
+    """
+    layout = f"{streams} stream{'' if streams == 1 else 's'}"
+    layout += f" × {threads} thread{'' if threads == 1 else 's'}"
+    order = "" if sort_by_length else " as they come"
+    return f"{layout}, batch {batch_size}{order}" if batch_size else layout
+
+
 def _digits(value: float) -> str:
     if value >= 100:
         return f"{value:.0f}"

@@ -188,6 +188,8 @@ def _doubts(chosen: VariantSummary, report: Report, summary: Summary) -> Iterato
     for note in report.notes:
         if note not in noise:
             yield f"The machine was not quiet: {note}."
+    for sentence in report.skipped:
+        yield f"{sentence[:1].upper()}{sentence[1:]}."
     for variant in summary.variants:
         for note in variant.result.notes:
             yield f"{variant.name}: {note}."

@@ -10,7 +10,7 @@ line to stdout:
                                                                            and joules, if told
     {"command": "predict", "workload": FILE, "output": FILE}            -> writes the arrays
     {"command": "arrange", "streams": 2, "threads": 1}  -> opens that many runtimes in its place
-    {"command": "rate", "workload": FILE, "slice_s": …} -> sentences and tokens a second, all streams
+    {"command": "rate", "workload": FILE, "slice_s": …} -> sentences, tokens a second, all streams
     {"command": "pass", "workload": FILE}               -> seconds of all feeds, all streams
     {"command": "arrive", "workload": FILE, "rate": …, "requests": …, "seed": …, "bound_s": …,
      "allowed": …}                                      -> latencies of requests at random times
@@ -165,9 +165,7 @@ class Worker:
     def rate(self, command: Command) -> Answer:
         """Runs the workload on all streams for a slice of time."""
         feeds = self._workload(command).feeds
-        return asdict(
-            steady_rate(self._runtimes, feeds, slice_s=_number(command, "slice_s"))
-        )
+        return asdict(steady_rate(self._runtimes, feeds, slice_s=_number(command, "slice_s")))
 
     def run_pass(self, command: Command) -> Answer:
         """Runs every feed once on all streams."""

@@ -124,6 +124,10 @@ def _variant_json(variant: VariantSummary, summary: Summary, report: Report) -> 
             "latency": _latency_json(variant.latency) if variant.latency else None,
             "by_length": [_latency_json(cell) for cell in variant.by_length],
             "throughput": variant.throughput,
+            "best_settings": result.tuning.settings if result.tuning else None,
+            "best_latency": _latency_json(variant.best_latency) if variant.best_latency else None,
+            "best_offline": variant.best_offline,
+            "server_requests_per_s": result.server.rate if result.server else None,
             "best_sentences_per_s": best.sentences_per_s.estimate if best else None,
             "file_bytes": result.size.file_bytes,
             "size_ratio": variant.size_ratio,
@@ -132,9 +136,7 @@ def _variant_json(variant: VariantSummary, summary: Summary, report: Report) -> 
             "first_answer_s": variant.first_answer_s,
             "limits": shares_of(report, result),
             "energy_j": {
-                one.name: joules_per_sentence(one)
-                for one in result.measurements
-                if one.energy_j
+                one.name: joules_per_sentence(one) for one in result.measurements if one.energy_j
             },
         }
     )

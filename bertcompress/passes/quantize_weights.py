@@ -19,7 +19,13 @@ from bertcompress.graph.edit import copy_of, drop_unused_initializers
 from bertcompress.graph.embeddings import SMALLEST_TABLE, quantize_embeddings
 from bertcompress.graph.products import embedding_tables
 from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantized import HEADS, check_patterns, finished, split_products
+from bertcompress.passes.quantized import (
+    HEADS,
+    check_patterns,
+    finished,
+    split_products,
+    without_advice,
+)
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes.ort_runtime import import_onnxruntime
 
@@ -85,24 +91,23 @@ class QuantizeWeights:
 
     def _pack(self, model: OnnxModel, products: set[str]) -> onnx.ModelProto:
         import_onnxruntime("quantizing")
-        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-
         op_types: tuple[str, ...] = ("MatMul",)
         if self.embeddings and self.bits == _BITS_OF_GATHER:
             op_types = ("MatMul", "Gather")
             tables = embedding_tables(model.graph)
             products |= {table.node for table in tables if table.rows >= SMALLEST_TABLE}
         others = [node.name for node in model.graph.graph.node if node.name not in products]
+        with without_advice(), np.errstate(divide="ignore", invalid="ignore"):  # rows of zeros
+            from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-        quantizer = MatMulNBitsQuantizer(
-            copy_of(model.graph),
-            bits=self.bits,
-            block_size=self.block_size,
-            is_symmetric=True,
-            accuracy_level=_INT8_ARITHMETIC,
-            nodes_to_exclude=others,
-            op_types_to_quantize=op_types,
-        )
-        with np.errstate(divide="ignore", invalid="ignore"):  # rows of zeros, which it handles
+            quantizer = MatMulNBitsQuantizer(
+                copy_of(model.graph),
+                bits=self.bits,
+                block_size=self.block_size,
+                is_symmetric=True,
+                accuracy_level=_INT8_ARITHMETIC,
+                nodes_to_exclude=others,
+                op_types_to_quantize=op_types,
+            )
             quantizer.process()
         return cast("onnx.ModelProto", quantizer.model.model)

@@ -48,13 +48,19 @@ def check_patterns(keep_float: tuple[str, ...]) -> None:
 
 @contextlib.contextmanager
 def without_advice() -> Iterator[None]:
-    """Keeps the quantizer's general advice, which it logs at the root, off the user's screen."""
-    before = logging.root.manager.disable
+    """Keeps ONNX Runtime's quantizers from talking, and from setting up logging for the process.
+
+    They log general advice at the root, and importing one of them configures the root logger.
+    """
+    root = logging.getLogger()
+    disabled, level, handlers = root.manager.disable, root.level, list(root.handlers)
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
-        logging.disable(before)
+        logging.disable(disabled)
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def split_products(

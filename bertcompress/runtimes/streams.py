@@ -175,9 +175,7 @@ def open_streams(
         yield stack.enter_context(Streams(opened))
 
 
-def batches_of(
-    lengths: Sequence[int], *, batch_size: int, sort_by_length: bool
-) -> list[list[int]]:
+def batches_of(lengths: Sequence[int], *, batch_size: int, sort_by_length: bool) -> list[list[int]]:
     """Returns the positions of each batch's members.
 
     Sorted, texts of similar length share a batch, so that little padding is computed, and the

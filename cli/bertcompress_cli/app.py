@@ -17,6 +17,7 @@ from bertcompress.errors import BertCompressError, did_you_mean
 from bertcompress_cli import (
     bench,
     calibrate,
+    compare,
     demo,
     doctor,
     evaluate,
@@ -58,6 +59,7 @@ for _command in (
     bench.bench,
     report.report,
     gate.gate,
+    compare.compare,
     run.run,
     demo.demo,
 ):

@@ -8,16 +8,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bertcompress.bench.ci_files import gates_table, write_ci_files
 from bertcompress.bench.gate import GateLimits, GateResult, check_gates, enforce
-from bertcompress.bench.markdown import summary_table
+from bertcompress.bench.markdown import markdown_of, summary_table
 from bertcompress.bench.measure import bench
 from bertcompress.bench.report import Report
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.summary import summarize
+from bertcompress.bench.summary import Summary, summarize
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.verdict import verdict
 from bertcompress.bench.write_report import HTML_NAME, summary_json, write_report
 from bertcompress.progress import Progress
+from bertcompress_cli.github import publish
 from bertcompress_cli.output import result, table
 from bertcompress_cli.place import command_line
 
@@ -75,9 +77,38 @@ def check(report: Report, limits: GateLimits, *, variants: Sequence[str] = ()) -
         SpeedGateError: Speed, latency, size or memory is outside its bound.
     """
     results = list(check_gates(report, limits, variants=variants))
+    settle(results)
+    return results
+
+
+def settle(results: Sequence[GateResult]) -> None:
+    """Says what was found, and fails if a bound was broken.
+
+    Raises:
+        AccuracyGateError: Accuracy fell further than allowed.
+        SpeedGateError: Speed, latency, size or memory is outside its bound.
+    """
     show_sentences([f"{one.state}: {one.sentence}" for one in results if one.state != "failed"])
     enforce(results)
-    return results
+
+
+def tell_ci(
+    report: Report,
+    summary: Summary,
+    results: Sequence[GateResult],
+    *,
+    page: Path,
+    out: Path | None,
+) -> None:
+    """Writes what CI reads: files in the folder `out`, and what GitHub Actions asks for."""
+    outputs: dict[str, str | Path | float] = {
+        "verdict": verdict(report, summary).headline,
+        "report": page,
+    }
+    if out is not None:
+        outputs["junit"] = write_ci_files(report, results, out, summary=summary)[0]
+    text = "\n".join([*gates_table(results), "", markdown_of(report, summary)])
+    publish(text, results, outputs)
 
 
 def _cells(line: str) -> list[str]:

@@ -29,18 +29,30 @@ def gate(
     max_memory: Annotated[
         str | None, typer.Option(help="Peak of the process, such as 400MB.")
     ] = None,
+    max_parameters: Annotated[str | None, typer.Option(help="Weights, such as 12M.")] = None,
+    max_operations: Annotated[
+        str | None, typer.Option(help="Of one sentence of 128 tokens, such as 2.9G.")
+    ] = None,
+    max_float_products: Annotated[
+        int | None, typer.Option(help="Weight products that may run in float, such as 1.")
+    ] = None,
     variant: Annotated[
         list[str] | None, typer.Option(help="Only this variant; repeatable.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--out", metavar="FOLDER", help="Write JUnit XML and JSON for CI."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check bounds: exit 3 for accuracy, 4 for speed or size."""
     from dataclasses import asdict
 
-    from bertcompress.bench.gate import GateLimits
+    from bertcompress.bench.gate import GateLimits, check_gates
+    from bertcompress.bench.summary import summarize
     from bertcompress.bench.write_report import read_report
     from bertcompress_cli import quantities
-    from bertcompress_cli.bench_report import check
+    from bertcompress_cli.bench_report import settle, tell_ci
     from bertcompress_cli.output import result
 
     limits = GateLimits(
@@ -49,12 +61,26 @@ def gate(
         max_latency_s=quantities.seconds("max-latency", max_latency),
         max_size_bytes=quantities.size_bytes("max-size", max_size),
         max_memory_bytes=quantities.size_bytes("max-memory", max_memory),
+        max_parameters=quantities.count("max-parameters", max_parameters),
+        max_operations=quantities.count("max-operations", max_operations),
+        max_float_products=max_float_products,
     )
     if limits == GateLimits():
         raise UsageError("gate needs a bound, such as --max-drop 1% or --min-speedup 2")
-    results = check(read_report(source), limits, variants=variant or ())
+    read = read_report(source)
+    summary = summarize(read)
+    results = check_gates(read, limits, variants=variant or (), summary=summary)
+    tell_ci(read, summary, results, page=_page(source), out=out)
+    settle(results)
     abstained = sum(one.state == "abstained" for one in results)
     text = f"{len(results) - abstained} of {len(results)} gates passed"
     if abstained:
         text += f", {abstained} abstained"
     result(text, {"gates": [asdict(one) for one in results]}, as_json=as_json)
+
+
+def _page(source: Path) -> Path:
+    """Returns where the report's page is."""
+    from bertcompress.bench.write_report import HTML_NAME
+
+    return (source if source.is_dir() else source.parent) / HTML_NAME

@@ -17,6 +17,7 @@ _BYTES = {
     **{"kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30},
 }
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
+_COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 _FRACTIONS = {"": 1.0, "%": 1e-2}
 _RATIOS = {"": 1.0, "x": 1.0, "×": 1.0}
 
@@ -40,6 +41,12 @@ def size_bytes(name: str, text: str | None) -> int | None:
     """Returns bytes typed as ``30MB``, ``28MiB`` or ``30000000``."""
     count = _read(name, text, _BYTES, "30MB, 28MiB or 30000000")
     return None if count is None else round(count)
+
+
+def count(name: str, text: str | None) -> int | None:
+    """Returns a count typed as ``22M``, ``2.9G`` or ``22713986``."""
+    number = _read(name, text, _COUNTS, "22M, 2.9G or 22713986")
+    return None if number is None else round(number)
 
 
 def _read(name: str, text: str | None, units: Mapping[str, float], form: str) -> float | None:

@@ -315,7 +315,7 @@ def limited_report() -> Report:
     products, width, table = 21_233_664, 4_608, 4_608
     float_model = Operations(products, 0, 296_448, 0, width, 43_000_000, table)
     integer_model = Operations(0, products, 1_536, 294_912, width, 11_000_000, table // 2)
-    rates = (("fp32", 1.0e11), ("int8", 4.0e11), ("read", 1.6e10), ("copy", 1.5e10))
+    rates = (("fp32", 1.5e11), ("int8", 6.0e11), ("read", 1.6e10), ("copy", 1.5e10))
     roofs = tuple(
         Roof(kind, threads, rate * threads, (rate * threads,) * 3, "a made-up product")  # type: ignore[arg-type]  # a kind
         for kind, rate in rates

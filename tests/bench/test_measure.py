@@ -14,6 +14,7 @@ from bertcompress.bench.environment import read_environment
 from bertcompress.bench.fake_artifact import FILE_NAME, FakeArtifact, write_fake
 from bertcompress.bench.json_codec import Json
 from bertcompress.bench.measure import Subject, Variant, bench
+from bertcompress.bench.roofs import Roof, Roofs
 from bertcompress.bench.rounds import AGAIN
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.summary import summarize
@@ -32,6 +33,7 @@ SMALL = BenchSettings(
     warm_maximum_s=0.05,
     threads=1,
     roofs=False,
+    tune=False,
 )
 
 
@@ -85,6 +87,38 @@ def test_a_run_measures_everything_on_every_variant(subject: Subject, tmp_path: 
     assert speedup.speedup is not None
     assert speedup.speedup.low > 1.0
     assert list((tmp_path / "state").iterdir()) == []
+
+
+def test_the_limits_are_measured_twice_and_kept_when_interrupted(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def measured(*, scratch: Path, threads: int, seconds: float) -> Roofs:
+        asked.append(seconds)
+        rate = 10.0 * len(asked)
+        return Roofs(threads, (Roof("fp32", threads, rate, (rate,), "made up"),))
+
+    def stop(*arguments: object, **settings: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "measure_roofs", measured)
+    settings = replace(SMALL, roofs=True, roofs_s=0.5, rounds=1, accuracy=False, again=False)
+    variants, state = two_fakes(tmp_path)[:1], tmp_path / "state"
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "measure_round", stop)
+        with pytest.raises(KeyboardInterrupt):
+            bench(variants, subject, settings=settings, state_root=state)
+
+    report = bench(variants, subject, settings=settings, state_root=state)
+
+    assert asked == [0.25, 0.25]
+    assert report.roofs is not None
+    assert [one.rate for one in report.roofs.measured] == [20.0]
+    assert report.results[0].operations is None  # a fake has none
+    assert report.environment.load_after is not None
+    positions = report.results[0].measurements[-1].positions
+    assert positions[0][0] >= report.results[0].measurements[-1].tokens[0][0]
 
 
 def test_an_interrupted_run_keeps_its_finished_rounds(

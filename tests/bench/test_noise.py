@@ -27,9 +27,7 @@ def summary(report: Report) -> Summary:
 @pytest.fixture
 def quiet() -> Environment:
     machine = read_environment(threads=1, thread_variables={})
-    return replace(
-        machine, load_average=0.0, steal_fraction=0.0, affinity_cpus=4, quota_cpus=None
-    )
+    return replace(machine, load_average=0.0, steal_fraction=0.0, affinity_cpus=4, quota_cpus=None)
 
 
 def noisy(report: Report, **facts: float) -> Report:
@@ -82,9 +80,7 @@ def test_a_wide_resolution_is_a_reason(report: Report) -> None:
     assert f"{WIDEST_RESOLUTION:.0%} is the most" in found
 
 
-def test_gates_on_speed_abstain_and_those_on_bytes_do_not(
-    report: Report, summary: Summary
-) -> None:
+def test_gates_on_speed_abstain_and_those_on_bytes_do_not(report: Report, summary: Summary) -> None:
     stolen = noisy(report, steal_fraction=0.08)
 
     results = check_gates(stolen, FAILING, variants=["INT8"], summary=summary)
@@ -98,9 +94,7 @@ def test_gates_on_speed_abstain_and_those_on_bytes_do_not(
 def test_a_kept_bound_is_not_believed_on_a_noisy_machine(report: Report, summary: Summary) -> None:
     stolen = noisy(report, steal_fraction=0.08)
 
-    (result,) = check_gates(
-        stolen, GateLimits(min_speedup=1.1), variants=["INT8"], summary=summary
-    )
+    (result,) = check_gates(stolen, GateLimits(min_speedup=1.1), variants=["INT8"], summary=summary)
 
     assert result.state == "abstained"
     enforce([result])

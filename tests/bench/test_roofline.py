@@ -41,25 +41,45 @@ def test_the_share_is_the_median_over_the_calls(report: Report) -> None:
     (share,) = shares_of(changed, changed.results[0])
 
     # 10 tokens: 1000 + 2 * 100 operations, 1.2 s; 20 tokens: 2000 + 2 * 400, 2.8 s
-    assert share.share == pytest.approx((1.2 / 4.0 + 2.8 / 8.0) / 2 + (0.6 - 0.35) / 2)
+    assert share.share == pytest.approx((0.35 + 0.6) / 2)  # of 0.3, 0.35, 0.6, 0.6
     assert (share.workload, share.bound) == ("own-lengths", "compute")
 
 
-def test_padding_is_work_and_where_it_is_unknown_there_is_no_share(report: Report) -> None:
+def test_padding_is_work(report: Report) -> None:
     padded = calls(
         scenario="offline",
+        batch_size=2,
         rounds=((4.0,),),
         sentences=((2,),),
         tokens=((15,),),
         padding_fraction=0.25,
     )
-    known = with_calls(report, replace(padded, positions=((20,),)))
-    unknown = with_calls(report, padded)
+    told = with_calls(report, replace(padded, positions=((20,),)))
+    found = with_calls(report, padded)
 
-    (share,) = shares_of(known, known.results[0])
+    (share,) = shares_of(told, told.results[0])
 
     assert share.share == pytest.approx((2000 + 2 * 2 * 100) / 1e3 / 4.0)
-    assert shares_of(unknown, unknown.results[0]) == ()
+    assert shares_of(found, found.results[0]) == (share,)
+
+
+def test_a_timing_of_several_batches_reads_the_weights_for_each(report: Report) -> None:
+    batches = calls(
+        scenario="best-offline",
+        batch_size=2,
+        rounds=((40.0,),),
+        sentences=((4,),),
+        tokens=((40,),),
+    )
+    changed = with_calls(report, batches)
+    heavy = replace(changed.results[0], operations=replace(OPERATIONS, weight_bytes=1000))
+
+    (share,) = shares_of(changed, changed.results[0])
+    (bound,) = shares_of(changed, heavy)
+
+    assert share.share == pytest.approx((4000 + 4 * 2 * 100) / 1e3 / 40.0)
+    assert bound.share == pytest.approx(2 * 1000 / 1e2 / 40.0)
+    assert bound.bound == "memory"
 
 
 def test_short_texts_on_many_weights_are_bound_by_memory(report: Report) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -293,3 +295,17 @@ def test_the_audit_fails_when_signed_activations_stay_in_float(
 def test_bad_settings(make: Callable[[], object], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         make()
+
+
+def test_the_quantizers_do_not_set_up_logging(
+    tiny_graph: Graphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(
+        sys.modules, "onnxruntime.quantization.matmul_nbits_quantizer", raising=False
+    )
+    root = logging.getLogger()
+    before = (root.level, list(root.handlers), root.manager.disable)
+
+    QuantizeWeights(bits=4)(tiny_graph())
+
+    assert (root.level, list(root.handlers), root.manager.disable) == before
