@@ -62,3 +62,17 @@ def drop_unused_initializers(graph: onnx.ModelProto) -> None:
     kept = [tensor for tensor in graph.graph.initializer if tensor.name in used]
     del graph.graph.initializer[:]
     graph.graph.initializer.extend(kept)
+
+
+def drop_dead_nodes(graph: onnx.ModelProto) -> None:
+    """Removes nodes whose outputs nothing reads, and those that only they had read."""
+    nodes = list(graph.graph.node)
+    while True:
+        read = {name for node in nodes for name in node.input}
+        read |= {output.name for output in graph.graph.output}
+        kept = [node for node in nodes if read.intersection(node.output)]
+        if len(kept) == len(nodes):
+            break
+        nodes = kept
+    del graph.graph.node[:]
+    graph.graph.node.extend(nodes)

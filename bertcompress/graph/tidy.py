@@ -7,7 +7,8 @@
    machine, documentation strings, and the ``value_info`` of initializers, which makes ONNX
    Runtime's quantizers fail (``ShapeInferenceError … (64) vs (2)``). That of activations stays:
    without it ONNX Runtime can't prove that two shapes are equal and fuses no SkipLayerNorm.
-3. Initializers that nothing reads go.
+3. Attention takes joined heads, see `attention`.
+4. Initializers that nothing reads go.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertcompress.errors import ExportError
+from bertcompress.graph.attention import join_heads
 from bertcompress.graph.edit import (
     add_initializer,
     copy_of,
@@ -48,6 +50,7 @@ def tidy(graph: onnx.ModelProto, *, root: str = "") -> onnx.ModelProto:
     tidied = copy_of(graph)
     _split_gemms(tidied)
     _name_products(tidied, root)
+    join_heads(tidied)
     drop_unused_initializers(tidied)
     _strip(tidied)
     return tidied

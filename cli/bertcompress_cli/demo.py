@@ -21,17 +21,19 @@ task: text-classification
 data: {data}
 seed: 0
 base:
-  - finetune: {{epochs: 3, learning_rate: 1.0e-4, batch_size: 32, max_length: 64}}
+  - finetune: {{epochs: 4, learning_rate: 1.0e-4, batch_size: 32, max_length: 64}}
 variants:
   FP32: []
   pruned:
     - prune-heads: {{fraction: 0.3}}
     - prune-ffn: {{fraction: 0.3}}
+    - finetune: {{epochs: 2, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
   INT8:
     - quantize-static: {{method: percentile, samples: 300}}
   pruned + INT8:
     - prune-heads: {{fraction: 0.3}}
     - prune-ffn: {{fraction: 0.3}}
+    - finetune: {{epochs: 2, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
     - quantize-static: {{method: percentile, samples: 300}}
   INT4:
     - quantize-weights: {{bits: 4}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -16,6 +17,7 @@ def modules_after(code: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
+        env={**os.environ, "BERTCOMPRESS_LAZY": "1"},  # as the command and the workers set it
     )
     return set(done.stdout.split())
 

@@ -74,6 +74,21 @@ def test_attention_is_one_operator_a_layer_and_everything_is_fused(tiny_graph: G
     assert kernels["bias gelu"] == 2
 
 
+def test_attention_takes_each_layers_own_number_of_heads(tiny_checkpoint: Checkpoints) -> None:
+    checkpoint = tiny_checkpoint()
+    model = cut(checkpoint.model, heads=((0, 2, 3), (1,)))
+
+    graph = ExportOnnx()(replace(checkpoint, model=model)).graph.graph
+
+    heads = [
+        {attribute.name: attribute.i for attribute in node.attribute}["q_num_heads"]
+        for node in graph.node
+        if node.op_type == "Attention"
+    ]
+    assert heads == [3, 1]
+    assert not [node for node in graph.node if node.op_type == "Transpose"]
+
+
 def test_nothing_of_the_exporting_machine_is_in_the_file(
     tiny_graph: Graphs, tmp_path: Path
 ) -> None:
