@@ -107,7 +107,7 @@ def test_a_plain_folder_gets_no_manifest(tmp_path: Path) -> None:
 def test_a_damaged_manifest_is_an_error(folder: Path) -> None:
     for content in ("{", "[]", '{"runtime": 3}'):
         (folder / "bertcompress.json").write_text(content, encoding="utf-8")
-        with pytest.raises(LoadError, match="is damaged: .*; make the artifact again"):
+        with pytest.raises(LoadError, match=r"is damaged: .*; make the artifact again"):
             save_runtime_settings(folder, SETTINGS)
 
 

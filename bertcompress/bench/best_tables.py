@@ -50,14 +50,16 @@ def best_sentences(summary: Summary) -> list[str]:
         "(runtimes side by side) times threads within the CPUs, batch size, and batches of "
         "similar length or as the texts come."
     ]
-    unsaved = [v.name for v in summary.variants if v.result.tuning and not v.result.tuning.saved]
-    if len(unsaved) < len(tuned):
+    if any(one.saved for one in tuned):
         sentences.append("They are saved with the artifacts; predict and evaluate use them.")
-    if unsaved:
-        sentences.append(
-            f"They stand in this report only for {', '.join(unsaved)}: the folder has no manifest "
-            "or can't be written."
-        )
+    for variant in summary.variants:
+        own = variant.result.tuning
+        if own is None or own.saved:
+            continue
+        why = "its folder has no manifest or can't be written"
+        if own.unsteady is not None:
+            why = f"two turns of the best differed by {own.unsteady:.0%}, so the machine was busy"
+        sentences.append(f"Those of {variant.name} stand in this report only: {why}.")
     return sentences
 
 

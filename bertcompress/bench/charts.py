@@ -134,7 +134,7 @@ def lines(
     place: Callable[[float], float] = math.log2 if doubling else float
     low, high = place(values[0]), place(values[-1])
     x = Scale(low, high if high > low else low + 1.0, frame.left + 10, frame.right - 6)
-    top = max(interval.high for one in series for interval in one.ys)
+    top = max(y for one in series for y in (*(i.high for i in one.ys), *one.limits))
     y = Scale(0.0, top * 1.06, frame.bottom, frame.top)
     placed = {place(value): x_text(value) for value in values}
     parts = [

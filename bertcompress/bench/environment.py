@@ -113,7 +113,7 @@ def read_environment(*, threads: int, thread_variables: Mapping[str, str]) -> En
     memory = psutil.virtual_memory()
     return Environment(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
-        cpu_model=_cpu_model(),
+        cpu_model=cpu_model(),
         cpu_flags=_cpu_flags(),
         logical_cpus=os.cpu_count() or 1,
         physical_cpus=_physical_cpus(),
@@ -157,7 +157,8 @@ def load_average() -> float | None:
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """Returns the CPU's name, as the system calls it."""
     fields = _cpuinfo()
     return fields.get("model name") or platform.processor() or platform.machine() or "unknown"
 

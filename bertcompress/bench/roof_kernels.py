@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
@@ -29,12 +29,12 @@ from bertcompress.runtimes.ort_runtime import OrtRuntime, import_onnxruntime
 ProductKind = Literal["fp32", "int8"]
 Shape = tuple[int, int, int]
 
-SHAPES: tuple[Shape, ...] = (
-    (256, 384, 1536),
-    (128, 768, 3072),
-    (512, 768, 768),
-)
-"""Rows for each thread, inputs, outputs: a few milliseconds each, to fit between disturbances."""
+SHAPES: Mapping[ProductKind, tuple[Shape, ...]] = {
+    "fp32": ((64, 384, 1536), (128, 384, 1536), (128, 768, 768)),
+    "int8": ((256, 384, 1536), (256, 768, 768), (512, 768, 768)),
+}
+"""Rows for each thread, inputs, outputs: about a millisecond each on a fast core, shorter than the
+slice that a scheduler gives a neighbour."""
 
 _OPSET = 21
 _IR_VERSION = 10
@@ -54,7 +54,8 @@ def measure(threads: int, seconds: float) -> Roofs:
     counts = sorted({1, threads})
     found: list[Roof] = []
     unavailable: list[str] = []
-    share = seconds / (len(counts) * (2 * len(SHAPES) + 2))
+    kernels = sum(len(shapes) for shapes in SHAPES.values()) + 2
+    share = seconds / (len(counts) * kernels)
     try:
         import_onnxruntime("measuring matrix products")
     except MissingDependencyError as error:
@@ -96,7 +97,7 @@ def product_graph(kind: ProductKind, shape: Shape) -> bytes:
 def _product_roof(kind: ProductKind, threads: int, seconds: float) -> Roof:
     """Times all shapes and returns the roof of the fastest."""
     name, roofs = ("MatMul" if kind == "fp32" else "MatMulInteger"), []
-    for rows, inputs, outputs in SHAPES:
+    for rows, inputs, outputs in SHAPES[kind]:
         shape = rows * threads, inputs, outputs
         times = _product_times(kind, shape, threads, seconds)
         how = f"{name} {shape[0]}×{inputs}×{outputs}"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
-from bertcompress.bench.environment import read_environment
+from bertcompress.bench.environment import cpu_model
 from bertcompress.bench.lineage import model_files
 from bertcompress.bench.load_generator import Rate, spread
 from bertcompress.bench.process import WorkerProcess
@@ -82,11 +82,14 @@ def tune_variant(
         threads=best.threads,
         batch_size=best.batch_size,
         sort_by_length=best.sort_by_length,
-        cpu_model=read_environment(threads=threads, thread_variables={}).cpu_model,
+        cpu_model=cpu_model(),
         cpus=threads,
     )
-    saved = save_runtime_settings(variant.folder, found)
-    return Tuning(found, latencies, rates, saved, round(time.perf_counter() - started, 3))
+    seconds = round(time.perf_counter() - started, 3)
+    tuning = Tuning(found, latencies, rates, saved=False, seconds=seconds)
+    if tuning.unsteady is not None:
+        return tuning
+    return replace(tuning, saved=save_runtime_settings(variant.folder, found))
 
 
 @dataclass

@@ -27,6 +27,8 @@ from bertcompress.runtime_settings import RuntimeSettings
 KEPT_SHARE = 0.25
 LAST_CANDIDATES = 3
 LEVEL = 0.02
+UNSTEADY = 0.15
+"""Settings whose own turns differ by more were found on a machine that others were using."""
 ALL_COUNTS_UP_TO = 4
 
 Measure = Callable[["Layout", Sequence["Candidate"], float], Sequence[Rate]]
@@ -62,6 +64,7 @@ class CandidateRate:
         tokens_per_s: The same in tokens, padding not counted.
         seconds: How long that slice was.
         rungs: How often it was let through to a longer slice, plus one.
+        turns: Tokens a second in each turn of the last rung it was in.
     """
 
     streams: int
@@ -72,6 +75,7 @@ class CandidateRate:
     tokens_per_s: float
     seconds: float
     rungs: int
+    turns: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ class Tuning:
         settings: The best.
         latencies: Every number of threads, one text at a time.
         candidates: Every candidate for many texts, the best first.
-        saved: Whether the settings stand in the artifact's manifest now.
+        saved: Whether the settings stand in the artifact's manifest now: not if they were found
+            on an unsteady machine, or the folder can't be written.
         seconds: How long it took.
     """
 
@@ -100,6 +105,13 @@ class Tuning:
     candidates: tuple[CandidateRate, ...]
     saved: bool
     seconds: float
+
+    @property
+    def unsteady(self) -> float | None:
+        """How far the turns of the best were apart, if too far to rely on; None if not."""
+        turns = self.candidates[0].turns if self.candidates else ()
+        apart = max(turns) / min(turns) - 1 if turns else 0.0
+        return apart if apart > UNSTEADY else None
 
 
 def thread_counts(available: int) -> list[int]:
@@ -218,6 +230,7 @@ def _rated(one: Candidate, rates: Sequence[Rate], rung: int) -> CandidateRate:
         tokens_per_s=sum(r.tokens_per_s * r.seconds for r in rates) / seconds,
         seconds=seconds,
         rungs=rung,
+        turns=tuple(rate.tokens_per_s for rate in rates),
     )
 
 

@@ -167,8 +167,8 @@ def _reasons(chosen: VariantSummary, report: Report, summary: Summary) -> Iterat
 
 def _doubts(chosen: VariantSummary, report: Report, summary: Summary) -> Iterator[str]:
     noise = too_noisy(report, summary)
-    for reason in noise:
-        yield f"The machine was too noisy for gates on speed, which abstain: {reason}."
+    if noise:
+        yield f"The machine was too noisy for gates on speed, which abstain: {'; '.join(noise)}."
     yield from _accuracy_doubts(chosen, report)
     if chosen.latency and chosen.latency.speedup and not chosen.is_baseline:
         speedup = chosen.latency.speedup

@@ -15,6 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from bertcompress.graph.edit import drop_dead_nodes
+from bertcompress.graph.products import rank_of
 
 if TYPE_CHECKING:
     import onnx
@@ -74,15 +75,15 @@ def _before_split(makers: dict[str, onnx.NodeProto], uses: Counter[str], tensor:
 
 
 def _after_join(graph: onnx.ModelProto, tensor: str) -> str | None:
-    """Returns the joined output's name; with a single head there is no transpose to join it."""
-    for node in graph.graph.node:
-        if not node.input or node.input[0] != tensor:
-            continue
-        if node.op_type == "Reshape":
-            return str(node.output[0])
-        if _is_split(node):
-            return _after_join(graph, node.output[0])
-    return None
+    """Follows the output through what joins its heads and returns the first with three axes.
+
+    That is a transpose and a reshape; for a single head the exporter may write reshapes alone.
+    """
+    readers = [node for node in graph.graph.node if node.input and node.input[0] == tensor]
+    if len(readers) != 1 or not (readers[0].op_type == "Reshape" or _is_split(readers[0])):
+        return None
+    output = str(readers[0].output[0])
+    return output if rank_of(graph, output) == 3 else _after_join(graph, output)
 
 
 def _is_split(node: onnx.NodeProto) -> bool:

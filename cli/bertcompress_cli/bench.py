@@ -43,6 +43,22 @@ def bench(
     ] = False,
     rounds: Annotated[int | None, typer.Option(help="How often everything is measured.")] = None,
     threads: ThreadsOption = None,
+    tune: Annotated[
+        bool | None,
+        typer.Option(
+            "--tune/--no-tune",
+            help="Find each model's best streams, threads, batch and order, and save them with "
+            "it. Left out with --quick.",
+            show_default=False,
+        ),
+    ] = None,
+    server: Annotated[
+        bool,
+        typer.Option("--server", help="Find the rate of requests that each answers in time."),
+    ] = False,
+    passage_length: Annotated[
+        int | None, typer.Option(help="Also time passages of so many tokens.")
+    ] = None,
     runtime: Annotated[str, typer.Option(help="auto, ort-cpu or torch-cpu.")] = "auto",
     max_length: MaxLengthOption = None,
     out: Annotated[
@@ -69,7 +85,15 @@ def bench(
     variants = _variants(models or [], name or [], opened)
     source, folder = place.required_data("bench"), place.report_folder(out)
     data = measured_data(source, opened[0], seed=place.seed, whole=options.data is not None)
-    settings = _settings(quick=quick, rounds=rounds, threads=threads, seed=place.seed)
+    settings = _settings(
+        quick=quick,
+        rounds=rounds,
+        tune=tune,
+        threads=threads,
+        seed=place.seed,
+        server=server,
+        passage_length=passage_length,
+    )
     with progress_on_stderr() as progress:
         report = measure(variants, opened[0].subject(data), settings, folder, progress=progress)
     if place.workspace is not None:
@@ -105,10 +129,27 @@ def _variants(
     ]
 
 
-def _settings(*, quick: bool, rounds: int | None, threads: int | None, seed: int) -> BenchSettings:
+def _settings(
+    *,
+    quick: bool,
+    rounds: int | None,
+    tune: bool | None,
+    threads: int | None,
+    seed: int,
+    server: bool,
+    passage_length: int | None,
+) -> BenchSettings:
     from dataclasses import replace
 
     from bertcompress.bench.settings import QUICK, BenchSettings
 
-    settings = replace(QUICK if quick else BenchSettings(), threads=threads, seed=seed)
-    return settings if rounds is None else replace(settings, rounds=rounds)
+    settings = QUICK if quick else BenchSettings()
+    return replace(
+        settings,
+        rounds=settings.rounds if rounds is None else rounds,
+        tune=settings.tune if tune is None else tune,
+        threads=threads,
+        seed=seed,
+        server=server,
+        passage_length=passage_length,
+    )

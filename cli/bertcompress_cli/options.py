@@ -45,7 +45,8 @@ MaxLengthOption = Annotated[
     typer.Option(help="Longest text in tokens; the model's limit, at most 512, if left out."),
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(help="Threads of the runtime; what the machine has, if left out.")
+    int | None,
+    typer.Option(help="Threads of the runtime; its best settings or all CPUs, if left out."),
 ]
 
 

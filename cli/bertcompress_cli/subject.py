@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertcompress.artifact import Artifact
-from bertcompress.bench.accuracy import Answers, predict_all
-from bertcompress.bench.environment import available_threads
+from bertcompress.bench.accuracy import Answers
+from bertcompress.bench.tuned_answers import answer_tuned
 from bertcompress.bench.variant import Subject
 from bertcompress.bert.load import load
 from bertcompress.bert.locate import locate
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
 from bertcompress.progress import Progress, silent
-from bertcompress.runtimes import open_runtime, runtime_for
+from bertcompress.runtimes import runtime_for
 from bertcompress.tasks import Feature, Task, make_task
 from bertcompress_cli.data_source import DataSource
 from bertcompress_cli.output import note, notes
@@ -54,24 +54,20 @@ class Opened:
         examples: Sequence[Example],
         *,
         threads: int | None = None,
-        batch_size: int = 32,
         progress: Progress = silent,
     ) -> Answers:
-        """Answers the examples through the runtime."""
-        if threads is not None and threads < 1:
-            raise UsageError(f"threads must be 1 or more, got {threads}")
-        features = self.encode(examples)
-        count = threads or available_threads()
-        with open_runtime(self.folder, self.runtime, threads=count) as runtime:
-            return predict_all(
-                runtime,
-                self.task,
-                features,
-                examples,
-                batch_size=batch_size,
-                pad_token_id=self.pad_token_id,
-                progress=progress,
-            )
+        """Answers the examples through the runtime, at its best settings or with `threads`."""
+        return answer_tuned(
+            self.folder,
+            self.task,
+            self.encode(examples),
+            examples,
+            runtime=self.runtime,
+            threads=threads,
+            pad_token_id=self.pad_token_id,
+            note=note,
+            progress=progress,
+        )
 
     @property
     def pad_token_id(self) -> int:

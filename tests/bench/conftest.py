@@ -333,6 +333,6 @@ def make_report() -> Callable[..., Report]:
     return synthetic_report
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def subject() -> Subject:
     return make_subject()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.bench import best_stages, measure
+from bertcompress.bench import best_stages, measure, tuning
 from bertcompress.bench.best_stages import without_long_passages
 from bertcompress.bench.fake_artifact import FakeArtifact, write_fake
 from bertcompress.bench.measure import bench, workloads_of
@@ -17,6 +17,7 @@ from bertcompress.bench.report import Report
 from bertcompress.bench.server import ServerResult, Trial
 from bertcompress.bench.settings import QUICK, BenchSettings
 from bertcompress.bench.summary import summarize
+from bertcompress.bench.tune_variants import tune_variant
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.verdict import verdict
 from bertcompress.bench.write_report import summary_json
@@ -28,7 +29,7 @@ SMALL = BenchSettings(
     requests=6,
     grid_repeats=0,
     offline_batches=(1, 8),
-    offline_sentences=24,
+    offline_sentences=64,
     blocks=2,
     warm_minimum_s=0.02,
     warm_maximum_s=0.05,
@@ -41,20 +42,31 @@ SMALL = BenchSettings(
 )
 
 
-@pytest.fixture
-def variants(tmp_path: Path) -> list[Variant]:
-    one = write_fake(tmp_path / "a", FakeArtifact(seconds=0.002, parallel=0.95, crowding=0.9))
-    two = write_fake(tmp_path / "b", FakeArtifact(seconds=0.001, crowding=0.02))
-    write_manifest(one, kind="onnx", task="text-classification", history=[])
+def two_fakes(folder: Path) -> list[Variant]:
+    one = write_fake(folder / "a", FakeArtifact(seconds=0.002, parallel=0.95, crowding=0.9))
+    two = write_fake(folder / "b", FakeArtifact(seconds=0.001, crowding=0.02))
+    write_manifest(one, kind="checkpoint", task="text-classification", history=[])
     return [Variant("FP32", one, "fake"), Variant("INT8", two, "fake")]
 
 
 @pytest.fixture
-def tuned(variants: Sequence[Variant], subject: Subject) -> Report:
-    return bench(variants, subject, settings=SMALL)
+def variants(tmp_path: Path) -> list[Variant]:
+    return two_fakes(tmp_path)
 
 
-def test_each_variant_is_measured_at_its_own_best(tuned: Report, variants: list[Variant]) -> None:
+@pytest.fixture(scope="module")
+def tuned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tuned")
+
+
+@pytest.fixture(scope="module")
+def tuned(tuned_folder: Path, subject: Subject) -> Report:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tuning, "UNSTEADY", 99.0)  # a busy machine must not fail these tests
+        return bench(two_fakes(tuned_folder), subject, settings=SMALL)
+
+
+def test_each_variant_is_measured_at_its_own_best(tuned: Report, tuned_folder: Path) -> None:
     first, second = tuned.results
     assert first.tuning is not None
     assert second.tuning is not None
@@ -70,10 +82,10 @@ def test_each_variant_is_measured_at_its_own_best(tuned: Report, variants: list[
     ]
     best = first.measurements[-1]
     assert [len(row) for row in best.rounds] == [3, 3]
-    assert best.sentences == ((24,) * 3,) * 2
+    assert best.sentences == ((64,) * 3,) * 2
     assert best.tokens[0][0] == sum(first.measurements[1].tokens[0])
     assert first.best_peak_bytes is not None
-    manifest = read_manifest(variants[0].folder)
+    manifest = read_manifest(tuned_folder / "a")
     assert manifest is not None
     assert "fake" in manifest.runtime
     assert (first.tuning.saved, second.tuning.saved) == (True, False)
@@ -87,7 +99,7 @@ def test_the_summary_holds_the_tuned_rates(tuned: Report) -> None:
     assert own.best_throughput is own.best_offline
     assert own.best_throughput_settings == "2 streams × 1 thread, batch 8"
     rates = {one.batch_size: one.sentences_per_s.estimate for one in own.throughput}
-    assert own.best_offline.sentences_per_s.estimate > 1.5 * rates[8]
+    assert own.best_offline.sentences_per_s.estimate > 1.3 * rates[8]
     assert own.best_offline.speedup is not None
     plain = summary_json(tuned, summary)["variants"]
     assert isinstance(plain, list)
@@ -98,7 +110,7 @@ def test_the_summary_holds_the_tuned_rates(tuned: Report) -> None:
 
 
 def test_single_sentences_are_measured_anew_only_at_another_number_of_threads(
-    variants: Sequence[Variant], tuned: Report
+    tuned: Report,
 ) -> None:
     """Threads bring INT8 nothing, so one is its best; FP32 keeps the two it was compared at."""
     for result, summary in zip(tuned.results, summarize(tuned).variants, strict=True):
@@ -129,11 +141,11 @@ def test_without_tuning_nothing_is_tried_or_written(
 def test_an_interrupted_run_does_not_tune_again(
     variants: Sequence[Variant], subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, tunings = best_stages.tune_variant, []
+    tunings: list[str] = []
 
     def counted(variant: Variant, *arguments: object, **settings: object) -> object:
         tunings.append(variant.name)
-        return original(variant, *arguments, **settings)  # type: ignore[arg-type]  # as given
+        return tune_variant(variant, *arguments, **settings)  # type: ignore[arg-type]  # as given
 
     def stop(*arguments: object, **settings: object) -> object:
         raise KeyboardInterrupt
@@ -167,9 +179,10 @@ def test_requests_are_bounded_by_four_times_the_baselines_median(
 
     latency = summarize(report).base.latency
     assert latency is not None
-    assert asked[0] == ("FP32", pytest.approx(4 * latency.median.estimate), 0)
-    assert asked[1] == ("INT8", asked[0][1], 0)
-    assert [bound for _, bound, _ in asked[2:]] == [0.25, 0.25]
+    assert [(name, tuned) for name, _, tuned in asked[:2]] == [("FP32", 0), ("INT8", 0)]
+    bounds = [bound for _, bound, _ in asked]
+    assert bounds[0] == bounds[1] == pytest.approx(4 * latency.median.estimate)
+    assert bounds[2:] == [0.25, 0.25]
     assert report.results[1].server is not None
     assert report.results[1].server.rate == 90.0
 

@@ -74,7 +74,7 @@ def test_both_reports_say_the_best_settings_and_their_rates(tuned: Report) -> No
         assert "35,000" in document
         assert "250.0 MB" in document
         assert "predict and evaluate use them" in document
-        assert "this report only for pruned: the folder has no manifest" in document
+        assert "Those of pruned stand in this report only: its folder has no mani" in document
     assert "1 stream × 2 threads, batch 32 as they come" in page
     assert page.count("<details><summary>All settings that were tried") == 1
 
@@ -85,6 +85,18 @@ def test_the_highest_rate_of_the_first_table_is_the_tuned_one(tuned: Report) -> 
     assert best is not None
     assert best.sentences_per_s.estimate == pytest.approx(1400.0)
     assert best.tokens_per_s == pytest.approx(35_000.0)
+
+
+def test_settings_found_on_a_busy_machine_say_so(tuned: Report) -> None:
+    first = tuned.results[1]
+    assert first.tuning is not None
+    best, other = first.tuning.candidates
+    unsteady = replace(first.tuning, candidates=(replace(best, turns=(100.0, 130.0)), other))
+    results = (tuned.results[0], replace(first, tuning=unsteady), *tuned.results[2:])
+
+    text = markdown_of(replace(tuned, results=results))
+
+    assert "only: two turns of the best differed by 30%, so the machine was busy." in text
 
 
 def test_tried_settings_are_shares_of_the_best(tuned: Report) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from bertcompress.bench.counts import FLOAT_PRODUCTS
 from bertcompress.bench.gate import GateLimits, GateResult, check_gates, enforce
-from bertcompress.bench.report import Report
+from bertcompress.bench.operations import Operations
+from bertcompress.bench.report import Report, Table
 from bertcompress.bench.summary import Summary, summarize
 from bertcompress.errors import AccuracyGateError, SpeedGateError, UsageError
 
@@ -95,3 +97,48 @@ def test_unknown_variants_and_impossible_bounds_are_refused(
         GateLimits(max_drop=1.0)
     with pytest.raises(UsageError, match="above 0"):
         GateLimits(min_speedup=0.0)
+
+
+def counted(report: Report) -> Report:
+    """Returns a report whose INT8 variant has all counts."""
+    kernels = Table("kernels", ("what", "value"), ((FLOAT_PRODUCTS, 1), ("all operators", 139)))
+    results = [
+        replace(
+            result,
+            operations=Operations(integer_per_token=21_000_000, weight_bytes=10_650_000),
+            history=(replace(result.history[0], tables=(kernels,)),),
+        )
+        if result.name == "INT8"
+        else result
+        for result in report.results
+    ]
+    return replace(report, results=tuple(results))
+
+
+def test_what_can_be_counted_has_bounds_of_its_own(report: Report, summary: Summary) -> None:
+    whole = counted(report)
+    kept = GateLimits(max_parameters=23_000_000, max_operations=2_688_000_000, max_float_products=1)
+    broken = GateLimits(
+        max_parameters=22_000_000, max_operations=2_687_000_000, max_float_products=0
+    )
+    figures = replace(
+        summary,
+        variants=tuple(
+            replace(variant, result=result)
+            for variant, result in zip(summary.variants, whole.results, strict=True)
+        ),
+    )
+
+    inside = check_gates(whole, kept, variants=["INT8"], summary=figures)
+    outside = check_gates(whole, broken, variants=["INT8"], summary=figures)
+    unknown = check_gates(whole, kept, variants=["pruned"], summary=figures)
+
+    assert [one.state for one in inside] == ["passed"] * 3
+    assert [one.state for one in outside] == ["failed"] * 3
+    assert outside[1].sentence == (
+        "INT8: 2,688,000,000 operations, at most 2,687,000,000 are allowed"
+    )
+    assert [one.state for one in unknown] == ["passed", "failed", "failed"]
+    assert unknown[2].sentence == "pruned: its float weight products are not known"
+    with pytest.raises(UsageError, match="must not be below 0"):
+        GateLimits(max_float_products=-1)

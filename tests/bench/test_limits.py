@@ -7,10 +7,12 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+from bertcompress.bench import charts
 from bertcompress.bench.html import html_of
 from bertcompress.bench.markdown import markdown_of
 from bertcompress.bench.report import Report
 from bertcompress.bench.roofs import Roofs
+from bertcompress.bench.statistics import Interval
 from bertcompress.bench.write_report import read_report, summary_json, write_report
 
 
@@ -52,6 +54,18 @@ def test_the_page_has_the_block_and_the_drawing_its_dashed_lines(limited_report:
     assert "The share of its limit that each variant reaches" in text_of(limited_report)
     assert drawing.count('class="limit s') == len(limited_report.results)
     assert "Dashed: the least time" in html
+
+
+def test_a_limit_above_all_times_stays_inside_the_drawing() -> None:
+    ys = (Interval(1.0, 0.9, 1.1), Interval(2.0, 1.9, 2.1))
+    one = charts.Line("FP32", 0, (16.0, 128.0), ys, limits=(3.0, 40.0))
+    words = charts.Words("by-length", "", "", "", "")
+
+    drawing = charts.lines([one], words, x_text=str, y_text=str, doubling=False)
+
+    dashed = re.search(r'points="([^"]*)" class="limit s0"', drawing)
+    assert dashed is not None
+    assert all(float(point.split(",")[1]) >= 34 for point in dashed[1].split())
 
 
 def test_a_report_without_limits_has_no_block(report: Report) -> None:

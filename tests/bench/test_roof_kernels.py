@@ -43,7 +43,7 @@ def test_the_float_product_is_one_and_runs_as_a_float_kernel() -> None:
 def test_the_best_shape_is_the_roof_and_rows_grow_with_the_threads(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "SHAPES", ((1, 8, 8), (64, 256, 256)))
+    monkeypatch.setattr(module, "SHAPES", {"fp32": ((1, 8, 8), (64, 256, 256))})
 
     roof = module._product_roof("fp32", 2, 0.01)
 

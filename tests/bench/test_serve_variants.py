@@ -40,7 +40,8 @@ def known_rate(fake: FakeArtifact, subject: Subject, *, streams: int, bound_s: f
         return float(np.quantile(latencies, 0.99))
 
     capacity = streams / float(np.mean(service))
-    return max(rate for rate in np.arange(0.1, 1.2, 0.01) * capacity if p99(rate) <= bound_s)
+    shares = np.arange(0.1, 1.2, 0.01).tolist()
+    return max(share * capacity for share in shares if p99(share * capacity) <= bound_s)
 
 
 def test_the_known_rate_is_found(subject: Subject, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertcompress.bench import tune_variants
+from bertcompress.bench import tuning as tuning_module
 from bertcompress.bench.fake_artifact import FakeArtifact, service_seconds, write_fake
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune_variants import tune_variant
@@ -51,7 +52,13 @@ def known_best(fake: FakeArtifact, subject: Subject) -> Candidate:
     [(STREAMS_WIN, 2, 1, 8), (THREADS_WIN, 1, 2, 8), (LARGE_BATCHES_WIN, 2, 1, 32)],
 )
 def test_the_known_best_settings_are_found_and_saved(
-    fake: FakeArtifact, streams: int, threads: int, batch: int, subject: Subject, tmp_path: Path
+    fake: FakeArtifact,
+    streams: int,
+    threads: int,
+    batch: int,
+    subject: Subject,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     best = known_best(fake, subject)
     assert (best.layout.streams, best.layout.threads) == (streams, threads)
@@ -59,6 +66,7 @@ def test_the_known_best_settings_are_found_and_saved(
     folder = write_fake(tmp_path / "a", fake)
     write_manifest(folder, kind="onnx", task="text-classification", history=[])
     told: list[tuple[int, int]] = []
+    monkeypatch.setattr(tuning_module, "UNSTEADY", 99.0)  # a busy machine must not fail this test
 
     tuning = tune_variant(
         Variant("A", folder, "fake"),
@@ -92,6 +100,25 @@ def test_threads_that_bring_nothing_are_not_taken(subject: Subject, tmp_path: Pa
     assert (tuning.settings.streams, tuning.settings.threads) in {(1, 1), (1, 2)}
     assert not tuning.saved
     assert sorted(one.threads for one in tuning.latencies) == [1, 2]
+
+
+def test_settings_found_on_an_unsteady_machine_are_not_saved(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_fake(tmp_path / "a", FakeArtifact(seconds=0.001))
+    write_manifest(folder, kind="onnx", task="text-classification", history=[])
+    monkeypatch.setattr(tuning_module, "UNSTEADY", -1.0)  # any turns are too far apart then
+    settings = replace(SETTINGS, tune_batches=(8,), tune_slice_s=0.01)
+
+    tuning = tune_variant(
+        Variant("A", folder, "fake"), subject, settings, threads=1, scratch=tmp_path
+    )
+
+    manifest = read_manifest(folder)
+    assert tuning.unsteady is not None
+    assert not tuning.saved
+    assert manifest is not None
+    assert manifest.runtime == {}
 
 
 def test_streams_must_fit_into_memory(

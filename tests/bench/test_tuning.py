@@ -12,13 +12,16 @@ from hypothesis import strategies as st
 from bertcompress.bench.load_generator import Rate
 from bertcompress.bench.tuning import (
     Candidate,
+    CandidateRate,
     Layout,
+    Tuning,
     candidates,
     layouts,
     search,
     search_threads,
     thread_counts,
 )
+from bertcompress.runtime_settings import RuntimeSettings
 
 SLICE_S = 0.1
 
@@ -33,9 +36,7 @@ class Machine:
         self.opened: list[Layout] = []
         self.seconds = 0.0
 
-    def measure(
-        self, layout: Layout, group: Sequence[Candidate], seconds: float
-    ) -> list[Rate]:
+    def measure(self, layout: Layout, group: Sequence[Candidate], seconds: float) -> list[Rate]:
         self.opened.append(layout)
         assert all(one.layout == layout for one in group)
         self.seconds += seconds * len(group)
@@ -156,3 +157,15 @@ def test_the_fastest_number_of_threads_is_found_and_fewer_win_a_tie() -> None:
     assert [one.threads for one in found] == [2, 3, 4, 1]
     assert found[0].median_s == 0.0022
     assert found[0].count == 10
+
+
+def test_turns_far_apart_are_unsteady() -> None:
+    settings = RuntimeSettings("ort-cpu", 1, 1, 1, 8, True, "CPU", 2)
+
+    def tuned(*turns: float) -> Tuning:
+        best = CandidateRate(1, 1, 8, True, 10.0, 100.0, 0.8, 3, turns)
+        return Tuning(settings, (), (best,), saved=False, seconds=1.0)
+
+    assert tuned(100.0, 110.0).unsteady is None
+    assert tuned(130.0, 100.0).unsteady == pytest.approx(0.3)
+    assert tuned().unsteady is None

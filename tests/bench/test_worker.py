@@ -51,3 +51,42 @@ def test_errors_are_answers() -> None:
 
     assert answers[0]["kind"] == "RunError"
     assert "peak_bytes" in answers[1]
+
+
+def test_a_worker_opens_streams_and_puts_both_loads_on_them(
+    subject: Subject, tmp_path: Path
+) -> None:
+    folder = write_fake(tmp_path / "a", FakeArtifact(seconds=0.002))
+    path = tmp_path / "own.npz"
+    save_workload(single_stream(subject.features[:20], pad_token_id=0, name="own"), path)
+    load = {"command": "load", "folder": str(folder), "runtime": "fake", "threads": 1}
+    work = {"workload": str(path)}
+    requests = {"rate": 200.0, "requests": 10, "seed": 0, "allowed": 0}
+
+    answers = answers_to(
+        load,
+        {"command": "pass", **work},
+        {"command": "arrange", "streams": 2, "threads": 1},
+        {"command": "pass", **work},
+        {"command": "rate", "slice_s": 0.02, **work},
+        {"command": "arrive", "bound_s": 1.0, **requests, **work},
+        {"command": "arrive", "bound_s": 0.001, **requests, **work},
+        {"command": "time", "start": 0, "stop": 2, "settle": 0, **work},
+    )
+
+    one, two = answers[1]["seconds"], answers[3]["seconds"]
+    assert isinstance(one, float)
+    assert isinstance(two, float)
+    assert one / two > 1.3
+    assert answers[2] == {"streams": 2}
+    assert sorted(answers[4]) == ["calls", "seconds", "sentences_per_s", "tokens_per_s"]
+    assert answers[5]["whole"] is True
+    assert len(answers[5]["seconds"]) == 10  # type: ignore[arg-type]  # a list
+    assert answers[6]["whole"] is False
+    assert len(answers[7]["seconds"]) == 2  # type: ignore[arg-type]  # a list
+
+
+def test_streams_need_something_loaded() -> None:
+    [answer] = answers_to({"command": "arrange", "streams": 2, "threads": 1})
+
+    assert "before it was asked to load" in str(answer["error"])

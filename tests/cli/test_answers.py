@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 from bertcompress.bench.write_report import read_report
 
 Ok = Callable[..., str]
+Run = Callable[..., CompletedProcess[str]]
 
 
 def test_evaluate_prints_the_metrics_of_the_test_split(ok: Ok, model: Path, data: Path) -> None:
@@ -170,3 +173,33 @@ def test_the_demo_is_a_recipe_that_run_takes(
     assert names == ["FP32", "pruned", "INT8", "pruned + INT8", "INT4"]
     plan = json.loads(ok("run", "made/recipe.yaml", "--dry-run", "--json"))["variants"]
     assert all(step["finished"] for steps in plan.values() for step in steps)
+
+
+def test_bench_saves_the_best_settings_and_predict_uses_them(
+    bc: Run, ok: Ok, model: Path, data: Path, short_quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bertcompress.artifact import read_manifest
+    from bertcompress.bench import settings, tuning
+
+    monkeypatch.setattr(tuning, "UNSTEADY", 99.0)  # a busy machine must not fail this test
+    short = replace(settings.QUICK, tune_batches=(1, 4), tune_slice_s=0.005)
+    monkeypatch.setattr(settings, "QUICK", short)
+    ok("export", model, "-o", "graph")
+    bench = ("bench", "graph", "--data", data, "--quick", "--tune", "--passage-length", 384)
+    page = ok(*bench, "-o", "report")
+
+    report = read_report(Path(page).parent)
+    assert report.results[0].tuning is not None
+    assert report.results[0].tuning.saved
+    assert report.skipped == ("passages of 384 tokens were left out: graph reads at most 128",)
+    manifest = read_manifest(Path("graph"))
+    assert manifest is not None
+    assert list(manifest.runtime) == ["ort-cpu"]
+    line = ("predict", "graph", "good film", "bad film")
+    assert "note:" not in bc(*line).stderr
+    path = Path("graph/bertcompress.json")
+    cpu = json.dumps(report.environment.cpu_model)
+    path.write_text(path.read_text(encoding="utf-8").replace(cpu, '"Another"'), encoding="utf-8")
+    outcome = bc(*line)
+    assert outcome.returncode == 0
+    assert "note: its settings were found best on Another and are not used" in outcome.stderr

@@ -37,7 +37,7 @@ def start(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_all_verbs_are_there() -> None:
     expected = [
         *("doctor", "init", "log", "show", "finetune", "prune", "calibrate", "quantize"),
-        *("export", "evaluate", "predict", "bench", "report", "gate", "compare", "run"),
+        *("export", "evaluate", "predict", "bench", "report", "gate", "compare", "run", "demo"),
     ]
     found = list(VERBS)
 

@@ -1,0 +1,87 @@
+"""Answers at the settings that were found best for an artifact on this machine.
+
+What `bertcompress.bench.tune_variants` saved is used if it holds here; else one runtime gets all
+threads. A single batch is answered by one runtime at the best number of threads for single texts:
+streams have nothing to share there, and would only load the weights more often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bertcompress.bench.accuracy import Answers, predict_all
+from bertcompress.bench.environment import available_threads, cpu_model
+from bertcompress.errors import UsageError
+from bertcompress.examples import Example
+from bertcompress.manifest import read_manifest
+from bertcompress.progress import Progress, silent
+from bertcompress.runtime_settings import RuntimeSettings, runtime_settings_of, usable
+from bertcompress.runtimes import runtime_for
+from bertcompress.runtimes.streams import open_streams
+from bertcompress.tasks.base import Feature, Task
+
+PLAIN_BATCH = 32
+
+
+def answer_tuned(
+    folder: Path,
+    task: Task,
+    features: Sequence[Feature],
+    examples: Sequence[Example],
+    *,
+    runtime: str = "auto",
+    threads: int | None = None,
+    pad_token_id: int = 0,
+    note: Callable[[str], None] = lambda sentence: None,
+    progress: Progress = silent,
+) -> Answers:
+    """Answers all examples through the runtime that deploys the artifact.
+
+    Args:
+        folder: The artifact.
+        task: Turns outputs into answers.
+        features: From `task.encode(tokenizer, examples)`.
+        examples: What they were made from.
+        runtime: One of `bertcompress.runtimes.RUNTIME_NAMES`, or ``auto``.
+        threads: Threads of one runtime, in place of the settings that were found best.
+        pad_token_id: The tokenizer's padding token.
+        note: Is told why settings that were found best are not used, if so.
+        progress: Is told how many features are done.
+
+    Raises:
+        UsageError: If threads is below 1.
+        RunError: If the runtime can't run what the folder holds.
+        MissingDependencyError: If its library is not installed.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads must be 1 or more, got {threads}")
+    name, cpus = runtime_for(folder, runtime), available_threads()
+    found, why = None, ""
+    if threads is None:
+        saved = runtime_settings_of(read_manifest(folder), name)
+        found, why = usable(saved, cpu_model=cpu_model(), cpus=cpus)
+    if why:
+        note(why)
+    streams, each = _layout(found, len(features), threads or cpus)
+    with open_streams(folder, name, streams=streams, threads=each) as opened:
+        return predict_all(
+            opened,
+            task,
+            features,
+            examples,
+            batch_size=found.batch_size if found else PLAIN_BATCH,
+            sort_by_length=found.sort_by_length if found else True,
+            pad_token_id=pad_token_id,
+            progress=progress,
+        )
+
+
+def _layout(found: RuntimeSettings | None, features: int, threads: int) -> tuple[int, int]:
+    """Returns the streams, no more than there are batches, and the threads of each."""
+    if found is None:
+        return 1, threads
+    batches = -(-features // found.batch_size)
+    if batches <= 1:
+        return 1, found.latency_threads
+    return min(found.streams, batches), found.threads
