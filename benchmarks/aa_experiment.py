@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, required=True, help="where to write, without .json")
     parser.add_argument("--count", type=int, default=100, help="comparisons of each kind")
     parser.add_argument("--requests", type=int, default=40, help="sentences a process and round")
-    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
     settings = CompareSettings(
         requests=given.requests, warm_minimum_s=0.1, warm_maximum_s=0.5, threads=given.threads

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,7 +50,8 @@ class Environment:
         affinity_cpus: Those this process may use.
         quota_cpus: The cgroup's CPU quota in CPUs, None if there is no limit.
         threads: The threads each runtime was given.
-        load_average: Runnable processes over the last minute, when the run started.
+        load_before: CPUs that others kept busy in the second before the run started. (The load
+            average would count what led up to the run: training, building the variants.)
         memory_bytes: Of the machine.
         available_bytes: Free for use when the run started.
         steal_fraction: CPU time that the hypervisor took while the run lasted, None if unknown.
@@ -72,7 +74,7 @@ class Environment:
     affinity_cpus: int
     quota_cpus: float | None
     threads: int
-    load_average: float | None
+    load_before: float | None
     memory_bytes: int
     available_bytes: int
     steal_fraction: float | None
@@ -120,7 +122,7 @@ def read_environment(*, threads: int, thread_variables: Mapping[str, str]) -> En
         affinity_cpus=_affinity_count(),
         quota_cpus=_quota_cpus(),
         threads=threads,
-        load_average=load_average(),
+        load_before=None,
         memory_bytes=int(memory.total),
         available_bytes=int(memory.available),
         steal_fraction=None,
@@ -150,6 +152,14 @@ def shares_between(before: CpuTimes | None, after: CpuTimes | None) -> tuple[flo
     total = after.total - before.total
     busy = 1.0 - (after.idle - before.idle) / total
     return busy, (after.steal - before.steal) / total
+
+
+def busy_cpus(*, seconds: float = 1.0) -> float | None:
+    """Returns how many CPUs others keep busy while this process sleeps; None where unknown."""
+    before = read_cpu_times()
+    time.sleep(seconds)
+    shares = shares_between(before, read_cpu_times())
+    return None if shares is None else round(shares[0] * (os.cpu_count() or 1), 2)
 
 
 def load_average() -> float | None:

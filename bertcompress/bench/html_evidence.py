@@ -244,9 +244,9 @@ def machine_facts(report: Report) -> list[tuple[str, str]]:
         shares.append(f"{machine.steal_fraction:.1%} stolen by the hypervisor")
     if machine.throttled_fraction is not None:
         shares.append(f"{machine.throttled_fraction:.0%} of the quota's periods cut short")
-    load = "unknown" if machine.load_average is None else f"{machine.load_average:g}"
+    load = "unknown" if machine.load_before is None else f"{machine.load_before:g} CPUs busy before"
     if machine.load_after is not None:
-        load += f", {machine.load_after:g} at the end, the run itself included"
+        load += f", load {machine.load_after:g} at the end, the run itself included"
     libraries = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
     rounds = f"{settings.rounds} rounds of fresh processes, {settings.requests} single sentences"
     return [

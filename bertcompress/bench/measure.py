@@ -30,6 +30,7 @@ from bertcompress.bench.best_stages import (
 from bertcompress.bench.environment import (
     Environment,
     available_threads,
+    busy_cpus,
     load_average,
     read_environment,
 )
@@ -86,6 +87,7 @@ def bench(
     check(variants, subject)
     settings, skipped = without_long_passages(variants, settings or BenchSettings())
     threads = settings.threads or available_threads()
+    load_before = busy_cpus()
     environment = read_environment(threads=threads, thread_variables=thread_variables(threads))
     with tempfile.TemporaryDirectory(prefix="bertcompress-bench-") as name:
         scratch = Path(name)
@@ -104,7 +106,7 @@ def bench(
         roofs = better_of(roofs, _roofs("after", settings, place))
         workloads = [workloads_of(subject, settings, number) for number in range(settings.rounds)]
         tokenized = time_tokenization(subject, count=settings.requests, seed=settings.seed)
-        environment = replace(environment, load_after=load_average())
+        environment = replace(environment, load_before=load_before, load_after=load_average())
         parts = Parts(
             tuple(scored),
             tuple(rounds),

@@ -17,6 +17,10 @@ from bertcompress.bench.summary import Summary
 WIDEST_RESOLUTION = 0.10
 """Two measurements of the same thing may differ so much, their interval included."""
 
+SOME_LOAD = 0.1
+MOST_LOAD = 0.25
+"""Of the CPUs, kept busy by others: worth a doubt, and too much to decide anything."""
+
 MOST_STEAL = 0.01
 MOST_THROTTLED = 0.01
 _OWN_LOAD = 1.0
@@ -26,8 +30,8 @@ _OWN_LOAD = 1.0
 def noise_of(environment: Environment) -> list[str]:
     """Returns a sentence for each thing about the machine that makes timings unsteady."""
     found = []
-    load, cpus = environment.load_average, environment.affinity_cpus
-    if load is not None and load > 0.5 * cpus:
+    load, cpus = environment.load_before, environment.affinity_cpus
+    if load is not None and load > SOME_LOAD * cpus:
         found.append(_load_before(environment))
     found += _taken_away(environment)
     if environment.quota_cpus is not None and environment.quota_cpus < environment.threads:
@@ -56,11 +60,11 @@ def _resolution(summary: Summary) -> Iterator[str]:
 
 def _machine(environment: Environment) -> Iterator[str]:
     before, after, cpus = (
-        environment.load_average,
+        environment.load_before,
         environment.load_after,
         environment.affinity_cpus,
     )
-    if before is not None and before > cpus:
+    if before is not None and before > MOST_LOAD * cpus:
         yield _load_before(environment)
     if after is not None and after > cpus + _OWN_LOAD:
         yield f"other work was running when it ended: load {after:.1f} on {cpus} CPUs"
@@ -68,8 +72,8 @@ def _machine(environment: Environment) -> Iterator[str]:
 
 
 def _load_before(environment: Environment) -> str:
-    load, cpus = environment.load_average, environment.affinity_cpus
-    return f"other work was running when it started: load {load:.1f} on {cpus} CPUs"
+    load, cpus = environment.load_before, environment.affinity_cpus
+    return f"other work was running when it started: {load:.1f} of {cpus} CPUs were busy"
 
 
 def _taken_away(environment: Environment) -> Iterator[str]:

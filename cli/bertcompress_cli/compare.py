@@ -12,7 +12,6 @@ from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
     MaxLengthOption,
-    ThreadsOption,
     takes_data,
 )
 
@@ -60,7 +59,9 @@ def compare(
         bool,
         typer.Option("--kernels/--no-kernels", help="Compare counts of kernels and fusions."),
     ] = True,
-    threads: ThreadsOption = None,
+    threads: Annotated[
+        int, typer.Option(help="Threads of the runtime; one is the steadiest on a shared machine.")
+    ] = 1,
     runtime: Annotated[str, typer.Option(help="auto, ort-cpu or torch-cpu.")] = "auto",
     max_length: MaxLengthOption = None,
     out: Annotated[

@@ -61,7 +61,7 @@ def environment() -> Environment:
         affinity_cpus=2,
         quota_cpus=None,
         threads=2,
-        load_average=0.2,
+        load_before=0.1,
         memory_bytes=25_276_514_304,
         available_bytes=24_824_221_696,
         steal_fraction=0.001,

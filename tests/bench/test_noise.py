@@ -27,7 +27,7 @@ def summary(report: Report) -> Summary:
 @pytest.fixture
 def quiet() -> Environment:
     machine = read_environment(threads=1, thread_variables={})
-    return replace(machine, load_average=0.0, steal_fraction=0.0, affinity_cpus=4, quota_cpus=None)
+    return replace(machine, load_before=0.0, steal_fraction=0.0, affinity_cpus=4, quota_cpus=None)
 
 
 def noisy(report: Report, **facts: float) -> Report:
@@ -36,7 +36,7 @@ def noisy(report: Report, **facts: float) -> Report:
 
 def test_a_quiet_machine_is_not_noisy_and_a_busy_one_is(quiet: Environment) -> None:
     assert noise_of(quiet) == []
-    assert "load 3.0 on 4 CPUs" in noise_of(replace(quiet, load_average=3.0))[0]
+    assert "3.0 of 4 CPUs were busy" in noise_of(replace(quiet, load_before=3.0))[0]
     assert "hypervisor took 5.0%" in noise_of(replace(quiet, steal_fraction=0.05))[0]
     assert "in 7% of its periods" in noise_of(replace(quiet, throttled_fraction=0.07))[0]
     assert "may use 0.5 CPUs" in noise_of(replace(quiet, quota_cpus=0.5))[0]
@@ -46,7 +46,7 @@ def test_a_quiet_machine_is_not_noisy_and_a_busy_one_is(quiet: Environment) -> N
 @pytest.mark.parametrize(
     ("facts", "reason"),
     [
-        ({"load_average": 2.1}, "when it started: load 2.1 on 2 CPUs"),
+        ({"load_before": 0.6}, "when it started: 0.6 of 2 CPUs were busy"),
         ({"load_after": 3.1}, "when it ended: load 3.1 on 2 CPUs"),
         ({"steal_fraction": 0.011}, "hypervisor took 1.1%"),
         ({"throttled_fraction": 0.02}, "quota stopped the run in 2%"),
@@ -61,7 +61,7 @@ def test_each_disturbance_is_a_reason(
 
 
 def test_what_the_run_itself_does_is_no_reason(report: Report, summary: Summary) -> None:
-    busy = noisy(report, load_average=2.0, load_after=3.0, steal_fraction=0.01)
+    busy = noisy(report, load_before=0.5, load_after=3.0, steal_fraction=0.01)
 
     assert too_noisy(report, summary) == ()
     assert too_noisy(busy, summary) == ()

@@ -176,7 +176,13 @@ def test_the_demo_is_a_recipe_that_run_takes(
 
 
 def test_bench_saves_the_best_settings_and_predict_uses_them(
-    bc: Run, ok: Ok, model: Path, data: Path, short_quick: None, monkeypatch: pytest.MonkeyPatch
+    bc: Run,
+    ok: Ok,
+    here: Path,
+    model: Path,
+    data: Path,
+    short_quick: None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from bertcompress.artifact import read_manifest
     from bertcompress.bench import settings, tuning
