@@ -25,7 +25,7 @@ check: $(VENV)/.dev  ## Style, types, layers
 	$(VENV)/bin/mypy $(PACKAGES)
 	$(VENV)/bin/lint-imports --no-logo
 
-bench: $(VENV)/.test  ## The slow proofs: needs real models, see benchmarks/README.md
+bench: $(VENV)/.bench  ## The slow proofs: needs real models, see benchmarks/README.md
 	PYTHON=$(VENV)/bin/python benchmarks/run.sh
 
 clean:
@@ -43,6 +43,10 @@ $(VENV)/.demo: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -e ".[test]"
 	touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
+	$(PIP) install -e ".[test,peers]"
+	touch $@ $(VENV)/.test
 
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -e ".[dev]"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bertcompress.artifact import Manifest
 from bertcompress.bench.best_measurements import best_measurements, best_peak_bytes
 from bertcompress.bench.environment import Environment
 from bertcompress.bench.lineage import history_of, manifest_of, size_of
@@ -108,7 +109,7 @@ def _result(
     return VariantResult(
         name=variant.name,
         runtime=mine[0].runtime,
-        kind=manifest.kind if manifest else "checkpoint",
+        kind=_kind(variant, manifest),
         size=size_of(variant.folder, manifest, compressed=settings.compressed),
         accuracy=accuracy_of(own, subject.dataset.examples) if own else None,
         paired=paired,
@@ -121,11 +122,17 @@ def _result(
         memory=tuple(entrant.memory for entrant in mine),
         history=history_of(manifest),
         notes=tuple(_notes(mine, settings)),
-        operations=operations_of(variant.folder),
+        operations=None if variant.is_peer else operations_of(variant.folder),
         tuning=tuning,
         best_peak_bytes=best_peak_bytes(mine),
         server=parts.servers[position] if parts.servers else None,
     )
+
+
+def _kind(variant: Variant, manifest: Manifest | None) -> str:
+    if variant.is_peer:
+        return "peer"
+    return manifest.kind if manifest else "checkpoint"
 
 
 def _notes(entrants: Sequence[EntrantRound], settings: BenchSettings) -> list[str]:

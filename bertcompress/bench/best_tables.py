@@ -54,7 +54,7 @@ def best_sentences(summary: Summary) -> list[str]:
         sentences.append("They are saved with the artifacts; predict and evaluate use them.")
     for variant in summary.variants:
         own = variant.result.tuning
-        if own is None or own.saved:
+        if own is None or own.saved or variant.is_peer:
             continue
         why = "its folder has no manifest or can't be written"
         if own.unsteady is not None:

@@ -10,6 +10,7 @@ from bertcompress.bench.report import Report
 from bertcompress.bench.roofline import least_seconds
 from bertcompress.bench.statistics import Interval
 from bertcompress.bench.summary import Latency, Summary, VariantSummary
+from bertcompress.bench.svg import PEER_SERIES, SERIES
 from bertcompress.bench.units import (
     bound_text,
     change_interval,
@@ -54,7 +55,15 @@ def figures_of(report: Report, summary: Summary) -> list[Figure]:
 
 def series_of(summary: Summary) -> dict[str, int]:
     """Returns each variant's number, which is its colour and shape on the whole page."""
-    return {variant.name: number for number, variant in enumerate(summary.variants)}
+    return {
+        variant.name: PEER_SERIES if variant.is_peer else number % SERIES
+        for number, variant in enumerate(summary.variants)
+    }
+
+
+def own_variants(summary: Summary) -> list[VariantSummary]:
+    """Returns all but the peers: drawings with a line for each would drown in theirs."""
+    return [variant for variant in summary.variants if not variant.is_peer]
 
 
 def _speedups(summary: Summary) -> Iterator[Figure]:
@@ -209,7 +218,7 @@ def _scatter(
 def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
     series = series_of(summary)
     drawn = []
-    for variant in summary.variants:
+    for variant in own_variants(summary):
         cells = [cell for cell in variant.by_length if cell.measurement.batch_size == 1]
         if len(cells) < 2:
             continue
@@ -244,7 +253,7 @@ def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
 def _latency_distribution(summary: Summary) -> Iterator[Figure]:
     series = series_of(summary)
     drawn = []
-    for variant in summary.variants:
+    for variant in own_variants(summary):
         if variant.latency is None:
             continue
         rounds = variant.latency.measurement.rounds
@@ -268,7 +277,7 @@ def _latency_distribution(summary: Summary) -> Iterator[Figure]:
 def _throughput(summary: Summary) -> Iterator[Figure]:
     series = series_of(summary)
     drawn = []
-    for variant in summary.variants:
+    for variant in own_variants(summary):
         if len(variant.throughput) < 2:
             continue
         xs = tuple(float(one.batch_size) for one in variant.throughput)

@@ -112,7 +112,7 @@ def check_gates(
     Args:
         report: The report.
         limits: The bounds.
-        variants: Which variants; all but the baseline if none is named.
+        variants: Which variants; all but the baseline and the peers if none is named.
         summary: The report's figures, if they are at hand already.
 
     Raises:
@@ -126,7 +126,8 @@ def check_gates(
                 f"the report has no variant {name!r}{did_you_mean(name, by_name)}; "
                 f"it has {', '.join(by_name)}"
             )
-    names = list(variants) or [v.name for v in summary.variants if not v.is_baseline]
+    own = [v.name for v in summary.variants if not v.is_baseline and not v.is_peer]
+    names = list(variants) or own
     return tuple(
         result for name in names for result in _results(by_name[name], report, limits, summary)
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bertcompress.bench import html_evidence, html_tables
 from bertcompress.bench.best_tables import best_section
-from bertcompress.bench.figures import figures_of, series_of
+from bertcompress.bench.figures import figures_of, own_variants, series_of
 from bertcompress.bench.limits import limits_section
 from bertcompress.bench.markup import Content, Html, bullets, named, section, tag, written
 from bertcompress.bench.report import Report
@@ -26,7 +26,7 @@ from bertcompress.bench.units import (
     ratio_text,
     seconds_text,
 )
-from bertcompress.bench.verdict import Verdict, verdict
+from bertcompress.bench.verdict import PEERS_HEADING, Verdict, verdict
 
 STYLE_PATH = Path(__file__).with_name("report.css")
 
@@ -104,6 +104,9 @@ def _tiles(summary: Summary, chosen: VariantSummary) -> Html:
 
 def _notes(decision: Verdict) -> str:
     boxes = []
+    if decision.peers:
+        content = [tag("h2", PEERS_HEADING), bullets(decision.peers)]
+        boxes.append(tag("section", content, "note"))
     if decision.doubts:
         content = [tag("h2", "What this run does not prove"), bullets(decision.doubts)]
         boxes.append(tag("section", content, "note doubts"))
@@ -114,7 +117,9 @@ def _notes(decision: Verdict) -> str:
 
 
 def _figures(report: Report, summary: Summary) -> str:
-    key = tag("ul", [tag("li", named(n, name)) for name, n in series_of(summary).items()], "key")
+    series = series_of(summary)
+    items = [tag("li", named(series[v.name], v.name)) for v in own_variants(summary)]
+    key = tag("ul", items, "key")
     drawn = []
     for figure in figures_of(report, summary):
         caption = tag("figcaption", figure.caption)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from bertcompress.bench.energy import joules_per_sentence
-from bertcompress.bench.figures import series_of
+from bertcompress.bench.figures import own_variants, series_of
 from bertcompress.bench.markup import (
     Content,
     Html,
@@ -59,7 +59,7 @@ def answers_section(report: Report, summary: Summary) -> Html:
                 divergence,
             ]
         )
-        if paired.flips:
+        if paired.flips and not variant.is_peer:
             folds.append(_flips(variant, paired))
     columns: list[Content] = [
         "variant",
@@ -111,7 +111,8 @@ def classes_section(report: Report, summary: Summary) -> Html:
     base = summary.base.result.accuracy
     if base is None or not base.per_class:
         return Html("")
-    others = [v for v in summary.variants if not v.is_baseline and v.result.accuracy]
+    own = own_variants(summary)
+    others = [v for v in own if not v.is_baseline and v.result.accuracy]
     columns: list[Content] = ["class", "examples"]
     columns += [
         two_lines(name, "precision / recall")
@@ -128,8 +129,8 @@ def classes_section(report: Report, summary: Summary) -> Html:
             ),
         ]
         for variant in others:
-            own = variant.result.accuracy
-            after = own.per_class.get(label) if own else None
+            accuracy = variant.result.accuracy
+            after = accuracy.per_class.get(label) if accuracy else None
             row.append(_change_cell(score, after) if after else "—")
         rows.append(row)
     caption = "F1 of each class in percent, its change in points, precision and recall below"

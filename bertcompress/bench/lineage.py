@@ -17,6 +17,7 @@ from bertcompress.artifact import MANIFEST_NAME, Manifest, Step, read_manifest
 from bertcompress.bench.report import Cell, HistoryLine, Size, Table
 from bertcompress.errors import LoadError
 
+_PEER_SUFFIXES = (".safetensors", ".bin", ".onnx", ".xml", ".npz")
 _PART_BYTES = 1 << 20
 _LONGEST_HEADER = 100_000_000
 
@@ -66,7 +67,10 @@ def kernels_of(manifest: Manifest | None) -> dict[str, int]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """Returns the files that a runtime loads: the graph with its data, or the weights."""
+    """Returns the files that a runtime loads: a peer's, the graph with its data, or the weights."""
+    peer = folder / "peer"
+    if peer.is_dir():
+        return sorted(file for file in peer.iterdir() if file.suffix in _PEER_SUFFIXES)
     graph = folder / "onnx" / "model.onnx"
     if graph.is_file():
         return sorted(file for file in graph.parent.glob("model.onnx*") if file.is_file())

@@ -25,7 +25,7 @@ from bertcompress.bench.units import (
     ratio_text,
     seconds_text,
 )
-from bertcompress.bench.verdict import verdict
+from bertcompress.bench.verdict import PEERS_HEADING, verdict
 
 SHOWN_FLIPS = 5
 _CELL_CHARACTERS = 120
@@ -37,6 +37,7 @@ def markdown_of(report: Report, summary: Summary | None = None) -> str:
     decision = verdict(report, summary)
     lines = [f"# {decision.headline}", "", " ".join(decision.reasons), ""]
     lines += summary_table(report, summary)
+    lines += _listed(f"## {PEERS_HEADING}", decision.peers)
     lines += _listed("## What this run does not prove", decision.doubts)
     lines += _listed("## The others", decision.others)
     lines += _percentiles(summary)
@@ -175,7 +176,7 @@ def _answers(report: Report, summary: Summary) -> list[str]:
         )
         examples += [
             [variant.name, flip.text, flip.gold, flip.base, flip.answer]
-            for flip in paired.flips[:SHOWN_FLIPS]
+            for flip in (() if variant.is_peer else paired.flips[:SHOWN_FLIPS])
         ]
     lines = ["", f"## Answers that changed from {report.baseline}", "", *_table(columns, rows)]
     if examples:

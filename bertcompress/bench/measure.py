@@ -67,6 +67,7 @@ def bench(
     settings: BenchSettings | None = None,
     state_root: Path | None = None,
     command: str = "",
+    skipped: Sequence[str] = (),
     progress: Progress = silent,
 ) -> Report:
     """Measures all variants and returns the report.
@@ -77,6 +78,7 @@ def bench(
         settings: How much is measured.
         state_root: Where finished parts are kept until the run is complete; None keeps none.
         command: The line that repeats the run, for the report.
+        skipped: What was asked for and is not among the variants, and why, in sentences.
         progress: Is told the stage, the steps done and their number.
 
     Raises:
@@ -85,7 +87,7 @@ def bench(
         RunError: If a variant can't be loaded or run.
     """
     check(variants, subject)
-    settings, skipped = without_long_passages(variants, settings or BenchSettings())
+    settings, too_long = without_long_passages(variants, settings or BenchSettings())
     threads = settings.threads or available_threads()
     load_before = busy_cpus()
     environment = read_environment(threads=threads, thread_variables=thread_variables(threads))
@@ -115,7 +117,7 @@ def bench(
             roofs,
             tunings=tunings,
             servers=servers,
-            skipped=skipped,
+            skipped=(*skipped, *too_long),
         )
         report = assemble(
             variants, subject, settings, parts, environment=environment, command=command

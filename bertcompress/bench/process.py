@@ -77,7 +77,7 @@ class WorkerProcess:
             stderr=self._stderr,
             text=True,
             encoding="utf-8",
-            env=_child_environment(self._threads),
+            env=child_environment(self._threads),
             start_new_session=True,
         )
         assert self._child.stdout is not None
@@ -200,7 +200,8 @@ class WorkerProcess:
         return f"{self.name}: its measuring process {why}" + (f"; it said: {said}" if said else "")
 
 
-def _child_environment(threads: int) -> dict[str, str]:
+def child_environment(threads: int) -> dict[str, str]:
+    """Returns the environment of a child that runs a module of this package with ``-P``."""
     # -P keeps the user's own json.py out of the child; so the package's place must be told.
     paths = [os.environ.get("PYTHONPATH", ""), str(Path(__file__).resolve().parents[2])]
     return {

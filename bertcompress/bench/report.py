@@ -160,7 +160,7 @@ class VariantResult:
     Attributes:
         name: As the user calls it.
         runtime: What ran it.
-        kind: ``checkpoint`` or ``onnx``.
+        kind: ``checkpoint``, ``onnx``, or ``peer`` for what another library made.
         size: Files.
         accuracy: The score, None if it was not asked for.
         paired: Against the baseline; None for the baseline itself.

@@ -45,6 +45,8 @@ class BenchSettings:
         server_bound_s: What the p99 has to stay under; None means four times the baseline's
             median of one sentence alone.
         server_requests: Requests of each trial.
+        peers: Whether what a user would do instead is measured besides; whoever calls the
+            benchmark makes them, see `bertcompress.bench.peers`.
         roofs: Whether the machine's own limits are measured, to compare with.
         roofs_s: About how long that takes, half of it before the timings and half after.
     """
@@ -75,6 +77,7 @@ class BenchSettings:
     server: bool = False
     server_bound_s: float | None = None
     server_requests: int = 662
+    peers: bool = False
     roofs: bool = True
     roofs_s: float = 4.0
 

@@ -91,6 +91,11 @@ class VariantSummary:
         return self.result.name
 
     @property
+    def is_peer(self) -> bool:
+        """Whether another library made it, to be compared with."""
+        return self.result.kind == "peer"
+
+    @property
     def best_throughput(self) -> Throughput | None:
         """The highest rate, at the best settings or at one of the batch sizes."""
         rates = (*self.throughput, *([self.best_offline] if self.best_offline else []))

@@ -1,8 +1,8 @@
 """Inline SVG by hand: elements, scales, axes and markers, no library and no script.
 
-Colours come from the page's style sheet (class ``s0`` is the baseline, ``s1``… the variants), so
-that a drawing follows the light or dark page it stands in. Series differ in marker shape as well
-as in colour.
+Colours come from the page's style sheet (class ``s0`` is the baseline, ``s1``… the variants,
+``s8`` all peers), so that a drawing follows the light or dark page it stands in. Series differ in
+marker shape as well as in colour.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ Attributes = Mapping[str, str | float]
 TEXT_SIZE = 13.0
 CHARACTER_WIDTH = 0.61
 SERIES = 8
+PEER_SERIES = 8
+"""Comes after the others: one colour and shape for all that stand beside the user's own."""
 
 
 @dataclass(frozen=True)
@@ -149,12 +151,12 @@ def y_axis(
 
 def marker(x: float, y: float, series: int, *, radius: float = 6.0) -> str:
     """Draws a series' own shape: circle, square, diamond, triangles and so on."""
-    kind = f"mark s{series % SERIES}"
-    if series % SERIES == 0:
+    kind = f"mark s{series}"
+    if series == 0:
         return element("circle", {"cx": x, "cy": y, "r": radius, "class": kind})
     points = [
         (x + radius * size * math.cos(angle), y + radius * size * math.sin(angle))
-        for angle, size in _SHAPES[series % SERIES]
+        for angle, size in _SHAPES[series]
     ]
     return polygon(points, kind)
 
@@ -202,6 +204,7 @@ _SHAPES: Mapping[int, list[tuple[float, float]]] = {
     5: _regular(5, -math.pi / 2, 1.15),
     6: _star(4),
     7: _regular(6, 0.0, 1.1),
+    PEER_SERIES: _regular(8, math.pi / 8, 0.8),
 }
 
 

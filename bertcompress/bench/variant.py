@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bertcompress.bench.lineage import manifest_of
 from bertcompress.bench.rounds import AGAIN
+from bertcompress.bench.worker import PEER_RUNTIME
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
 from bertcompress.tasks.base import Feature, Task
@@ -20,12 +21,17 @@ class Variant:
     Attributes:
         name: What reports call it; unique in a run.
         folder: Its artifact folder.
-        runtime: What runs it: ``auto``, ``ort-cpu``, ``torch-cpu``.
+        runtime: What runs it: ``auto``, ``ort-cpu``, ``torch-cpu``, or ``peer``.
     """
 
     name: str
     folder: Path
     runtime: str = "auto"
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether another library made it, to be compared with."""
+        return self.runtime == PEER_RUNTIME
 
 
 @dataclass(frozen=True)

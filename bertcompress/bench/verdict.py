@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bertcompress.bench.noise import too_noisy
+from bertcompress.bench.peer_sentences import peer_sentences
 from bertcompress.bench.report import Report
 from bertcompress.bench.resampling import quantile_ratio
 from bertcompress.bench.summary import RESAMPLES, Summary, VariantSummary, summarize
@@ -29,6 +30,7 @@ from bertcompress.bench.units import (
     seconds_text,
 )
 
+PEERS_HEADING = "Beside what others make"
 SMALL_RATIO = 1.5
 """From here on a file counts as much smaller."""
 
@@ -43,6 +45,7 @@ class Verdict:
         reasons: Why.
         doubts: What this run does not prove.
         others: A sentence for each variant that was not chosen.
+        peers: How it compares with what others make, if that was measured.
     """
 
     ship: str
@@ -50,11 +53,12 @@ class Verdict:
     reasons: tuple[str, ...]
     doubts: tuple[str, ...]
     others: tuple[str, ...]
+    peers: tuple[str, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """All of it in reading order."""
-        return (self.headline, *self.reasons, *self.doubts, *self.others)
+        return (self.headline, *self.reasons, *self.peers, *self.doubts, *self.others)
 
 
 def verdict(report: Report, summary: Summary | None = None) -> Verdict:
@@ -66,13 +70,15 @@ def verdict(report: Report, summary: Summary | None = None) -> Verdict:
     """
     summary = summary or summarize(report)
     chosen = _choose(report, summary)
-    others = [v for v in summary.variants if v.name != chosen.name and not v.is_baseline]
+    others = [v for v in _own(summary) if v.name != chosen.name]
+    good = [v for v in summary.variants if _acceptable(v, report, summary)]
     return Verdict(
         ship=chosen.name,
         headline=_headline(chosen, summary),
         reasons=tuple(_reasons(chosen, report, summary)),
         doubts=tuple(_doubts(chosen, report, summary)),
         others=tuple(_other(variant, chosen, report) for variant in others),
+        peers=tuple(peer_sentences(chosen, good, report, summary)),
     )
 
 
@@ -103,7 +109,7 @@ def _acceptable(variant: VariantSummary, report: Report, summary: Summary) -> bo
 
 
 def _choose(report: Report, summary: Summary) -> VariantSummary:
-    good = [v for v in summary.variants if not v.is_baseline and _acceptable(v, report, summary)]
+    good = [variant for variant in _own(summary) if _acceptable(variant, report, summary)]
     faster = [variant for variant in good if is_faster(variant, summary)]
     if faster:
         best = min(faster, key=_median)
@@ -111,6 +117,11 @@ def _choose(report: Report, summary: Summary) -> VariantSummary:
         return min(level, key=lambda variant: variant.result.size.file_bytes)
     smaller = [v for v in good if v.size_ratio >= SMALL_RATIO and not is_slower(v)]
     return min(smaller, key=lambda v: v.result.size.file_bytes, default=summary.base)
+
+
+def _own(summary: Summary) -> list[VariantSummary]:
+    """Returns what could be shipped in the baseline's place: peers are there to compare with."""
+    return [v for v in summary.variants if not v.is_baseline and not v.is_peer]
 
 
 def _median(variant: VariantSummary) -> float:
@@ -135,7 +146,7 @@ def _headline(chosen: VariantSummary, summary: Summary) -> str:
 def _reasons(chosen: VariantSummary, report: Report, summary: Summary) -> Iterator[str]:
     base = summary.base
     if chosen.is_baseline:
-        if len(summary.variants) == 1:
+        if not _own(summary):
             yield "Nothing was measured beside it."
             return
         limit = bound_text(report.metric, report.settings.max_drop)

@@ -54,6 +54,8 @@ from bertcompress.runtimes.streams import Streams
 Command = Mapping[str, object]
 Answer = dict[str, object]
 FAKE_RUNTIME = "fake"
+PEER_RUNTIME = "peer"
+"""The runtime's name of what another library made; see `bertcompress.bench.peers`."""
 
 
 class Worker:
@@ -262,6 +264,10 @@ def _open(command: Command) -> Runtime:
         from bertcompress.bench.fake_artifact import open_fake
 
         return open_fake(folder, threads=threads)
+    if command["runtime"] == PEER_RUNTIME:
+        from bertcompress.bench.peers.runners import open_peer
+
+        return open_peer(folder, threads=threads)
     from bertcompress.runtimes import open_runtime
 
     return open_runtime(folder, str(command["runtime"]), threads=threads)

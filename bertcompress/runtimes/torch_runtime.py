@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel
 
 OUTPUT_NAMES = ("logits", "start_logits", "end_logits", "last_hidden_state")
@@ -26,15 +29,26 @@ class TorchRuntime:
     Args:
         model: The checkpoint's folder, or the model itself (in evaluation mode).
         threads: Threads of one run; set for the whole process, as torch has it.
+        dtype: Of all weights and activations, by torch's name; outputs are float32 always.
+        compiled: Whether ``torch.compile`` makes kernels for it, when it is first run.
     """
 
     name = "torch-cpu"
     inputs: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
 
-    def __init__(self, model: Path | PreTrainedModel, *, threads: int) -> None:
+    def __init__(
+        self,
+        model: Path | PreTrainedModel,
+        *,
+        threads: int,
+        dtype: str = "float32",
+        compiled: bool = False,
+    ) -> None:
         self._source = model
         self._threads = threads
-        self._model: PreTrainedModel | None = None
+        self._dtype = dtype
+        self._compiled = compiled
+        self._model: Callable[..., Mapping[str, torch.Tensor]] | None = None
         self._threads_before = 0
         self.outputs: tuple[str, ...] = ()
 
@@ -43,9 +57,14 @@ class TorchRuntime:
 
         self._threads_before = torch.get_num_threads()
         torch.set_num_threads(self._threads)
-        self._model = _loaded(self._source)
+        loaded: Any = _loaded(self._source)
+        if self._dtype != "float32":
+            own = loaded if isinstance(self._source, Path) else copy.deepcopy(loaded)
+            loaded = own.to(getattr(torch, self._dtype))
+        self._model = torch.compile(loaded, dynamic=True) if self._compiled else loaded
         ids = np.zeros((1, 2), dtype=np.int64)
-        self.outputs = tuple(self.run({"input_ids": ids, "attention_mask": ids + 1}))
+        feed = {"input_ids": ids, "attention_mask": ids + 1, "token_type_ids": ids}
+        self.outputs = tuple(self.run(feed))
         return self
 
     def __exit__(
@@ -68,7 +87,7 @@ class TorchRuntime:
         tensors = {name: torch.from_numpy(np.asarray(values)) for name, values in feed.items()}
         with torch.inference_mode():
             answer = self._model(**tensors)
-        return {name: answer[name].numpy() for name in OUTPUT_NAMES if name in answer}
+        return {name: answer[name].float().numpy() for name in OUTPUT_NAMES if name in answer}
 
 
 def _loaded(source: Path | PreTrainedModel) -> PreTrainedModel:

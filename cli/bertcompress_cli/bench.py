@@ -20,6 +20,8 @@ from bertcompress_cli.options import (
 if TYPE_CHECKING:
     from bertcompress.bench.settings import BenchSettings
     from bertcompress.bench.variant import Variant
+    from bertcompress_cli.bench_report import PeerSource
+    from bertcompress_cli.data_source import DataSource
     from bertcompress_cli.subject import Opened
 
 
@@ -55,6 +57,14 @@ def bench(
     server: Annotated[
         bool,
         typer.Option("--server", help="Find the rate of requests that each answers in time."),
+    ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Measure what other libraries make of the first checkpoint as well; the extra "
+            "'peers' installs them.",
+        ),
     ] = False,
     passage_length: Annotated[
         int | None, typer.Option(help="Also time passages of so many tokens.")
@@ -92,10 +102,19 @@ def bench(
         threads=threads,
         seed=place.seed,
         server=server,
+        peers=peers,
         passage_length=passage_length,
     )
+    made_from = _peer_source(opened, source, seed=place.seed) if peers else None
     with progress_on_stderr() as progress:
-        report = measure(variants, opened[0].subject(data), settings, folder, progress=progress)
+        report = measure(
+            variants,
+            opened[0].subject(data),
+            settings,
+            folder,
+            peers=made_from,
+            progress=progress,
+        )
     if place.workspace is not None:
         record_measured(folder, {variant.name: variant.folder for variant in variants})
     show_report(report, folder, as_json=as_json)
@@ -129,6 +148,19 @@ def _variants(
     ]
 
 
+def _peer_source(opened: Sequence[Opened], source: DataSource, *, seed: int) -> PeerSource:
+    from bertcompress.manifest import kind_of
+    from bertcompress_cli.material import Material
+    from bertcompress_cli.run_recipe import peer_source
+
+    for one in opened:
+        if kind_of(one.folder) == "checkpoint":
+            task = one.task
+            material = Material(source, task=task.name, label_kind=task.label_kind, seed=seed)
+            return peer_source(one, material, seed=seed)
+    raise UsageError("--peers needs a checkpoint among the models: peers are made from one")
+
+
 def _settings(
     *,
     quick: bool,
@@ -137,6 +169,7 @@ def _settings(
     threads: int | None,
     seed: int,
     server: bool,
+    peers: bool,
     passage_length: int | None,
 ) -> BenchSettings:
     from dataclasses import replace
@@ -151,5 +184,6 @@ def _settings(
         threads=threads,
         seed=seed,
         server=server,
+        peers=peers,
         passage_length=passage_length,
     )

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.bench.ci_files import gates_table, write_ci_files
+from bertcompress.bench.environment import available_threads
 from bertcompress.bench.gate import GateLimits, GateResult, check_gates, enforce
 from bertcompress.bench.markdown import markdown_of, summary_table
 from bertcompress.bench.measure import bench
+from bertcompress.bench.peers import SAMPLES, make_peers
 from bertcompress.bench.report import Report
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.summary import Summary, summarize
@@ -19,12 +22,26 @@ from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.verdict import verdict
 from bertcompress.bench.write_report import HTML_NAME, summary_json, write_report
 from bertcompress.progress import Progress
+from bertcompress.tasks import Feature
 from bertcompress_cli.github import publish
 from bertcompress_cli.output import result, table
 from bertcompress_cli.place import command_line
 
-_STATE = ".state"
+_STATE, _PEERS = ".state", ".peers"
 _INTERVAL = re.compile(r" \([^()]* to [^()]*\)$")
+
+
+@dataclass(frozen=True)
+class PeerSource:
+    """What peers are made from.
+
+    Attributes:
+        model: The checkpoint's folder.
+        features: Returns so many training texts as tokens.
+    """
+
+    model: Path
+    features: Callable[[int], Sequence[Feature]]
 
 
 def measure(
@@ -33,20 +50,42 @@ def measure(
     settings: BenchSettings,
     folder: Path,
     *,
+    peers: PeerSource | None = None,
     progress: Progress,
 ) -> Report:
-    """Measures all variants and writes the report; finished rounds are kept until it is done."""
-    state = folder / _STATE
+    """Measures all variants and writes the report; finished rounds are kept until it is done.
+
+    Args:
+        variants: The baseline first.
+        subject: What they are measured on.
+        settings: How much is measured.
+        folder: Where the report goes, and the unfinished parts until then.
+        peers: What the peers are made from; needed if the settings ask for them.
+        progress: Is told the stage, the steps done and their number.
+    """
+    state, skipped = folder / _STATE, list[str]()
+    if settings.peers and peers is not None:
+        made, skipped = make_peers(
+            peers.model,
+            peers.features(SAMPLES),
+            folder / _PEERS,
+            threads=settings.threads or available_threads(),
+            pad_token_id=subject.pad_token_id,
+            progress=progress,
+        )
+        variants = [*variants, *made]
     report = bench(
         variants,
         subject,
         settings=settings,
         state_root=state,
         command=command_line(),
+        skipped=skipped,
         progress=progress,
     )
     write_report(report, folder)
     shutil.rmtree(state, ignore_errors=True)
+    shutil.rmtree(folder / _PEERS, ignore_errors=True)
     return report
 
 

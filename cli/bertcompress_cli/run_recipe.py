@@ -7,6 +7,7 @@ OUT/report/       the report
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,10 +16,12 @@ from pathlib import Path
 from bertcompress.artifact import Artifact, save
 from bertcompress.bench.report import Report
 from bertcompress.bench.variant import Variant
+from bertcompress.bert.locate import locate
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.manifest import read_manifest, verify
 from bertcompress.pipeline import Pipeline, PlannedStep, StepStore
 from bertcompress.progress import Progress
+from bertcompress.tasks import Feature
 from bertcompress_cli.apply_steps import (
     TRAINING,
     check_steps,
@@ -27,11 +30,11 @@ from bertcompress_cli.apply_steps import (
     starting_point,
     with_recipe,
 )
-from bertcompress_cli.bench_report import measure
+from bertcompress_cli.bench_report import PeerSource, measure
 from bertcompress_cli.material import Material
 from bertcompress_cli.recipe import Recipe, StepSpec, with_exports
 from bertcompress_cli.recipe_file import RECIPE_NAME, variant_folder
-from bertcompress_cli.subject import opened
+from bertcompress_cli.subject import Opened, opened
 
 STORE, REPORT = ".steps", "report"
 
@@ -72,7 +75,25 @@ def run_recipe(recipe: Recipe, *, progress: Progress) -> Report | None:
             subject = one.subject(material.test)
     if recipe.bench is None or subject is None:
         return None
-    return measure(variants, subject, recipe.bench, recipe.output / REPORT, progress=progress)
+    peers = None
+    if recipe.bench.peers:
+        start, material = starts.of(())
+        folder = locate(recipe.model)
+        peers = peer_source(opened(start, folder), material, seed=recipe.seed)
+    return measure(
+        variants, subject, recipe.bench, recipe.output / REPORT, peers=peers, progress=progress
+    )
+
+
+def peer_source(model: Opened, material: Material, *, seed: int) -> PeerSource:
+    """Returns what peers are made from: a checkpoint, and training texts drawn by the seed."""
+
+    def features(count: int) -> list[Feature]:
+        examples = material.examples
+        drawn = random.Random(seed).sample(examples, min(count, len(examples)))
+        return model.encode(drawn)
+
+    return PeerSource(model.folder, features)
 
 
 def plan(recipe: Recipe) -> dict[str, tuple[PlannedStep, ...]]:
@@ -113,9 +134,25 @@ def check_recipe(recipe: Recipe) -> None:
         check_runtime("ort-cpu")
         if recipe.data is None:
             raise UsageError(f"{recipe.name}: a benchmark needs data; add data:, or bench: false")
+        if recipe.bench.peers:
+            _check_peers(recipe)
     output = recipe.output
     if output.is_file():
         raise UsageError(f"{output} is a file; give a folder with -o")
+
+
+def _check_peers(recipe: Recipe) -> None:
+    """Peers are made from the recipe's model, so that has to be what the variants start from."""
+    if is_graph(recipe.model):
+        raise UsageError(
+            f"{recipe.name}: bench.peers needs a checkpoint to make them from, and {recipe.model} "
+            "holds a graph"
+        )
+    if any(step.name == "finetune" for step in recipe.base):
+        raise UsageError(
+            f"{recipe.name}: bench.peers needs a model that is fine-tuned already, and base trains "
+            "it; run the training first, then give its folder as model"
+        )
 
 
 def _make(

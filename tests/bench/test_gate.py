@@ -142,3 +142,13 @@ def test_what_can_be_counted_has_bounds_of_its_own(report: Report, summary: Summ
     assert unknown[2].sentence == "pruned: its float weight products are not known"
     with pytest.raises(UsageError, match="must not be below 0"):
         GateLimits(max_float_products=-1)
+
+
+def test_peers_are_gated_only_when_they_are_named(report: Report) -> None:
+    results = tuple(
+        replace(one, kind="peer") if one.name == "INT4" else one for one in report.results
+    )
+    with_peer, limits = replace(report, results=results), GateLimits(max_size_bytes=100_000_000)
+
+    assert "INT4" not in {one.variant for one in check_gates(with_peer, limits)}
+    assert {one.variant for one in check_gates(with_peer, limits, variants=["INT4"])} == {"INT4"}

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# The slow proofs: measures everything that README.md states, and writes benchmarks/reports/.
+#
+#   benchmarks/run.sh                     all of it: export paths, suites, README tables, A/A
+#   benchmarks/run.sh sst2 tables         only these parts, in this order
+#
+# Needs a folder with the real models and data ($BERTCOMPRESS_SHARED, see benchmarks/README.md) and a
+# machine that does nothing else. A part that was stopped goes on where it was.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-python3}
+work=${BENCH_OUT:-.bench}
+export BERTCOMPRESS_SHARED=${BERTCOMPRESS_SHARED:-$(cd .. && pwd)/shared}
+if [ ! -d "$BERTCOMPRESS_SHARED/models" ]; then
+  echo "error: there is no $BERTCOMPRESS_SHARED/models; set BERTCOMPRESS_SHARED, see benchmarks/README.md" >&2
+  exit 1
+fi
+bertcompress() { "$python" -c 'import sys; from bertcompress_cli.main import main; sys.exit(main())' "$@"; }
+
+suite() {  # makes and measures benchmarks/suites/NAME.yaml, keeps its three reports
+  bertcompress run "benchmarks/suites/$1.yaml" -o "$work/$1"
+  mkdir -p "benchmarks/reports/$1"
+  cp "$work/$1"/report/report.{html,json,md} "benchmarks/reports/$1/"
+}
+
+part() {
+  echo "== $1 ($SECONDS s)" >&2
+  case $1 in
+    export-paths)
+      "$python" benchmarks/export_paths.py "$BERTCOMPRESS_SHARED/models/minilm-sst2" \
+        "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/export-paths ;;
+    sst2 | conll2003) suite "$1" ;;
+    tables) "$python" benchmarks/tables.py ;;
+    aa)
+      "$python" benchmarks/aa_experiment.py "$work/sst2/int8" \
+        "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/aa ;;
+    *)
+      echo "error: there is no part $1; the parts are export-paths, sst2, conll2003, tables, aa" >&2
+      exit 2 ;;
+  esac
+}
+
+for one in "${@:-export-paths sst2 conll2003 tables aa}"; do
+  for name in $one; do part "$name"; done
+done
