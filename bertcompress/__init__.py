@@ -4,7 +4,7 @@
 
     model = bc.load("my-fine-tuned-bert")
     data = bc.load_dataset("train.csv", task=model.task)
-    passes = [bc.PruneHeads(0.3, data.examples), bc.ExportOnnx(), bc.QuantizeDynamic()]
+    passes = [bc.Prune(data.examples, heads=0.3), bc.ExportOnnx(), bc.QuantizeDynamic()]
     bc.save(bc.Pipeline(passes)(model), "small")
 
 Importing it registers the pruned model classes with Transformers, so that
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bertcompress.one_liners import prune_model, quantize_model
     from bertcompress.passes.export_onnx import ExportOnnx
     from bertcompress.passes.finetune import Finetune
+    from bertcompress.passes.prune import Prune
     from bertcompress.passes.prune_ffn import PruneFfn
     from bertcompress.passes.prune_heads import PruneHeads
     from bertcompress.passes.prune_layers import PruneLayers
@@ -57,6 +58,7 @@ _HOMES = {
     "GateLimits": "bertcompress.bench.gate",
     "OnnxModel": "bertcompress.artifact",
     "Pipeline": "bertcompress.pipeline",
+    "Prune": "bertcompress.passes.prune",
     "PruneFfn": "bertcompress.passes.prune_ffn",
     "PruneHeads": "bertcompress.passes.prune_heads",
     "PruneLayers": "bertcompress.passes.prune_layers",
@@ -94,6 +96,7 @@ __all__ = [
     "GateLimits",
     "OnnxModel",
     "Pipeline",
+    "Prune",
     "PruneFfn",
     "PruneHeads",
     "PruneLayers",

@@ -160,7 +160,7 @@ def mask_gradients(
     """
     import torch
 
-    with _frozen(model), _masked(model, batch.size) as masks:
+    with frozen(model), _masked(model, batch.size) as masks:
         losses = sample_losses(model, batch, generator)  # [batch]
         gradients = torch.autograd.grad(losses.sum(), [mask for _, _, mask in masks])
     return [
@@ -248,7 +248,7 @@ def _mask_hook(mask: torch.Tensor, width: int) -> Callable[..., Any]:
 
 
 @contextlib.contextmanager
-def _frozen(model: PreTrainedModel) -> Iterator[None]:
+def frozen(model: PreTrainedModel) -> Iterator[None]:
     """Keeps the weights out of the backward pass while open: only the masks need gradients."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     try:

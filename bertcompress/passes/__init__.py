@@ -1,6 +1,7 @@
 """Passes: one file, one change of an artifact. See ``docs/writing_a_pass.md``.
 
     finetune.py            Finetune          checkpoint -> checkpoint
+    prune.py               Prune             checkpoint -> checkpoint
     prune_heads.py         PruneHeads        checkpoint -> checkpoint
     prune_ffn.py           PruneFfn          checkpoint -> checkpoint
     prune_layers.py        PruneLayers       checkpoint -> checkpoint

@@ -25,14 +25,12 @@ base:
 variants:
   FP32: []
   pruned:
-    - prune-heads: {{fraction: 0.3}}
-    - prune-ffn: {{fraction: 0.3}}
+    - prune: {{heads: 0.3, ffn: 0.3}}
     - finetune: {{epochs: 2, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
   INT8:
     - quantize-static: {{method: percentile, samples: 300}}
   pruned + INT8:
-    - prune-heads: {{fraction: 0.3}}
-    - prune-ffn: {{fraction: 0.3}}
+    - prune: {{heads: 0.3, ffn: 0.3}}
     - finetune: {{epochs: 2, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
     - quantize-static: {{method: percentile, samples: 300}}
   INT4:

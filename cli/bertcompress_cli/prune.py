@@ -31,10 +31,14 @@ def prune(
     layers: Annotated[int | None, typer.Option(help="Number of layers to remove.")] = None,
     score: Annotated[
         str | None,
-        typer.Option(help="fisher, taylor, magnitude or random; fisher with data, else magnitude."),
+        typer.Option(
+            help="Rank by fisher, taylor, magnitude or random and cut, with no re-fit. Left out: "
+            "what the rest makes up for best goes, and the rest is re-fitted, with data."
+        ),
     ] = None,
     scope: Annotated[
-        str | None, typer.Option(help="Rank units over the whole model (global) or in each layer.")
+        str | None,
+        typer.Option(help="With --score: rank over the whole model (global) or in each layer."),
     ] = None,
     samples: Annotated[
         int | None, typer.Option(help="Examples that importance is measured on.")
@@ -44,7 +48,8 @@ def prune(
     ] = None,
     max_length: MaxLengthOption = None,
     allow_empty_layers: Annotated[
-        bool, typer.Option("--allow-empty-layers", help="A layer may lose all its heads.")
+        bool,
+        typer.Option("--allow-empty-layers", help="With --score: a layer may lose all its heads."),
     ] = False,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
@@ -67,6 +72,11 @@ def prune(
     steps = []
     if layers is not None:
         steps.append(StepSpec("prune-layers", {"count": layers, **measured}))
+    if place.data is not None and ranked == measured and not empty:
+        fractions = typed(heads=heads, ffn=ffn)
+        if fractions:
+            steps.append(StepSpec("prune", {**fractions, **measured, **typed(multiple=multiple)}))
+        heads = ffn = None
     if heads is not None:
         steps.append(StepSpec("prune-heads", {"fraction": heads, **ranked, **empty}))
     if ffn is not None:

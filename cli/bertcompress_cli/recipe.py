@@ -20,6 +20,7 @@ from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import Pass
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.finetune import Finetune
+from bertcompress.passes.prune import Prune
 from bertcompress.passes.prune_ffn import PruneFfn
 from bertcompress.passes.prune_heads import PruneHeads
 from bertcompress.passes.prune_layers import PruneLayers
@@ -33,6 +34,7 @@ from bertcompress_cli.material import Material
 
 STEPS: Mapping[str, type] = {
     "finetune": Finetune,
+    "prune": Prune,
     "prune-heads": PruneHeads,
     "prune-ffn": PruneFfn,
     "prune-layers": PruneLayers,

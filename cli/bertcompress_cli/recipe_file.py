@@ -138,7 +138,7 @@ def _step(plain: object, where: str, folder: Path) -> StepSpec:
     if isinstance(plain, str):
         plain = {plain: {}}
     if not isinstance(plain, Mapping) or len(plain) != 1:
-        raise UsageError(f"{where} must be one step, such as prune-heads: {{fraction: 0.3}}")
+        raise UsageError(f"{where} must be one step, such as prune: {{heads: 0.3}}")
     [(name, settings)] = plain.items()
     settings = {} if settings is None else settings
     if not isinstance(settings, Mapping):

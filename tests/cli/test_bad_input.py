@@ -184,9 +184,9 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_a_full_disk_elsewhere_is_one_sentence(
     fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress.passes.prune_heads import PruneHeads
+    from bertcompress.passes.prune import Prune
 
-    monkeypatch.setattr(PruneHeads, "__call__", _no_space)
+    monkeypatch.setattr(Prune, "__call__", _no_space)
 
     assert "the disk is full" in fails(1, "prune", "--heads", "0.3")
 
@@ -194,12 +194,12 @@ def test_a_full_disk_elsewhere_is_one_sentence(
 def test_what_nobody_foresaw_is_one_sentence_too(
     fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress.passes.prune_heads import PruneHeads
+    from bertcompress.passes.prune import Prune
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(PruneHeads, "__call__", broken)
+    monkeypatch.setattr(Prune, "__call__", broken)
 
     assert "unexpected ZeroDivisionError: by zero" in fails(1, "prune", "--heads", "0.3")
     monkeypatch.setenv("BERTCOMPRESS_DEBUG", "1")

@@ -12,7 +12,10 @@ Run = Callable[..., CompletedProcess[str]]
 Ok = Callable[..., str]
 
 PHASES = {
-    "importance": ("prune", "--heads", "0.3"),
+    "curvature": ("prune", "--heads", "0.3"),
+    "sweep": ("prune", "--ffn", "0.3"),
+    "re-fit": ("prune", "--heads", "0.3"),
+    "importance": ("prune", "--heads", "0.3", "--score", "fisher"),
     "layers": ("prune", "--layers", "1"),
     "fine-tune": ("finetune", "--epochs", "1"),
     "export": ("export",),

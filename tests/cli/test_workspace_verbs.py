@@ -28,7 +28,7 @@ def test_prune_and_quantize_work_as_typed(ok: Ok, workspace: Path) -> None:
     manifest = read_manifest(workspace / "artifacts/002-quantize")
     assert manifest is not None
     names = [step.name for step in manifest.history]
-    assert names == ["PruneHeads", "ExportOnnx", "QuantizeStatic"]
+    assert names == ["Prune", "ExportOnnx", "QuantizeStatic"]
     assert (workspace / "artifacts/002-quantize/onnx/model.onnx").is_file()
 
 
@@ -114,3 +114,19 @@ def test_a_damaged_workspace_file_is_one_sentence(
     (here / "bertcompress.yaml").write_text(text)
 
     assert "bertcompress.yaml" in fails(code, "prune", "--heads", "0.3")
+
+
+def test_a_score_or_no_data_ranks_and_cuts_without_a_re_fit(
+    ok: Ok, workspace: Path, model: Path, data: Path
+) -> None:
+    def steps(*arguments: object) -> list[str]:
+        ok("prune", model, *arguments, "-o", "small", "--overwrite")
+        manifest = read_manifest(Path("small"))
+        assert manifest is not None
+        return [step.name for step in manifest.history]
+
+    both = ("--heads", "0.3", "--ffn", "0.5", "--multiple", "8")
+    assert steps(*both, "--data", data) == ["Prune"]
+    assert steps(*both, "--data", data, "--score", "taylor") == ["PruneHeads", "PruneFfn"]
+    assert steps(*both, "--data", data, "--scope", "layer") == ["PruneHeads", "PruneFfn"]
+    assert steps(*both, "--score", "magnitude") == ["PruneHeads", "PruneFfn"]

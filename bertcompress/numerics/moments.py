@@ -1,0 +1,117 @@
+"""Weighted least squares from streamed sums: no more than one batch of rows is ever held.
+
+A linear map ``y ~ W x + b`` is fitted to weighted rows ``(x_t, y_t, w_t)``, pulled towards a given
+``W0``::
+
+    minimise  sum_t w_t |W x_t + b - y_t|^2 / sum_t w_t  +  damping * mean(diag G) * |W - W0|^2
+
+with ``G`` the weighted covariance of ``x``. With the bias free, both sides are centred, and::
+
+    W = W0 + (C - W0 G) (G + damping * mean(diag G) * I)^-1        b = mean(y) - W mean(x)
+
+where ``C`` is the weighted covariance of ``y`` with ``x``. ``W0`` with the best bias is among the
+candidates, so the fitted map's error on these rows is never above that of ``W0``.
+
+Source: ridge regression towards a prior mean, e.g. van Wieringen, arXiv:1509.09169, chapter 3.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bertcompress.errors import PassError
+
+if TYPE_CHECKING:
+    import torch
+
+DAMPING = 0.01
+
+
+class Moments:
+    """Sums over weighted rows, float64.
+
+    Args:
+        inputs: The width of ``x``; 0 where only a bias is fitted.
+        outputs: The width of ``y``.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        import torch
+
+        def zeros(*shape: int) -> torch.Tensor:
+            return torch.zeros(shape, dtype=torch.float64)
+
+        self.inputs, self.weight = inputs, 0.0
+        self._x, self._y = zeros(inputs), zeros(outputs)
+        self._xx, self._yx, self._yy = zeros(inputs, inputs), zeros(outputs, inputs), 0.0
+
+    def add(self, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> None:
+        """Adds rows.
+
+        Args:
+            x: ``[rows, inputs]``.
+            y: ``[rows, outputs]``.
+            weights: ``[rows]``, 0 or more.
+        """
+        import torch
+
+        weighted = x * weights[:, None]
+        if not bool(torch.isfinite(y).all() and torch.isfinite(weighted).all()):
+            raise PassError("activations are not finite numbers; the model's weights overflow")
+        self.weight += float(weights.double().sum())
+        self._x += weighted.double().sum(dim=0)
+        self._y += (y * weights[:, None]).double().sum(dim=0)
+        self._xx += (weighted.T @ x).double()
+        self._yx += (y.T @ weighted).double()
+        self._yy += float((y.double().square().sum(dim=1) * weights.double()).sum())
+
+    def fit(
+        self, start: torch.Tensor, *, damping: float = DAMPING
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns weight and bias, float64.
+
+        Args:
+            start: ``W0``, ``[outputs, inputs]``.
+            damping: How strongly the weight is pulled towards it.
+
+        Raises:
+            PassError: If no row was added.
+        """
+        import torch
+
+        mean_x, mean_y, covariance, cross = self._centred()
+        weight = start.detach().double().clone()
+        if weight.shape[1]:
+            pull = damping * (float(covariance.diagonal().mean()) or 1.0)
+            left = covariance.clone()
+            left.diagonal().add_(pull)
+            lower, failed = torch.linalg.cholesky_ex(left)
+            if not int(failed):
+                rest = cross - weight @ covariance
+                weight += torch.cholesky_solve(rest.T.contiguous(), lower).T
+        return weight, mean_y - weight @ mean_x
+
+    def bias_for(self, weight: torch.Tensor) -> torch.Tensor:
+        """Returns the best bias beside a given weight, float64 ``[outputs]``."""
+        mean_x, mean_y, _, _ = self._centred()
+        return mean_y - weight.double() @ mean_x
+
+    def error(self, weight: torch.Tensor, bias: torch.Tensor) -> float:
+        """Returns the mean squared error of a map on the rows added, 0 or more."""
+        if self.weight <= 0:
+            raise PassError("a least squares fit needs at least one row, got none")
+        map_, shift = weight.double(), bias.double()
+        squares = float((map_ @ self._xx * map_).sum()) + self.weight * float(shift @ shift)
+        mixed = float(shift @ (map_ @ self._x)) - float((map_ * self._yx).sum())
+        total = self._yy + squares + 2.0 * (mixed - float(shift @ self._y))
+        return max(0.0, total) / self.weight
+
+    def _centred(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        import torch
+
+        if self.weight <= 0:
+            raise PassError("a least squares fit needs at least one row, got none")
+        mean_x, mean_y = self._x / self.weight, self._y / self.weight
+        covariance = self._xx / self.weight - torch.outer(mean_x, mean_x)
+        cross = self._yx / self.weight - torch.outer(mean_y, mean_x)
+        return mean_x, mean_y, covariance, cross

@@ -1,0 +1,150 @@
+"""The pass that prunes in one shot: what stays, that it is re-fitted, and what it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from bertcompress.artifact import Checkpoint, OnnxModel, save
+from bertcompress.bert.load import load
+from bertcompress.bert.structure import shape_of
+from bertcompress.errors import PassError, UsageError
+from bertcompress.examples import Example, TextExample
+from bertcompress.passes.export_onnx import ExportOnnx
+from bertcompress.passes.prune import Prune
+from bertcompress.passes.torch_batches import batches_for
+
+Checkpoints = Callable[..., Checkpoint]
+Examples = Callable[..., tuple[Example, ...]]
+TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")
+SMALL = {"batch_size": 4, "multiple": 8}
+
+
+def without_labels(examples: tuple[Example, ...]) -> tuple[Example, ...]:
+    return tuple(TextExample(one.id, one.text) for one in examples if isinstance(one, TextExample))
+
+
+def last_states(checkpoint: Checkpoint, examples: tuple[Example, ...]) -> torch.Tensor:
+    found = []
+    for batch in batches_for(
+        checkpoint, examples, samples=40, batch_size=4, max_length=None, seed=0
+    ):
+        with torch.no_grad():
+            answer = checkpoint.model(**batch.inputs, output_hidden_states=True)
+        found.append(answer.hidden_states[-1][batch.inputs["attention_mask"].bool()])
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_units_leave_in_every_task_and_the_folder_loads_again(
+    task: str, tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path
+) -> None:
+    checkpoint = tiny_checkpoint(task=task)
+
+    result = Prune(examples(task=task), heads=0.4, ffn=0.5, **SMALL)(checkpoint)
+
+    shape = shape_of(result.model)
+    assert sum(shape.layer_heads) == 5  # 8 - round(3.2)
+    assert sum(shape.layer_ffn) == 64
+    assert all(width % 8 == 0 for width in shape.layer_ffn)
+    again = load(save(result, tmp_path / "small"))
+    assert isinstance(again, Checkpoint)
+    before, after = result.model.state_dict(), again.model.state_dict()
+    assert all(before[name].equal(after[name]) for name in before)
+
+
+def test_labels_are_not_looked_at(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    settings = {"heads": 0.4, "ffn": 0.5, **SMALL}
+    labelled = tuple(
+        TextExample(one.id, one.text, label="positive")
+        for one in without_labels(examples())
+        if isinstance(one, TextExample)
+    )
+
+    first = Prune(without_labels(examples()), **settings)(tiny_checkpoint())
+    second = Prune(labelled, **settings)(tiny_checkpoint())
+
+    a, b = first.model.state_dict(), second.model.state_dict()
+    assert all(a[name].equal(b[name]) for name in a)
+
+
+def test_what_is_left_is_re_fitted(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    checkpoint, texts = tiny_checkpoint(), examples(count=40)
+    settings = {"heads": 0.5, "ffn": 0.5, **SMALL}
+
+    cut = Prune(texts, refit=False, **settings)(checkpoint)
+    fitted = Prune(texts, **settings)(checkpoint)
+
+    assert shape_of(cut.model) == shape_of(fitted.model)
+    goal = last_states(checkpoint, texts)
+    errors = [float((last_states(one, texts) - goal).square().mean()) for one in (cut, fitted)]
+    assert errors[1] < errors[0]
+
+
+def test_the_input_is_left_alone_and_the_result_repeats(
+    tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    checkpoint, untouched = tiny_checkpoint(), tiny_checkpoint()
+    one = Prune(examples(), heads=0.4, ffn=0.5, **SMALL)
+
+    first, second = one(checkpoint), one(checkpoint)
+
+    a, b = first.model.state_dict(), second.model.state_dict()
+    assert all(a[name].equal(b[name]) for name in a)
+    kept, before = checkpoint.model.state_dict(), untouched.model.state_dict()
+    assert all(kept[name].equal(before[name]) for name in before)
+
+
+def test_the_step_tells_each_layer(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    result = Prune(examples(), heads=0.4, ffn=0.5, **SMALL)(tiny_checkpoint())
+
+    step = result.history[-1]
+    rows = step.details["layers"]
+    assert isinstance(rows, list)
+    assert [row["layer"] for row in rows] == [0, 1]
+    assert sum(row["heads_after"] for row in rows) == 5
+    assert {"attention_error_removed", "ffn_error_removed"} <= set(rows[0])
+    assert step.details["removed"] == "3 of 8 heads, 64 of 128 neurons"
+    assert step.settings["examples"] != ()
+
+
+def test_only_heads_or_only_neurons(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    heads = shape_of(Prune(examples(), heads=0.5, **SMALL)(tiny_checkpoint()).model)
+    ffn = shape_of(Prune(examples(), ffn=0.25, **SMALL)(tiny_checkpoint()).model)
+
+    assert (sum(heads.layer_heads), heads.layer_ffn) == (4, (64, 64))
+    assert (ffn.layer_heads, sum(ffn.layer_ffn)) == ((4, 4), 96)
+
+
+def test_a_model_pruned_before_is_pruned_on(
+    tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    once = Prune(examples(), heads=0.5, ffn=0.5, **SMALL)(tiny_checkpoint())
+
+    twice = Prune(examples(), heads=0.5, ffn=0.5, **SMALL)(once)
+
+    shape = shape_of(twice.model)
+    assert sum(shape.layer_heads) == 2
+    assert sum(shape.layer_ffn) == 32
+
+
+def test_it_exports_with_unequal_layers(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    result = Prune(examples(), heads=0.6, ffn=0.6, **SMALL)(tiny_checkpoint())
+
+    assert isinstance(ExportOnnx()(result), OnnxModel)  # which checks parity by itself
+
+
+def test_what_can_not_be_meant_is_refused(
+    tiny_graph: Callable[..., OnnxModel], examples: Examples
+) -> None:
+    with pytest.raises(UsageError, match=r"heads must be in \[0, 1\), got 30; did you mean 0.30"):
+        Prune(examples(), heads=30)
+    with pytest.raises(UsageError, match="must know what to remove"):
+        Prune(examples())
+    with pytest.raises(UsageError, match="none was given; add --data"):
+        Prune((), heads=0.3)
+    with pytest.raises(PassError, match="prune and fine-tune before export"):
+        Prune(examples(), heads=0.3)(tiny_graph())
