@@ -37,9 +37,12 @@ if TYPE_CHECKING:
     from bertcompress.passes.prune_ffn import PruneFfn
     from bertcompress.passes.prune_heads import PruneHeads
     from bertcompress.passes.prune_layers import PruneLayers
+    from bertcompress.passes.prune_vocabulary import PruneVocabulary
     from bertcompress.passes.quantize_dynamic import QuantizeDynamic
     from bertcompress.passes.quantize_static import QuantizeStatic
     from bertcompress.passes.quantize_weights import QuantizeWeights
+    from bertcompress.passes.recover import Recover
+    from bertcompress.passes.relayout import Relayout
     from bertcompress.pipeline import Pipeline, StepStore
     from bertcompress.runtimes import open_runtime
     from bertcompress.tasks import make_task
@@ -62,10 +65,13 @@ _HOMES = {
     "PruneFfn": "bertcompress.passes.prune_ffn",
     "PruneHeads": "bertcompress.passes.prune_heads",
     "PruneLayers": "bertcompress.passes.prune_layers",
+    "PruneVocabulary": "bertcompress.passes.prune_vocabulary",
     "QuantizeDynamic": "bertcompress.passes.quantize_dynamic",
     "QuantizeStatic": "bertcompress.passes.quantize_static",
     "QuantizeWeights": "bertcompress.passes.quantize_weights",
     "QuestionExample": "bertcompress.examples",
+    "Recover": "bertcompress.passes.recover",
+    "Relayout": "bertcompress.passes.relayout",
     "Step": "bertcompress.artifact",
     "StepStore": "bertcompress.pipeline",
     "Subject": "bertcompress.bench.variant",
@@ -100,10 +106,13 @@ __all__ = [
     "PruneFfn",
     "PruneHeads",
     "PruneLayers",
+    "PruneVocabulary",
     "QuantizeDynamic",
     "QuantizeStatic",
     "QuantizeWeights",
     "QuestionExample",
+    "Recover",
+    "Relayout",
     "Step",
     "StepStore",
     "Subject",

@@ -33,6 +33,9 @@ WIDTH, HEIGHT = 520, 360
 NARROW_GROWTH = 1.25
 """The style sheet writes larger on narrow screens, where the drawing is scaled down."""
 
+_DISTANCES = (0, 18, 36, 54, 72, 90)
+"""Steps by which a label moves away from its point where others are in the way."""
+
 Written = Callable[[float], str]
 Box = tuple[float, float, float, float]
 
@@ -58,7 +61,7 @@ class Words:
 
 @dataclass(frozen=True)
 class Point:
-    """A point with its intervals; `series` decides colour and shape."""
+    """A point with its intervals; `series` decides colour and shape; an empty label is left out."""
 
     label: str
     series: int
@@ -119,8 +122,7 @@ def scatter(points: Sequence[Point], words: Words, *, x_text: Written, y_text: W
         parts.append(line(x.at(point.x.low), py, x.at(point.x.high), py, kind))
     for point in points:
         parts.append(marker(x.at(point.x.estimate), y.at(point.y.estimate), point.series))
-    spots = [(x.at(p.x.estimate), y.at(p.y.estimate), p.label) for p in points]
-    parts += _point_labels(spots, frame)
+    parts += _point_labels(points, x, y, frame)
     return drawing(words.name, words.title, words.description, (WIDTH, HEIGHT), *parts)
 
 
@@ -235,26 +237,37 @@ def forest(
     return drawing(words.name, words.title, words.description, (WIDTH, height), *parts)
 
 
-def _point_labels(spots: Sequence[tuple[float, float, str]], frame: Frame) -> list[str]:
-    """Puts each label right, left, above or below its point, where it meets nothing else."""
-    taken: list[Box] = [(x - 8, y - 8, x + 8, y + 8) for x, y, _ in spots]
+def _point_labels(points: Sequence[Point], x: Scale, y: Scale, frame: Frame) -> list[str]:
+    """Puts each label beside its point where it meets nothing else; farther ones get a line."""
+    places = [(x.at(point.x.estimate), y.at(point.y.estimate)) for point in points]
+    taken: list[Box] = [(px - 8, py - 8, px + 8, py + 8) for px, py in places]
     parts = []
-    for x, y, label in spots:
-        width = text_width(label)
-        spots_around = (
-            (x + 12, y - 10),
-            (x + 12, y + 20),
-            (x - 12 - width, y - 10),
-            (x - 12 - width, y + 20),
-            (x - width / 2, y - 24),
-            (x - width / 2, y + 34),
-        )
-        inside = [spot for spot in spots_around if _is_inside(spot, width, frame)]
+    for point, (px, py) in zip(points, places, strict=True):
+        if not point.label:
+            continue
+        width = text_width(point.label)
+        spots = [spot for far in _DISTANCES for spot in _around(px, py, width, far)]
+        inside = [spot for spot in spots if _is_inside(spot, width, frame)]
         free = [spot for spot in inside if not any(_meets(_box(spot, width), b) for b in taken)]
-        left, base = (free or inside or list(spots_around))[0]
+        left, base = (free or inside or spots)[0]
         taken.append(_box((left, base), width))
-        parts.append(text(left, base, label, {"class": "label"}))
+        if (left, base) not in _around(px, py, width, 0):
+            end = min(max(px, left), left + width)
+            parts.append(line(px, py, end, base - TEXT_SIZE / 3, f"leader s{point.series}"))
+        parts.append(text(left, base, point.label, {"class": "label"}))
     return parts
+
+
+def _around(px: float, py: float, width: float, far: float) -> tuple[tuple[float, float], ...]:
+    """Returns places for a label: right, left, above and below of a point."""
+    return (
+        (px + 12, py - 10 - far),
+        (px + 12, py + 20 + far),
+        (px - 12 - width, py - 10 - far),
+        (px - 12 - width, py + 20 + far),
+        (px - width / 2, py - 24 - far),
+        (px - width / 2, py + 34 + far),
+    )
 
 
 def _box(spot: tuple[float, float], width: float) -> Box:

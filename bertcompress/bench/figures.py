@@ -189,7 +189,7 @@ def _scatter(
     best = pareto.front(summary.variants, cost)
     points = [
         charts.Point(
-            variant.name,
+            "" if variant.is_peer and variant.name not in best else variant.name,
             series[variant.name],
             x_of(variant),
             _with_change(variant, base.value),
@@ -212,6 +212,8 @@ def _scatter(
     )
     caption += "to beat. Whiskers: 95 % intervals, upright those of the change from "
     caption += f"{summary.base.name}."
+    if any(variant.is_peer for variant in summary.variants):
+        caption += " Grey: what other libraries make, named where nothing beats it."
     yield Figure(f"{metric_name(metric).capitalize()} against {words_x}", caption, svg)
 
 

@@ -288,5 +288,8 @@ def repeat_section(report: Report) -> Html:
     """Returns the command that repeats the run."""
     if not report.command:
         return Html("")
-    code = Html(f"<pre><code>{escape(report.command)}</code></pre>")
+    code = Html(
+        '<pre tabindex="0" role="region" aria-label="The command">'
+        f"<code>{escape(report.command)}</code></pre>"
+    )
     return section("repeat", "Measure it again", code)

@@ -23,6 +23,7 @@ from bertcompress.artifact import (
     read_manifest,
     verify,
 )
+from bertcompress.bert.legacy import is_legacy, modern_config
 from bertcompress.bert.locate import locate
 from bertcompress.bert.structure import check_known, check_model_type
 from bertcompress.bert.weights import (
@@ -147,7 +148,7 @@ def _read_config(folder: Path, name: str) -> PreTrainedConfig:
         config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
-    return cast("PreTrainedConfig", config)
+    return modern_config(config) if is_legacy(config) else cast("PreTrainedConfig", config)
 
 
 def _json_object(path: Path) -> dict[str, object]:

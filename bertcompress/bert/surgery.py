@@ -77,7 +77,9 @@ def cut(
         kept = _slice(match["name"], tensor, heads[index], ffn[index], shape.head_size)
         if kept is not None:
             weights[f"{match['before']}{stay.index(index)}.{match['name']}"] = kept
-    return _build(model, new_shape, weights)
+    smaller = blank(model, new_shape)
+    smaller.load_state_dict(weights, strict=True)
+    return smaller
 
 
 def _check_kept(what: str, kept: Kept, counts: Sequence[int]) -> None:
@@ -121,10 +123,16 @@ def _slice(
     return tensor
 
 
-def _build(
-    model: PreTrainedModel, shape: EncoderShape, weights: dict[str, torch.Tensor]
-) -> PreTrainedModel:
-    """Makes a model of the given shape with exactly these weights."""
+def blank(model: PreTrainedModel, shape: EncoderShape) -> PreTrainedModel:
+    """Returns a model like the given one with other widths and random weights.
+
+    Args:
+        model: A BERT or a PrunedBert.
+        shape: The widths.
+
+    Returns:
+        A model in evaluation mode; the weights depend on torch's own seed.
+    """
     import torch
 
     from bertcompress.bert.register import register
@@ -132,15 +140,14 @@ def _build(
     register()
     config, stock = config_for(model.config, shape)
     model_class = _class_for(model, stock=stock)
-    has_pooler = any(".pooler." in f".{name}" for name in weights)
     arguments = {}
     if model.base_model_prefix not in dict(model.named_children()):  # a bare encoder
+        has_pooler = any(".pooler." in f".{name}" for name in model.state_dict())
         arguments = {"add_pooling_layer": has_pooler}
     with torch.random.fork_rng(devices=[]):
-        smaller = model_class(config, **arguments)
-    smaller.load_state_dict(weights, strict=True)
-    smaller.config.architectures = [model_class.__name__]
-    return cast("PreTrainedModel", smaller.eval())
+        made = model_class(config, **arguments)
+    made.config.architectures = [model_class.__name__]
+    return cast("PreTrainedModel", made.eval())
 
 
 def config_for(config: PreTrainedConfig, shape: EncoderShape) -> tuple[PreTrainedConfig, bool]:

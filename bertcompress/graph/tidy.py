@@ -71,10 +71,15 @@ def _split_gemms(graph: onnx.ModelProto) -> None:
         if attributes.get("transB", 0):
             values = np.ascontiguousarray(initializer_values(graph, weight).T)
             weight = add_initializer(graph, f"{node.name}.transposed", values)
+        has_bias = len(node.input) > 2 and bool(node.input[2])  # a bias of zeros is optimised away
+        output = f"{node.name}.product" if has_bias else node.output[0]
         product = helper.make_node(
-            "MatMul", [node.input[0], weight], [f"{node.name}.product"], f"{node.name}.matmul"
+            "MatMul", [node.input[0], weight], [output], f"{node.name}.matmul"
         )
         product.metadata_props.extend(node.metadata_props)
+        if not has_bias:
+            replacements[node.name] = [product]
+            continue
         addition = helper.make_node(
             "Add", [product.output[0], node.input[2]], list(node.output), f"{node.name}.bias"
         )

@@ -2,6 +2,9 @@
 
     finetune.py            Finetune          checkpoint -> checkpoint
     prune.py               Prune             checkpoint -> checkpoint
+    prune_vocabulary.py    PruneVocabulary   checkpoint -> checkpoint
+    recover.py             Recover           checkpoint -> checkpoint
+    relayout.py            Relayout          checkpoint -> checkpoint
     prune_heads.py         PruneHeads        checkpoint -> checkpoint
     prune_ffn.py           PruneFfn          checkpoint -> checkpoint
     prune_layers.py        PruneLayers       checkpoint -> checkpoint
@@ -10,6 +13,6 @@
     quantize_dynamic.py    QuantizeDynamic   graph -> graph
     quantize_weights.py    QuantizeWeights   graph -> graph
 
-base.py says what a pass is; parity.py, pruned.py, quantized.py and torch_batches.py hold what
-several of them share.
+base.py says what a pass is; parity.py, pruned.py, quantized.py, torch_batches.py and training.py
+hold what several of them share.
 """

@@ -18,6 +18,7 @@ from bertcompress_cli import (
     bench,
     calibrate,
     compare,
+    convert_legacy,
     demo,
     doctor,
     evaluate,
@@ -62,6 +63,7 @@ for _command in (
     compare.compare,
     run.run,
     demo.demo,
+    convert_legacy.convert_legacy,
 ):
     app.command()(_command)
 

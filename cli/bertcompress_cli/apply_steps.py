@@ -22,6 +22,7 @@ from bertcompress.examples import Example, TextExample, TokenExample
 from bertcompress.manifest import kind_of
 from bertcompress.passes.base import Pass, settings_of
 from bertcompress.passes.finetune import Finetune
+from bertcompress.passes.recover import Recover
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks import labels_of, make_task, task_of
@@ -116,12 +117,24 @@ def make_passes(
     for step in steps:
         one = make_pass(step, material, seed=recipe.seed, progress=progress)
         digest.update(json.dumps([step.name, settings_of(one)], sort_keys=True).encode())
-        if isinstance(one, Finetune):
+        if isinstance(one, Recover) and not one.teacher:
+            one = replace(one, teacher=_teacher_in(recipe, passes))
+        if isinstance(one, Finetune | Recover):
             one = replace(
                 one, state_folder=str(state_root / f"{TRAINING}{digest.hexdigest()[:12]}")
             )
         passes.append(one)
     return passes
+
+
+def _teacher_in(recipe: Recipe, before: Sequence[Pass]) -> str:
+    """Returns the model before pruning: the recipe's own, unless an earlier step trains it."""
+    if any(isinstance(one, Finetune) for one in before):
+        raise UsageError(
+            f"{recipe.name}: recover learns from the model before pruning, and an earlier step "
+            "trains it; name its folder as recover.teacher"
+        )
+    return recipe.model
 
 
 def with_recipe(

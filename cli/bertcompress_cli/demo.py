@@ -25,13 +25,13 @@ base:
 variants:
   FP32: []
   pruned:
-    - prune: {{heads: 0.3, ffn: 0.3}}
-    - finetune: {{epochs: 2, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
+    - prune: {{heads: 0.3, ffn: 0.3, samples: 512}}
+    - finetune: {{epochs: 1, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
   INT8:
     - quantize-static: {{method: percentile, samples: 300}}
   pruned + INT8:
-    - prune: {{heads: 0.3, ffn: 0.3}}
-    - finetune: {{epochs: 2, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
+    - prune: {{heads: 0.3, ffn: 0.3, samples: 512}}
+    - finetune: {{epochs: 1, learning_rate: 5.0e-5, batch_size: 32, max_length: 64}}
     - quantize-static: {{method: percentile, samples: 300}}
   INT4:
     - quantize-weights: {{bits: 4}}

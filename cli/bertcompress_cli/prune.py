@@ -29,6 +29,34 @@ def prune(
         float | None, typer.Option(help="Fraction of all feed-forward neurons to remove.")
     ] = None,
     layers: Annotated[int | None, typer.Option(help="Number of layers to remove.")] = None,
+    target_speedup: Annotated[
+        float | None,
+        typer.Option(
+            help="Remove heads and neurons until one sentence is so many times as fast here, "
+            "such as 1.5; it is measured."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="With --target-speedup: what will be deployed, fp32 (default) or int8."),
+    ] = None,
+    vocabulary: Annotated[
+        bool,
+        typer.Option("--vocabulary", help="Remove the tokens that the data does not use."),
+    ] = False,
+    recover: Annotated[
+        float | None,
+        typer.Option(
+            help="Then train so many epochs to answer as the model before; no labels needed."
+        ),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Write a stock BERT that loads anywhere: uniform (all heads, the widest layer's "
+            "neurons) or dense (zeros for what was removed, not faster)."
+        ),
+    ] = None,
     score: Annotated[
         str | None,
         typer.Option(
@@ -61,9 +89,10 @@ def prune(
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed
 
-    if heads is None and ffn is None and layers is None:
+    if not vocabulary and (heads, ffn, layers, target_speedup) == (None,) * 4:
         raise UsageError(
-            "prune must know what to remove; give --heads 0.3, --ffn 0.3 or --layers 2"
+            "prune must know what to remove; give --heads 0.3, --ffn 0.3, --layers 2, "
+            "--vocabulary or --target-speedup 1.5"
         )
     place = place_of("prune", model, options, wants_checkpoint=True)
     measured = typed(samples=samples, max_length=max_length)
@@ -72,16 +101,24 @@ def prune(
     steps = []
     if layers is not None:
         steps.append(StepSpec("prune-layers", {"count": layers, **measured}))
-    if place.data is not None and ranked == measured and not empty:
-        fractions = typed(heads=heads, ffn=ffn)
-        if fractions:
-            steps.append(StepSpec("prune", {**fractions, **measured, **typed(multiple=multiple)}))
+    asked = typed(heads=heads, ffn=ffn, target_speedup=target_speedup, precision=precision)
+    if target_speedup is not None or (place.data is not None and ranked == measured and not empty):
+        if ranked != measured or empty:
+            raise UsageError("--target-speedup does not go with --score, --scope or empty layers")
+        if asked:
+            steps.append(StepSpec("prune", {**asked, **measured, **typed(multiple=multiple)}))
         heads = ffn = None
     if heads is not None:
         steps.append(StepSpec("prune-heads", {"fraction": heads, **ranked, **empty}))
     if ffn is not None:
         widths = typed(multiple=multiple)
         steps.append(StepSpec("prune-ffn", {"fraction": ffn, **ranked, **widths}))
+    if recover is not None:
+        steps.append(StepSpec("recover", {"epochs": recover}))
+    if vocabulary:
+        steps.append(StepSpec("prune-vocabulary", typed(max_length=max_length)))
+    if layout is not None:
+        steps.append(StepSpec("layout", {"layout": layout}))
     guess = None
     if place.data is None and score is None and layers is None:
         guess = "no data was given, so the size of the weights decides; --data DATA is better"

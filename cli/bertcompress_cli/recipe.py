@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 from bertcompress.bench.gate import GateLimits
+from bertcompress.bench.measure_latency import MeasureLatency
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import Pass
@@ -24,9 +25,12 @@ from bertcompress.passes.prune import Prune
 from bertcompress.passes.prune_ffn import PruneFfn
 from bertcompress.passes.prune_heads import PruneHeads
 from bertcompress.passes.prune_layers import PruneLayers
+from bertcompress.passes.prune_vocabulary import PruneVocabulary
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_weights import QuantizeWeights
+from bertcompress.passes.recover import Recover
+from bertcompress.passes.relayout import Relayout
 from bertcompress.progress import Progress, silent
 from bertcompress_calibration import Calibrate, SavedTable
 from bertcompress_cli.data_source import DataSource
@@ -38,12 +42,18 @@ STEPS: Mapping[str, type] = {
     "prune-heads": PruneHeads,
     "prune-ffn": PruneFfn,
     "prune-layers": PruneLayers,
+    "prune-vocabulary": PruneVocabulary,
+    "recover": Recover,
+    "layout": Relayout,
     "export": ExportOnnx,
     "quantize-static": QuantizeStatic,
     "quantize-dynamic": QuantizeDynamic,
     "quantize-weights": QuantizeWeights,
 }
-_FILLED_IN = ("examples", "train", "validation", "calibrate", "state_folder", "progress")
+_FILLED_IN = (
+    *("examples", "train", "validation", "calibrate", "latency"),
+    *("state_folder", "progress"),
+)
 _TABLE = "table"
 
 
@@ -107,6 +117,8 @@ class Recipe:
 def settings_allowed(name: str) -> dict[str, object]:
     """Returns the settings that a step may have, with their types."""
     allowed = _field_types(STEPS[name])
+    if STEPS[name] is Prune:
+        allowed = {**_field_types(MeasureLatency), **allowed}
     if STEPS[name] is QuantizeStatic:
         allowed = {**_field_types(Calibrate), **allowed, _TABLE: str | None}
     return {key: hint for key, hint in allowed.items() if key not in _FILLED_IN}
@@ -127,9 +139,13 @@ def make_pass(
     kind = STEPS[step.name]
     if kind is QuantizeStatic:
         return _quantize_static(settings, material, progress)
+    if kind is Prune:
+        return _prune(settings, material)
     names = {one.name for one in fields(kind)}
     if "examples" in names:
         settings["examples"] = () if _needs_no_data(settings) else material.examples
+    if kind is Recover:
+        settings.setdefault("teacher", "")  # the recipe's own model, see make_passes
     if kind is Finetune:
         settings["train"], settings["validation"] = material.train, material.validation
     made: Pass = kind(**settings)
@@ -205,6 +221,19 @@ def _field_types(kind: type) -> dict[str, object]:
 
 def _needs_no_data(settings: Mapping[str, object]) -> bool:
     return settings.get("score") in ("magnitude", "random")
+
+
+def _prune(settings: Mapping[str, object], material: Material) -> Prune:
+    own = {one.name for one in fields(Prune)}
+    pruning = {key: value for key, value in settings.items() if key in own}
+    timing = {key: value for key, value in settings.items() if key not in own}
+    examples = material.examples
+    if pruning.get("target_speedup") is not None:
+        timing["seed"] = settings["seed"]
+        pruning["latency"] = MeasureLatency(examples, **timing)  # type: ignore[arg-type]  # checked above
+    elif timing:
+        raise UsageError(f"{next(iter(timing))} is for a target speed-up; add target_speedup")
+    return Prune(examples, **pruning)  # type: ignore[arg-type]  # checked above
 
 
 def _quantize_static(

@@ -20,7 +20,11 @@ OPTIONAL = (
 )
 BLOCKED = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r})); {START}"
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "yaml")
-VERBS = [command.callback.__name__ for command in app.registered_commands if command.callback]
+VERBS = [
+    command.callback.__name__.replace("_", "-")
+    for command in app.registered_commands
+    if command.callback
+]
 
 
 def start(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -38,6 +42,7 @@ def test_all_verbs_are_there() -> None:
     expected = [
         *("doctor", "init", "log", "show", "finetune", "prune", "calibrate", "quantize"),
         *("export", "evaluate", "predict", "bench", "report", "gate", "compare", "run", "demo"),
+        "convert-legacy",
     ]
     found = list(VERBS)
 

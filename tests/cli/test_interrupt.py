@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import psutil
 import pytest
+
+from bertcompress.bench.write_report import read_report
 
 Run = Callable[..., CompletedProcess[str]]
 Ok = Callable[..., str]
@@ -102,3 +111,42 @@ def test_a_recipe_goes_on_where_it_stopped(
     interrupt_at("importance")  # which is finished: to reach it again would end this test
 
     assert ok("run", recipe, "-o", "out") == "out/both"
+
+
+def test_a_real_signal_ends_all_processes_and_finished_rounds_are_kept(
+    ok: Ok, here: Path, model: Path, data: Path
+) -> None:
+    ok("export", model, "-o", "graph")
+    line = ("bench", "graph", "--data", str(data), "--quick", "--threads", "1", "-o", "report")
+    start = "import sys; from bertcompress_cli.main import main; main()"
+    paths = os.pathsep.join(path for path in sys.path if path)
+    running = subprocess.Popen(
+        [sys.executable, "-c", start, *line],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    ended_by = time.monotonic() + 120
+    while not (finished := list(here.glob("report/.state/*/round-000.json"))):
+        assert running.poll() is None, running.communicate()
+        assert time.monotonic() < ended_by
+        time.sleep(0.02)
+    children = psutil.Process(running.pid).children(recursive=True)
+    running.send_signal(signal.SIGINT)
+    result, said = running.communicate(timeout=60)
+
+    assert running.returncode == 130
+    assert said.splitlines()[-1] == "interrupted; finished steps are kept: the same command goes on"
+    assert "Traceback" not in said
+    assert result == ""
+    left = [child.name() for child in psutil.wait_procs(children, timeout=5)[1]]
+    assert left == []
+    assert not any(here.glob("report/report.*"))
+    [kept] = finished
+    first = json.loads(kept.read_text(encoding="utf-8"))["entrants"][0]["seconds"][0]
+
+    ok(*line)
+
+    report = read_report(here / "report")
+    assert list(report.results[0].measurements[0].rounds[0]) == first

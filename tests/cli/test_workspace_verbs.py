@@ -130,3 +130,81 @@ def test_a_score_or_no_data_ranks_and_cuts_without_a_re_fit(
     assert steps(*both, "--data", data, "--score", "taylor") == ["PruneHeads", "PruneFfn"]
     assert steps(*both, "--data", data, "--scope", "layer") == ["PruneHeads", "PruneFfn"]
     assert steps(*both, "--score", "magnitude") == ["PruneHeads", "PruneFfn"]
+
+
+def test_a_target_speed_up_is_measured_and_told(
+    ok: Ok, fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bertcompress.bench.measure_latency import MeasureLatency
+    from bertcompress.latency_table import LatencyTable
+
+    parts = LatencyTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)), "a fake machine")
+    asked: list[MeasureLatency] = []
+
+    def table(self: MeasureLatency, *_: object, **__: object) -> LatencyTable:
+        asked.append(self)
+        return parts
+
+    monkeypatch.setattr(MeasureLatency, "table", table)
+    monkeypatch.setattr(
+        MeasureLatency, "seconds", lambda *_, **__: {"original": 2.0, "pruned": 1.0}
+    )
+
+    line = ("prune", "--target-speedup", "1.5", "--precision", "int8", "--multiple", "8")
+    assert ok(*line) == "artifacts/001-prune"
+    manifest = read_manifest(workspace / "artifacts/001-prune")
+    assert manifest is not None
+    speed = manifest.history[0].details["speed"]
+    assert isinstance(speed, dict)
+    assert (speed["asked"], speed["measured"]) == ("1.50x", "2.00x")
+    assert asked[0].precision == "int8"
+    recipe = (workspace / "artifacts/001-prune/recipe.yaml").read_text(encoding="utf-8")
+    assert "target_speedup: 1.5" in recipe
+    assert "precision: int8" in recipe
+
+
+def test_a_target_that_can_not_be_meant_is_one_sentence(
+    fails: Ok, workspace: Path, model: Path
+) -> None:
+    assert "must be above 1, got 0.5" in fails(2, "prune", "--target-speedup", "0.5")
+    both = ("prune", "--target-speedup", "1.5", "--heads", "0.3")
+    assert "not both" in fails(2, *both)
+    assert "does not go with --score" in fails(2, *both[:3], "--score", "fisher")
+    assert "precision is for a target speed-up" in fails(
+        2, "prune", "--heads", "0.3", "--precision", "int8"
+    )
+    assert "precision must be fp32 or int8" in fails(2, *both[:3], "--precision", "int4")
+
+
+def test_prune_recovers_from_the_model_that_it_was_given(ok: Ok, workspace: Path) -> None:
+    ok("prune", "--heads", "0.3", "--recover", "1")
+
+    manifest = read_manifest(workspace / "artifacts/001-prune")
+    assert manifest is not None
+    assert [step.name for step in manifest.history] == ["Prune", "Recover"]
+    ok("quantize", "--bits", "8", "--method", "dynamic")
+
+
+def test_the_vocabulary_shrinks_to_what_the_data_uses(ok: Ok, workspace: Path) -> None:
+    ok("prune", "--vocabulary")
+
+    manifest = read_manifest(workspace / "artifacts/001-prune")
+    assert manifest is not None
+    assert [step.name for step in manifest.history] == ["PruneVocabulary"]
+    assert ok("evaluate").strip()
+
+
+def test_a_stock_layout_is_written_on_request(ok: Ok, fails: Ok, workspace: Path) -> None:
+    ok("prune", "--heads", "0.3", "--layout", "uniform")
+
+    manifest = read_manifest(workspace / "artifacts/001-prune")
+    assert manifest is not None
+    assert [step.name for step in manifest.history] == ["Prune", "Relayout"]
+    assert "layout must be one of" in fails(2, "prune", "--heads", "0.3", "--layout", "tight")
+
+
+def test_convert_legacy_says_when_there_is_nothing_to_convert(
+    fails: Ok, here: Path, model: Path
+) -> None:
+    assert "has no pruned_heads" in fails(2, "convert-legacy", model, "-o", "new")
+    assert not (here / "new").exists()

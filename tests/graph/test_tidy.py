@@ -39,6 +39,18 @@ def gemm(name: str = "node_linear") -> onnx.NodeProto:
     return scoped(node, "model", "model.head", "linear")
 
 
+def test_a_gemm_without_a_bias_becomes_a_product_alone() -> None:
+    node = scoped(helper.make_node("Gemm", ["x", "w"], ["y"], "bare", transB=1), "m", "m.head", "l")
+    graph = graph_of(node, weights={"w": WEIGHT})
+    x = np.array([[1.0, 2.0]], np.float32)
+
+    tidied = tidy(graph, root="model.")
+
+    assert [one.op_type for one in tidied.graph.node] == ["MatMul"]
+    [answer] = ReferenceEvaluator(tidied).run(None, {"x": x})
+    assert np.array_equal(answer, x @ WEIGHT.T)
+
+
 def test_a_gemm_becomes_a_named_product_and_an_addition() -> None:
     tidied = tidy(
         graph_of(gemm(), weights={"w": WEIGHT, "b": np.ones(3, np.float32)}), root="model."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from bertcompress.bert.load import load
 from bertcompress.bert.structure import shape_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, TextExample
+from bertcompress.latency_table import LatencyTable
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.prune import Prune
 from bertcompress.passes.torch_batches import batches_for
@@ -148,3 +150,84 @@ def test_what_can_not_be_meant_is_refused(
         Prune((), heads=0.3)
     with pytest.raises(PassError, match="prune and fine-tune before export"):
         Prune(examples(), heads=0.3)(tiny_graph())
+
+
+class Additive:
+    """A machine on which time is exactly a sum, and `slower` than the table says once pruned."""
+
+    def __init__(self, *, rest: float = 1.0, slower: float = 1.0) -> None:
+        self._table = LatencyTable(
+            rest, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)), deployment="an additive machine"
+        )
+        self.slower = slower
+        self.compared = 0
+
+    def table(self, checkpoint: Checkpoint, *, progress: object) -> LatencyTable:
+        return self._table
+
+    def seconds(self, models: Mapping[str, Checkpoint], *, progress: object) -> dict[str, float]:
+        self.compared += 1
+        shapes = {name: shape_of(one.model) for name, one in models.items()}
+        times = {
+            name: self._table.predict(shape.layer_heads, shape.layer_ffn)
+            for name, shape in shapes.items()
+        }
+        return {**times, "pruned": times["pruned"] * self.slower}
+
+
+@pytest.mark.parametrize("target", [1.3, 2.0, 4.0])
+def test_a_target_is_met_and_told(
+    target: float, tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    machine = Additive()
+
+    result = Prune(examples(), target_speedup=target, latency=machine, **SMALL)(tiny_checkpoint())
+
+    speed = result.history[-1].details["speed"]
+    assert isinstance(speed, dict)
+    assert float(str(speed["measured"]).rstrip("x")) >= target * 0.98
+    assert speed["predicted"] == speed["measured"]
+    assert speed["on"] == "an additive machine"
+    assert machine.compared == 1
+
+
+def test_a_missed_target_is_corrected_by_what_was_measured(
+    tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    machine = Additive(slower=1.2)
+
+    result = Prune(examples(), target_speedup=2.0, latency=machine, **SMALL)(tiny_checkpoint())
+
+    assert machine.compared == 2
+    speed = result.history[-1].details["speed"]
+    assert isinstance(speed, dict)
+    assert float(str(speed["measured"]).rstrip("x")) >= 1.96
+    assert float(str(speed["predicted"]).rstrip("x")) > 2.3
+
+
+def test_a_target_beyond_all_pruning_is_one_sentence(
+    tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    prune = Prune(examples(), target_speedup=14.0, latency=Additive(), **SMALL)
+
+    with pytest.raises(
+        PassError, match=r"14 can't be met .* without any it would be 13\.00 \(an add"
+    ):
+        prune(tiny_checkpoint())
+
+
+def test_held_out_answers_are_told(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    result = Prune(examples(), ffn=0.25, **SMALL)(tiny_checkpoint())
+
+    notes = result.history[-1].details["notes"]
+    assert isinstance(notes, list)
+    assert re.fullmatch(r"answers as the model before to \d+\.\d% on samples held out", notes[1])
+
+
+def test_a_target_needs_a_machine_and_no_fractions(examples: Examples) -> None:
+    with pytest.raises(UsageError, match="needs latency"):
+        Prune(examples(), target_speedup=1.5)
+    with pytest.raises(UsageError, match="not both"):
+        Prune(examples(), heads=0.3, target_speedup=1.5, latency=Additive())
+    with pytest.raises(UsageError, match=r"must be above 1, got 0.5"):
+        Prune(examples(), target_speedup=0.5, latency=Additive())

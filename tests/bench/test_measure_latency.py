@@ -1,0 +1,51 @@
+"""Measuring the latency table of tiny models, in real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from bertcompress.artifact import Checkpoint
+from bertcompress.bench import measure_latency
+from bertcompress.bench.measure_latency import MeasureLatency
+from bertcompress.bert.structure import shape_of
+from bertcompress.bert.surgery import cut
+from bertcompress.errors import UsageError
+from bertcompress.examples import TextExample
+
+TEXTS = tuple(TextExample(str(at), "the film is not bad" + " good" * at) for at in range(6))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_table_covers_all_widths_and_whole_models_are_compared(
+    precision: str,
+    tiny_checkpoint: Callable[..., Checkpoint],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(measure_latency, "HEAD_STEPS", 1)
+    monkeypatch.setattr(measure_latency, "FFN_STEPS", 1)
+    measure = MeasureLatency(TEXTS, precision=precision, threads=1, sentences=4, rounds=1)
+    checkpoint = tiny_checkpoint()
+    told = []
+
+    table = measure.table(checkpoint, progress=lambda *stage: told.append(stage))
+
+    assert [count for count, _ in table.heads] == [0, 4]
+    assert [count for count, _ in table.ffn] == [0, 64]
+    shape = shape_of(checkpoint.model)
+    assert table.predict(shape.layer_heads, shape.layer_ffn) > 0
+    assert f"{precision.upper()}, 1 threads" in table.deployment
+    assert told[0] == ("latency table: models", 0, 3)
+    smaller = Checkpoint(cut(checkpoint.model, ffn=((), ())), checkpoint.tokenizer, checkpoint.task)
+    seconds = measure.seconds({"dense": checkpoint, "small": smaller})
+    assert set(seconds) == {"dense", "small"}
+    assert all(value > 0 for value in seconds.values())
+
+
+def test_what_can_not_be_meant_is_refused() -> None:
+    with pytest.raises(UsageError, match="precision must be fp32 or int8, got 'int4'"):
+        MeasureLatency(TEXTS, precision="int4")
+    with pytest.raises(UsageError, match="rounds must be 1 or more, got 0"):
+        MeasureLatency(TEXTS, rounds=0)

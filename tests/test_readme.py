@@ -1,0 +1,67 @@
+"""The documents: their tables say what the reports say, their links lead somewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bertcompress_cli.app import app
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for folder in (ROOT, ROOT / "docs", ROOT / "docs" / "adr", ROOT / "benchmarks")
+    for path in folder.glob("*.md")
+)
+_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+
+
+def test_the_tables_are_those_of_the_reports() -> None:
+    done = subprocess.run(
+        [sys.executable, "benchmarks/tables.py", "--check"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file(document: str) -> None:
+    path = ROOT / document
+    broken = [
+        link
+        for link in _LINK.findall(path.read_text(encoding="utf-8"))
+        if not (path.parent / link).exists()
+    ]
+
+    assert not broken
+
+
+def test_the_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = [one.callback.__name__ for one in app.registered_commands if one.callback]
+    verbs = [name.replace("_", "-") for name in names]
+
+    assert [verb for verb in verbs if f"`{verb}`" not in text] == []
+
+
+def test_the_readme_s_file_map_names_what_is_there() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = text.split("## Where things are")[1].split("```")[1]
+    lines = [re.match(r"( *)(\S.*?)(?:   |$)", line) for line in block.splitlines() if line.strip()]
+    named: list[str] = []
+    for found in lines:
+        assert found is not None
+        inside = "bertcompress/" if found[1] else ""
+        named += [f"{inside}{name.strip(',')}" for name in found[2].split()]
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
