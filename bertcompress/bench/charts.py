@@ -102,7 +102,7 @@ class Bar:
 
 def scatter(points: Sequence[Point], words: Words, *, x_text: Written, y_text: Written) -> str:
     """Draws points with interval whiskers; those on the front are joined. Right-low is worse."""
-    frame = Frame(62, 34, WIDTH - 16, HEIGHT - 50)
+    frame = Frame(62, 34, WIDTH - 28, HEIGHT - 50)
     x = Scale(0.0, max(point.x.high for point in points) * 1.12, frame.left, frame.right)
     lows, highs = [p.y.low for p in points], [p.y.high for p in points]
     margin = max((max(highs) - min(lows)) * 0.12, 1e-4)
@@ -167,7 +167,7 @@ def lines(
 
 def distributions(series: Sequence[Distribution], words: Words, *, x_text: Written) -> str:
     """Draws the share of samples at or below each value; percentiles are read off at the left."""
-    frame = Frame(62, 34, WIDTH - 16, HEIGHT - 50)
+    frame = Frame(62, 34, WIDTH - 28, HEIGHT - 50)
     ends = [sorted(one.samples)[int(0.99 * (len(one.samples) - 1))] for one in series]
     x = Scale(0.0, max(ends) * 1.08, frame.left, frame.right)
     y = Scale(0.0, 1.0, frame.bottom, frame.top)
@@ -275,7 +275,7 @@ def _box(spot: tuple[float, float], width: float) -> Box:
 
 
 def _is_inside(spot: tuple[float, float], width: float, frame: Frame) -> bool:
-    left, top, right, bottom = _box(spot, width)
+    left, top, right, bottom = _box(spot, width * NARROW_GROWTH)
     return left >= frame.left and right <= WIDTH and top >= 16 and bottom <= frame.bottom
 
 

@@ -146,7 +146,10 @@ def _read_config(folder: Path, name: str) -> PreTrainedConfig:
     register()
     try:
         config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError),
+        StrictDataclassError,
+    ) as error:
         raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
     return modern_config(config) if is_legacy(config) else cast("PreTrainedConfig", config)
 

@@ -79,8 +79,7 @@ def test_a_copy_of_a_unit_costs_almost_nothing(seed: int) -> None:
 
     found = sweep(torch.cat([weight, weight[:, :1]], 1), copied @ hessian @ copied.T, damping=1e-8)
 
-    assert found.order[0] in (0, 8)
-    assert found.errors[1] <= 1e-5 * found.errors[-1]
+    assert found.errors[1] <= 1e-5 * found.errors[-1]  # that unit, or one that costs even less
 
 
 @given(seeds, st.sampled_from([1, 2]))
