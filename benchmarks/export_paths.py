@@ -14,7 +14,6 @@ import argparse
 import json
 import tempfile
 import time
-import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -22,17 +21,18 @@ from typing import Any
 
 import numpy as np
 import onnx
-import torch
 
 from bertcompress.artifact import Checkpoint, library_versions
 from bertcompress.bench.environment import read_environment
+from bertcompress.bench.peers.recipes import fuse as fuse_graph
+from bertcompress.bench.peers.recipes import stock_export
 from bertcompress.bert.load import load
 from bertcompress.data import load_dataset
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.runtimes.ort_runtime import OrtRuntime, optimized_graph
 from bertcompress.tasks import make_task, pad
+from bertcompress.tasks.base import INPUT_NAMES
 
-NAMES = ("input_ids", "attention_mask", "token_type_ids")
 ROUNDS, TEXTS = 12, 40
 Graph = onnx.ModelProto
 
@@ -46,45 +46,12 @@ def torchscript(attention: str, *, fuse: bool) -> Callable[[Checkpoint], Graph]:
     """The legacy exporter, with ONNX Runtime's transformer optimizer or without."""
 
     def export(checkpoint: Checkpoint) -> Graph:
-        model: Any = checkpoint.model
-        model.set_attn_implementation(attention)
-
-        class Traced(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.model = model
-
-            def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
-                logits: torch.Tensor = self.model(**dict(zip(NAMES, inputs, strict=True))).logits
-                return logits
-
-        ids = torch.arange(32).reshape(2, 16)
-        inputs = (ids, torch.ones_like(ids), torch.zeros_like(ids))
-        axes = {name: {0: "batch", 1: "sequence"} for name in NAMES}
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            path = str(Path(folder) / "model.onnx")
-            torch.onnx.export(
-                Traced().eval(),
-                inputs,
-                path,
-                dynamo=False,
-                opset_version=17,
-                input_names=list(NAMES),
-                output_names=["logits"],
-                dynamic_axes=axes,
-            )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            stock_export(checkpoint, path, attention=attention)
             if fuse:
-                from onnxruntime.transformers import optimizer
-
-                config = model.config
-                optimizer.optimize_model(
-                    path,
-                    "bert",
-                    num_heads=config.num_attention_heads,
-                    hidden_size=config.hidden_size,
-                ).save_model_to_file(path)
-            return onnx.load_model(path)
+                fuse_graph(path, checkpoint)
+            return onnx.load_model(str(path))
 
     return export
 
@@ -137,7 +104,7 @@ def main() -> None:
     )
     features = task.encode(checkpoint.tokenizer, data.examples, max_length=128)
     feeds = [pad([feature], pad_token_id=0) for feature in features]
-    long = {name: np.ones((1, 128), dtype=np.int64) for name in NAMES}
+    long = {name: np.ones((1, 128), dtype=np.int64) for name in INPUT_NAMES}
     samples = measure(graphs, {"texts": feeds, "128 tokens": [long] * 10}, arguments.threads)
     write(arguments.out, graphs, samples, threads=arguments.threads)
 

@@ -27,8 +27,8 @@ from bertcompress.bench.peers.folder import FILES, HEAD_NAME, ONNX_NAME, OPENVIN
 from bertcompress.bench.workload import load_workload
 from bertcompress.bert.load import load
 from bertcompress.runtimes.torch_runtime import OUTPUT_NAMES
+from bertcompress.tasks.base import INPUT_NAMES
 
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 Recipe = Callable[[Path, Path, Path], Opening]
 
 

@@ -17,8 +17,8 @@ from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays, Runtime
 from bertcompress.runtimes.ort_runtime import OrtRuntime
 from bertcompress.runtimes.torch_runtime import TorchRuntime
+from bertcompress.tasks.base import INPUT_NAMES
 
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 _INSIDE = {
     "BertForSequenceClassification": ("pooler_output", ("logits",)),
     "BertForTokenClassification": ("last_hidden_state", ("logits",)),
