@@ -9,7 +9,13 @@ the model's own answer: the Fisher information, no labels needed. We keep its di
 and from the inputs ``x_t`` of the output projection the Hessian ``H = sum_t w_t x_t x_t^T``, so
 that the costs that `bertcompress.bert.obs` finds compare between layers: in the last layer of a
 classifier, for example, only the first token counts. A small share of the plain, unweighted
-Hessian keeps ``H`` regular where few tokens have weight.
+Hessian keeps ``H`` regular where few tokens have weight: with ``s`` the mean of ``w_t``::
+
+    H = s * mean_t v_t x_t x_t^T        v_t = (1 - PLAIN) w_t / s + PLAIN
+
+One pass forward and backward finds ``v``, ``s`` and ``a`` of all sub-layers. The Hessians, which
+are large, come after it, one at a time: with ``v`` known they need no gradient, only each layer run
+on the hidden states that the one before it gave.
 
 Sources: Martens and Grosse 2015, arXiv:1503.05671 (the factored Fisher of a layer); Kunstner et al.
 2019, arXiv:1905.12558 (why targets are drawn); Singh and Alistarh 2020, arXiv:2004.14340.
@@ -18,16 +24,17 @@ Sources: Martens and Grosse 2015, arXiv:1503.05671 (the factored Fisher of a lay
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.bert.importance import frozen
-from bertcompress.bert.refit import TokenWeights
 from bertcompress.bert.sample_losses import Batch, sample_losses
 from bertcompress.bert.structure import encoder_of
-from bertcompress.bert.sublayers import UNITS, Unit, output_module
+from bertcompress.bert.sublayers import UNITS, Key, enter, first_calls, leave, output_module
 from bertcompress.errors import PassError
+from bertcompress.numerics.gram import Gram
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -37,50 +44,45 @@ if TYPE_CHECKING:
 PLAIN = 0.1
 """The share of the unweighted Hessian, and of the unweighted token in the weights."""
 
-Key = tuple[Unit, int]
 
-
-@dataclass
-class Curvature:
-    """One sub-layer's statistics.
+@dataclass(frozen=True)
+class ErrorCosts:
+    """What errors of one sub-layer's output cost.
 
     Attributes:
-        hessian: ``[inputs, inputs]``, float64, in units of loss for an output error of 1.
+        tokens: For each batch what an error at each position costs, ``v``, float32
+            ``[batch, sequence]``, with mean 1 over all real tokens.
+        scale: The mean cost of an error of 1, ``s``, in units of loss.
         rows: What an error of each output costs, ``[outputs]``, float64, mean 1.
     """
 
-    hessian: torch.Tensor
+    tokens: list[torch.Tensor]
+    scale: float
     rows: torch.Tensor
 
 
 @dataclass
 class _Sums:
-    weighted: torch.Tensor
-    plain: torch.Tensor
     rows: torch.Tensor
     tokens: int = 0
     weight: float = 0.0
     each: list[torch.Tensor] = field(default_factory=list)
 
 
-def curvatures(
+def error_costs(
     model: PreTrainedModel,
     batches: Sequence[Batch],
     *,
     seed: int = 0,
     progress: Progress = silent,
-) -> tuple[dict[Key, Curvature], TokenWeights]:
-    """Measures all sub-layers that have units.
+) -> dict[Key, ErrorCosts]:
+    """Measures all sub-layers; in those without units all real tokens cost the same.
 
     Args:
         model: In evaluation mode; left as it was.
         batches: Real texts; targets are not looked at.
         seed: Draws the targets.
         progress: Is told the samples done and their number.
-
-    Returns:
-        The statistics of each sub-layer, and each token's weight in it, with mean 1 over all real
-        tokens, for `bertcompress.bert.refit.refit`.
 
     Raises:
         PassError: If there are no samples, or a gradient is not finite.
@@ -94,33 +96,67 @@ def curvatures(
     total, done = sum(batch.size for batch in batches), 0
     with frozen(model):
         for batch in batches:
-            real = batch.inputs["attention_mask"].bool()
-            with _noted(model) as noted:
+            note = functools.partial(_add, sums, batch.inputs["attention_mask"].bool())
+            with _gradients(model, note) as first:
                 losses = sample_losses(model, Batch(batch.inputs, {}), generator)
-                shifts = [shift for _, shift in noted.values()]
-                gradients = torch.autograd.grad(losses.sum(), shifts)
-            for (key, (inputs, _)), gradient in zip(noted.items(), gradients, strict=True):
-                _add(sums, key, inputs, gradient, real)
+                if first:
+                    torch.autograd.grad(losses.sum(), first)
             done += batch.size
             progress("curvature", done, total)
-    found = {key: _curvature(one) for key, one in sums.items()}
-    weights = {
-        key: [
-            (1 - PLAIN) * each * (one.tokens / max(one.weight, 1e-300)) + PLAIN for each in one.each
-        ]
-        for key, one in sums.items()
-    }
-    _fill_empty(model, batches, weights)
-    return found, weights
+    costs: dict[Key, ErrorCosts] = {}
+    for layer, module in enumerate(encoder_of(model).layer):
+        for unit in UNITS:
+            own = sums.get((unit, layer))
+            outputs = len(output_module(module, unit).dense.bias)
+            costs[unit, layer] = _costs(own) if own is not None else _equal(batches, outputs)
+    return costs
 
 
-def _add(
-    sums: dict[Key, _Sums],
-    key: Key,
-    inputs: torch.Tensor,
-    gradient: torch.Tensor,
-    real: torch.Tensor,
-) -> None:
+def hessians(
+    model: PreTrainedModel,
+    batches: Sequence[Batch],
+    costs: dict[Key, ErrorCosts],
+    wanted: Collection[Key],
+) -> Iterator[tuple[Key, torch.Tensor]]:
+    """Gives the Hessian of each sub-layer that is wanted, the first layer's first.
+
+    Between two of them only the hidden states of all batches are kept, float32.
+
+    Args:
+        model: In evaluation mode; left as it was.
+        batches: Those that the costs were measured on.
+        costs: What `error_costs` gave.
+        wanted: Sub-layers that have units.
+
+    Yields:
+        The sub-layer and its Hessian, ``[inputs, inputs]``, float64, in units of loss for an
+        output error of 1.
+    """
+    import torch
+
+    with torch.no_grad():
+        calls = first_calls(model, batches)
+        states = [call.hidden for call in calls]
+    last = max((layer for _, layer in wanted), default=-1)
+    for layer, module in enumerate(encoder_of(model).layer[: last + 1]):
+        for unit in UNITS:
+            own = costs[unit, layer]
+            gram: Gram | None = None
+            tokens = 0
+            with torch.no_grad():
+                for at, call in enumerate(calls):
+                    inputs, residual = enter(module, unit, states[at], call)
+                    states[at] = leave(module, unit, inputs, residual)
+                    if (unit, layer) in wanted:
+                        gram = gram or Gram(inputs.shape[-1])
+                        x = inputs[call.real]
+                        gram.add(x, own.tokens[at][call.real])
+                        tokens += len(x)
+            if gram is not None:
+                yield (unit, layer), gram.total().mul_(own.scale / tokens)
+
+
+def _add(sums: dict[Key, _Sums], real: torch.Tensor, key: Key, gradient: torch.Tensor) -> None:
     import torch
 
     if not bool(torch.isfinite(gradient).all()):
@@ -128,49 +164,48 @@ def _add(
         raise PassError(f"the gradient of the {unit} of layer {layer} is not a finite number")
     squares = gradient.square()
     each = squares.mean(dim=-1) * real  # [batch, sequence]
-    x, w = inputs[real], each[real]
     if key not in sums:
-        width, rows = x.shape[1], gradient.shape[-1]
-        square = torch.zeros(width, width, dtype=torch.float64)
-        sums[key] = _Sums(square, square.clone(), torch.zeros(rows, dtype=torch.float64))
+        sums[key] = _Sums(torch.zeros(gradient.shape[-1], dtype=torch.float64))
     one = sums[key]
-    one.weighted += ((x * w[:, None]).T @ x).double()
-    one.plain += (x.T @ x).double()
     one.rows += squares[real].double().sum(dim=0)
-    one.tokens += len(x)
-    one.weight += float(w.double().sum())
+    one.tokens += int(real.sum())
+    one.weight += float(each.double().sum())
     one.each.append(each)
 
 
-def _curvature(sums: _Sums) -> Curvature:
+def _costs(sums: _Sums) -> ErrorCosts:
     scale = sums.weight / sums.tokens
-    hessian = (1 - PLAIN) * sums.weighted + PLAIN * scale * sums.plain
-    mean = float(sums.rows.mean()) or 1.0
-    return Curvature(hessian / sums.tokens, sums.rows / mean)
+    tokens = [(1 - PLAIN) * (each / max(scale, 1e-300)) + PLAIN for each in sums.each]
+    return ErrorCosts(tokens, scale, sums.rows / (float(sums.rows.mean()) or 1.0))
 
 
-def _fill_empty(model: PreTrainedModel, batches: Sequence[Batch], weights: TokenWeights) -> None:
-    """Gives sub-layers without units equal weights: their bias is still fitted."""
-    for layer in range(len(encoder_of(model).layer)):
-        for unit in UNITS:
-            if (unit, layer) not in weights:
-                weights[unit, layer] = [batch.inputs["attention_mask"].float() for batch in batches]
+def _equal(batches: Sequence[Batch], outputs: int) -> ErrorCosts:
+    """Sub-layers without units have equal weights: their bias is still fitted."""
+    import torch
+
+    tokens = [batch.inputs["attention_mask"].float() for batch in batches]
+    return ErrorCosts(tokens, 0.0, torch.ones(outputs, dtype=torch.float64))
 
 
 @contextlib.contextmanager
-def _noted(model: PreTrainedModel) -> Iterator[dict[Key, tuple[torch.Tensor, torch.Tensor]]]:
-    """Notes each projection's inputs while open; a zero added to its output has the gradient."""
-    noted: dict[Key, tuple[torch.Tensor, torch.Tensor]] = {}
+def _gradients(
+    model: PreTrainedModel, note: Callable[[Key, torch.Tensor], None]
+) -> Iterator[list[torch.Tensor]]:
+    """Notes the gradient at each output projection as the backward pass reaches it.
+
+    Gives a list that holds, after a run, the first projection's output: what to differentiate by.
+    """
+    first: list[torch.Tensor] = []
 
     def hook_for(key: Key) -> Any:
-        def shift(
-            _: Any, arguments: tuple[torch.Tensor, ...], output: torch.Tensor
-        ) -> torch.Tensor:
-            zero = output.new_zeros(output.shape).requires_grad_()
-            noted[key] = (arguments[0].detach(), zero)
-            return output + zero
+        def watch(_: Any, __: Any, output: torch.Tensor) -> torch.Tensor:
+            if not output.requires_grad:
+                output = output.detach().requires_grad_()
+                first.append(output)
+            output.register_hook(functools.partial(note, key))  # type: ignore[no-untyped-call]  # no types
+            return output
 
-        return shift
+        return watch
 
     with contextlib.ExitStack() as hooks:
         for index, layer in enumerate(encoder_of(model).layer):
@@ -178,4 +213,4 @@ def _noted(model: PreTrainedModel) -> Iterator[dict[Key, tuple[torch.Tensor, tor
                 dense = output_module(layer, unit).dense
                 if hasattr(dense, "in_features"):
                     hooks.callback(dense.register_forward_hook(hook_for((unit, index))).remove)
-        yield noted
+        yield first

@@ -12,7 +12,8 @@ and the remaining columns, and the inverse of what is left of ``H``, become::
     H^-1 <- H^-1 - (H^-1)_:S (H^-1)_SS^-1 (H^-1)_S:
 
 The errors of one removal after the other add up exactly, so one sweep that always takes the
-cheapest unit gives the cost of *every* number of units.
+cheapest unit gives the cost of *every* number of units. Here units are blocks of several columns
+(heads); for those of one column (neurons), which are many, see `bertcompress.bert.column_sweep`.
 
 Sources: Hassibi and Stork 1992, "Second order derivatives for network pruning: optimal brain
 surgeon"; Frantar and Alistarh 2022, arXiv:2208.11580 (layer-wise, with H of the inputs); Kurtic,
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bert.column_sweep import remove_columns
 from bertcompress.errors import PassError, UsageError
 
 if TYPE_CHECKING:
@@ -76,8 +78,6 @@ def sweep(
         UsageError: If the shapes do not fit.
         PassError: If the Hessian is not finite, or far from positive semidefinite.
     """
-    import torch
-
     inputs = weight.shape[1]
     if inputs % width or hessian.shape != (inputs, inputs):
         raise UsageError(
@@ -85,26 +85,12 @@ def sweep(
             f"of {width} columns"
         )
     weights = weight.detach().double().clone()
+    weights[:, hessian.diagonal() == 0] = 0.0
     inverse = damped_inverse(hessian, damping)
-    dead = hessian.diagonal() == 0
-    weights[:, dead] = 0.0
-    units = torch.arange(inputs // width)
-    alive = torch.ones(len(units), dtype=torch.bool)
-    order, errors = [], [0.0]
-    while alive.any():
-        costs = _single_costs(weights, inverse) if width == 1 else _costs(weights, inverse, width)
-        costs[~alive] = torch.inf
-        chosen = int(costs.argmin())
-        order.append(int(units[chosen]))
-        errors.append(errors[-1] + max(0.0, float(costs[chosen])))
-        alive[chosen] = False
-        columns = slice(chosen * width, (chosen + 1) * width)
-        _remove(weights, inverse, columns)
-        if alive.sum() < _COMPACT_AT * len(alive) and alive.any():
-            stay = alive.repeat_interleave(width)
-            weights, inverse = weights[:, stay].contiguous(), inverse[stay][:, stay].contiguous()
-            units, alive = units[alive], alive[alive]
-    return Sweep(tuple(order), np.asarray(errors))
+    order, costs = (
+        remove_columns(weights, inverse) if width == 1 else _remove_all(weights, inverse, width)
+    )
+    return Sweep(tuple(order), np.cumsum([0.0, *costs]))
 
 
 def damped_inverse(matrix: torch.Tensor, damping: float) -> torch.Tensor:
@@ -128,8 +114,28 @@ def damped_inverse(matrix: torch.Tensor, damping: float) -> torch.Tensor:
     raise PassError("the calibration activations give no positive definite Hessian; add examples")
 
 
-def _single_costs(weights: torch.Tensor, inverse: torch.Tensor) -> torch.Tensor:
-    return weights.square().sum(dim=0) / inverse.diagonal().clamp_min(1e-300)
+def _remove_all(
+    weights: torch.Tensor, inverse: torch.Tensor, width: int
+) -> tuple[list[int], list[float]]:
+    """Removes block after block, the cheapest first; overwrites both."""
+    import torch
+
+    units = torch.arange(weights.shape[1] // width)
+    alive = torch.ones(len(units), dtype=torch.bool)
+    order, added = [], []
+    while alive.any():
+        costs = _costs(weights, inverse, width)
+        costs[~alive] = torch.inf
+        chosen = int(costs.argmin())
+        order.append(int(units[chosen]))
+        added.append(max(0.0, float(costs[chosen])))
+        alive[chosen] = False
+        _remove(weights, inverse, slice(chosen * width, (chosen + 1) * width))
+        if alive.sum() < _COMPACT_AT * len(alive) and alive.any():
+            stay = alive.repeat_interleave(width)
+            weights, inverse = weights[:, stay].contiguous(), inverse[stay][:, stay].contiguous()
+            units, alive = units[alive], alive[alive]
+    return order, added
 
 
 def _costs(weights: torch.Tensor, inverse: torch.Tensor, width: int) -> torch.Tensor:
@@ -153,14 +159,9 @@ def _remove(weights: torch.Tensor, inverse: torch.Tensor, columns: slice) -> Non
 
     width = columns.stop - columns.start
     rows = inverse[columns].clone()  # [width, inputs]
-    if width == 1:
-        scale = -1.0 / float(rows[0, columns.start])
-        weights.addr_(weights[:, columns.start].clone(), rows[0], alpha=scale)
-        inverse.addr_(rows[0], rows[0], alpha=scale)
-    else:
-        solved = torch.linalg.solve(rows[:, columns], rows)  # [width, inputs]
-        weights.addmm_(weights[:, columns].clone(), solved, alpha=-1.0)
-        inverse.addmm_(rows.T, solved, alpha=-1.0)
+    solved = torch.linalg.solve(rows[:, columns], rows)  # [width, inputs]
+    weights.addmm_(weights[:, columns].clone(), solved, alpha=-1.0)
+    inverse.addmm_(rows.T, solved, alpha=-1.0)
     weights[:, columns] = 0.0
     inverse[columns] = 0.0
     inverse[:, columns] = 0.0

@@ -11,6 +11,10 @@ the sum before the LayerNorm in the original one: errors of earlier layers are c
 on. An emptied sub-layer keeps a bias, which is fitted too. A part of the samples is held out, and
 a solution is taken only if it is better on those as well.
 
+Between two sub-layers only the hidden states of all batches are kept, of both models; what goes
+into a projection is wide, and is computed when it is needed: once to fit or to check, and once to
+go on.
+
 Sources: Park, Choi and Kang 2024 (K-prune), arXiv:2308.03449, section 3.4, for the sequential
 targets; here with a free bias, a pull towards the weights that are there (`Moments`) and held-out
 acceptance, which the released code lacks.
@@ -18,7 +22,7 @@ acceptance, which the released code lacks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +30,16 @@ from bertcompress.bert.sample_losses import Batch
 from bertcompress.bert.structure import encoder_of
 from bertcompress.bert.sublayers import (
     UNITS,
-    Seen,
+    Key,
+    LayerCall,
     Unit,
+    enter,
     first_calls,
+    leave,
     output_module,
-    run_layer,
-    watched,
 )
 from bertcompress.errors import PassError, UsageError
-from bertcompress.numerics.moments import DAMPING, Moments
+from bertcompress.numerics.moments import DAMPING, Moments, Residuals
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -43,7 +48,7 @@ if TYPE_CHECKING:
 
 HELD_OUT = 5
 """Of every so many batches one is held out."""
-TokenWeights = dict[tuple[Unit, int], list["torch.Tensor"]]
+TokenWeights = dict[Key, list["torch.Tensor"]]
 """For each sub-layer and batch what an error at each position costs, ``[batch, sequence]``."""
 
 
@@ -98,78 +103,84 @@ def refit(
         )
     if len(batches) < 2:
         raise UsageError("re-fitting needs at least two batches: one to fit, one to check")
-    held_out = set(range(1, len(batches), HELD_OUT))
     done: list[Refitted] = []
     with torch.no_grad():
-        calls = first_calls(original, batches)
-        wanted, states = [call.hidden for call in calls], [call.hidden for call in calls]
+        run = _Run(first_calls(original, batches), damping)
         for index, (teacher, student) in enumerate(zip(theirs, ours, strict=True)):
-            targets: dict[Unit, list[torch.Tensor]] = {unit: [] for unit in UNITS}
-            for at, call in enumerate(calls):
-                with watched(teacher, *UNITS) as seen:
-                    wanted[at] = run_layer(teacher, wanted[at], call)
-                for unit in UNITS:
-                    targets[unit].append(seen[unit].total)
             for unit in UNITS:
                 progress("re-fit", len(done), 2 * len(ours))
-                parts = _moments(student, unit)
-                for at, call in enumerate(calls):
-                    with watched(student, unit) as seen:
-                        run_layer(student, states[at], call)
-                    cost = weights[unit, index][at] if weights else None
-                    _add(
-                        parts[at in held_out],
-                        seen[unit],
-                        targets[unit][at],
-                        call.real,
-                        cost,
-                    )
-                done.append(_solve(output_module(student, unit).dense, unit, index, parts, damping))
-            for at, call in enumerate(calls):
-                states[at] = run_layer(student, states[at], call)
+                costs = weights[unit, index] if weights else None
+                done.append(run.refit(teacher, student, (unit, index), costs))
         progress("re-fit", len(done), 2 * len(ours))
     return done
 
 
-def _moments(layer: Any, unit: Unit) -> tuple[Moments, Moments]:
-    """Returns empty sums, to fit on and to check on."""
-    dense = output_module(layer, unit).dense
-    inputs, outputs = getattr(dense, "in_features", 0), dense.bias.shape[0]
-    return Moments(inputs, outputs), Moments(inputs, outputs)
+class _Run:
+    """Both models on their way through the layers.
 
+    Args:
+        calls: What the first layer is called with, for each batch.
+        damping: How strongly the weights that are there are held on to.
+    """
 
-def _add(
-    moments: Moments,
-    seen: Seen,
-    target: torch.Tensor,
-    real: torch.Tensor,
-    cost: torch.Tensor | None,
-) -> None:
-    import torch
+    def __init__(self, calls: Sequence[LayerCall], damping: float) -> None:
+        self._calls = calls
+        self._damping = damping
+        self._wanted = [call.hidden for call in calls]
+        self._states = [call.hidden for call in calls]
 
-    x = seen.inputs[real]
-    if moments.inputs == 0:
-        x = x[:, :0]
-    y = (target - seen.residual)[real]
-    moments.add(x, y, cost[real] if cost is not None else torch.ones(len(x)))
+    def refit(
+        self, teacher: Any, student: Any, key: Key, costs: Sequence[torch.Tensor] | None
+    ) -> Refitted:
+        """Re-fits one sub-layer of the student, in place, and takes both models past it."""
+        unit, _ = key
+        for at, call in enumerate(self._calls):
+            inputs, residual = enter(teacher, unit, self._wanted[at], call)
+            self._wanted[at] = output_module(teacher, unit).dense(inputs) + residual
+        done = self._solve(student, key, costs)
+        for at, call in enumerate(self._calls):
+            self._wanted[at] = output_module(teacher, unit).LayerNorm(self._wanted[at])
+            self._states[at] = leave(student, unit, *enter(student, unit, self._states[at], call))
+        return done
 
+    def _solve(self, student: Any, key: Key, costs: Sequence[torch.Tensor] | None) -> Refitted:
+        """Fits on most batches, checks on those held out, and takes what is better."""
+        unit, layer = key
+        dense = output_module(student, unit).dense
+        bias = dense.bias
+        weight = dense.weight if hasattr(dense, "weight") else bias.new_zeros(len(bias), 0)
+        held_out = range(1, len(self._calls), HELD_OUT)
+        rest = [at for at in range(len(self._calls)) if at not in held_out]
+        moments = Moments(weight.shape[1], len(bias))
+        self._add(moments, student, unit, costs, rest)
+        new_weight, new_bias = moments.fit(weight, damping=self._damping)
+        del moments  # two matrices as large as the Hessian
+        residuals = Residuals((weight, bias), (new_weight, new_bias))
+        self._add(residuals, student, unit, costs, held_out)
+        before, after = residuals.means()
+        if not after < before:
+            return Refitted(unit, layer, before, before, accepted=False)
+        if weight.shape[1]:
+            dense.weight.copy_(new_weight)
+        bias.copy_(new_bias)
+        if not bool(bias.isfinite().all()):
+            raise PassError(f"re-fitting layer {layer} gave numbers that are not finite")
+        return Refitted(unit, layer, before, after, accepted=True)
 
-def _solve(
-    dense: Any, unit: Unit, layer: int, parts: tuple[Moments, Moments], damping: float
-) -> Refitted:
-    import torch
-
-    fitted, checked = parts
-    bias = dense.bias
-    weight = getattr(dense, "weight", torch.zeros(len(bias), 0))
-    before = checked.error(weight, bias)
-    new_weight, new_bias = fitted.fit(weight, damping=damping)
-    after = checked.error(new_weight, new_bias)
-    if not after < before:
-        return Refitted(unit, layer, before, before, accepted=False)
-    if weight.shape[1]:
-        dense.weight.copy_(new_weight)
-    bias.copy_(new_bias)
-    if not bool(torch.isfinite(bias).all()):
-        raise PassError(f"re-fitting layer {layer} gave numbers that are not finite")
-    return Refitted(unit, layer, before, after, accepted=True)
+    def _add(
+        self,
+        sums: Moments | Residuals,
+        student: Any,
+        unit: Unit,
+        costs: Sequence[torch.Tensor] | None,
+        chosen: Iterable[int],
+    ) -> None:
+        """Adds the real tokens of batches: the projection's inputs, and what it should give."""
+        emptied = not hasattr(output_module(student, unit).dense, "weight")
+        for at in chosen:
+            call = self._calls[at]
+            inputs, residual = enter(student, unit, self._states[at], call)
+            x = inputs[call.real]
+            y = (self._wanted[at] - residual)[call.real]
+            cost = costs[at][call.real] if costs is not None else x.new_ones(len(x))
+            sums.add(x[:, :0] if emptied else x, y, cost)

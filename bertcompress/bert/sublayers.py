@@ -1,14 +1,15 @@
-"""Runs an encoder layer by layer and looks at its sub-layers.
+"""Runs an encoder one sub-layer after the other.
 
 A *sub-layer* is attention or FFN: an output projection adds to the residual stream, and a LayerNorm
-follows. The whole model runs once to learn what its layers are called with (masks differ between
-versions of Transformers); after that, layers run one at a time on hidden states at hand.
+follows. The embeddings run once to learn what the layers are called with (masks differ between
+versions of Transformers); after that, sub-layers run one at a time on hidden states at hand, in two
+halves: `enter` gives what the output projection takes, `leave` what the sub-layer gives.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Unit = Literal["heads", "ffn"]
 UNITS: tuple[Unit, Unit] = ("heads", "ffn")
+Key = tuple[Unit, int]
+"""A sub-layer: its kind and its layer."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,9 @@ class LayerCall:
     real: torch.Tensor
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One sub-layer's part in a run.
-
-    Attributes:
-        inputs: What goes into the output projection, ``[batch, sequence, inputs]``.
-        residual: What its output is added to, ``[batch, sequence, hidden]``.
-        total: Their sum before the LayerNorm, the projection's bias included.
-    """
-
-    inputs: torch.Tensor
-    residual: torch.Tensor
-    total: torch.Tensor
+def sublayers_of(model: PreTrainedModel) -> list[Key]:
+    """Returns all sub-layers in the order in which they run."""
+    return [(unit, layer) for layer in range(len(encoder_of(model).layer)) for unit in UNITS]
 
 
 class _StopError(Exception):
@@ -90,27 +83,49 @@ def first_calls(model: PreTrainedModel, batches: Sequence[Batch]) -> list[LayerC
     return calls
 
 
-def run_layer(layer: Any, hidden: torch.Tensor, call: LayerCall) -> torch.Tensor:
-    """Runs one layer and returns its output, ``[batch, sequence, hidden]``."""
-    answer = layer(hidden, *call.arguments, **call.keywords)
-    output: torch.Tensor = answer[0] if isinstance(answer, tuple) else answer
+def enter(
+    layer: Any, unit: Unit, hidden: torch.Tensor, call: LayerCall
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Runs a sub-layer up to its output projection.
+
+    Args:
+        layer: The layer.
+        unit: Its attention (``heads``), or its FFN.
+        hidden: What goes into the sub-layer, ``[batch, sequence, hidden]``: the FFN takes what
+            `leave` gave for the attention.
+        call: What the layer is called with besides.
+
+    Returns:
+        What goes into the projection, ``[batch, sequence, inputs]``, and the residual that its
+        output is added to, ``[batch, sequence, hidden]``.
+    """
+    if unit == "ffn":
+        return layer.intermediate(hidden), hidden
+    entered: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def keep(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+        nonlocal entered
+        entered = arguments[0], arguments[1]
+        raise _StopError
+
+    hook = output_module(layer, unit).register_forward_pre_hook(keep)
+    try:
+        with contextlib.suppress(_StopError):
+            layer(hidden, *call.arguments, **call.keywords)
+    finally:
+        hook.remove()
+    assert entered is not None  # every layer runs its attention
+    return entered
+
+
+def leave(layer: Any, unit: Unit, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+    """Runs the rest of a sub-layer: projection, residual, LayerNorm; ``[batch, sequence, hidden]``.
+
+    Args:
+        layer: The layer.
+        unit: Its attention (``heads``), or its FFN.
+        inputs: What goes into the projection.
+        residual: What its output is added to.
+    """
+    output: torch.Tensor = output_module(layer, unit)(inputs, residual)
     return output
-
-
-@contextlib.contextmanager
-def watched(layer: Any, *units: Unit) -> Iterator[dict[Unit, Seen]]:
-    """Notes what goes through sub-layers of a layer while open; the last run is what is there."""
-    seen: dict[Unit, Seen] = {}
-
-    def hook_for(unit: Unit) -> Any:
-        def note(module: Any, arguments: tuple[torch.Tensor, ...]) -> None:
-            inputs, residual = arguments
-            seen[unit] = Seen(inputs, residual, module.dense(inputs) + residual)
-
-        return note
-
-    with contextlib.ExitStack() as hooks:
-        for unit in units:
-            hook = output_module(layer, unit).register_forward_pre_hook(hook_for(unit))
-            hooks.callback(hook.remove)
-        yield seen

@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bertcompress.errors import PassError
+from bertcompress.numerics.gram import Gram
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +44,7 @@ class Moments:
 
         self.inputs, self.weight = inputs, 0.0
         self._x, self._y = zeros(inputs), zeros(outputs)
-        self._xx, self._yx, self._yy = zeros(inputs, inputs), zeros(outputs, inputs), 0.0
+        self._xx, self._yx = Gram(inputs), zeros(outputs, inputs)
 
     def add(self, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> None:
         """Adds rows.
@@ -61,9 +62,8 @@ class Moments:
         self.weight += float(weights.double().sum())
         self._x += weighted.double().sum(dim=0)
         self._y += (y * weights[:, None]).double().sum(dim=0)
-        self._xx += (weighted.T @ x).double()
-        self._yx += (y.T @ weighted).double()
-        self._yy += float((y.double().square().sum(dim=1) * weights.double()).sum())
+        self._xx.add(x, weights)
+        self._yx += y.T @ weighted
 
     def fit(
         self, start: torch.Tensor, *, damping: float = DAMPING
@@ -82,12 +82,10 @@ class Moments:
         mean_x, mean_y, covariance, cross = self._centred()
         weight = start.detach().double().clone()
         if weight.shape[1]:
-            pull = damping * (float(covariance.diagonal().mean()) or 1.0)
-            left = covariance.clone()
-            left.diagonal().add_(pull)
-            lower, failed = torch.linalg.cholesky_ex(left)
+            rest = cross.addmm_(weight, covariance, alpha=-1.0)
+            covariance.diagonal().add_(damping * (float(covariance.diagonal().mean()) or 1.0))
+            lower, failed = torch.linalg.cholesky_ex(covariance)
             if not int(failed):
-                rest = cross - weight @ covariance
                 weight += torch.cholesky_solve(rest.T.contiguous(), lower).T
         return weight, mean_y - weight @ mean_x
 
@@ -96,22 +94,41 @@ class Moments:
         mean_x, mean_y, _, _ = self._centred()
         return mean_y - weight.double() @ mean_x
 
-    def error(self, weight: torch.Tensor, bias: torch.Tensor) -> float:
-        """Returns the mean squared error of a map on the rows added, 0 or more."""
-        if self.weight <= 0:
-            raise PassError("a least squares fit needs at least one row, got none")
-        map_, shift = weight.double(), bias.double()
-        squares = float((map_ @ self._xx * map_).sum()) + self.weight * float(shift @ shift)
-        mixed = float(shift @ (map_ @ self._x)) - float((map_ * self._yx).sum())
-        total = self._yy + squares + 2.0 * (mixed - float(shift @ self._y))
-        return max(0.0, total) / self.weight
-
     def _centred(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-        import torch
-
+        """Returns both means, the covariance of x and that of y with x, as new tensors."""
         if self.weight <= 0:
             raise PassError("a least squares fit needs at least one row, got none")
         mean_x, mean_y = self._x / self.weight, self._y / self.weight
-        covariance = self._xx / self.weight - torch.outer(mean_x, mean_x)
-        cross = self._yx / self.weight - torch.outer(mean_y, mean_x)
+        covariance = (self._xx.total() / self.weight).addr_(mean_x, mean_x, alpha=-1.0)
+        cross = (self._yx / self.weight).addr_(mean_y, mean_x, alpha=-1.0)
         return mean_x, mean_y, covariance, cross
+
+
+class Residuals:
+    """The weighted squared errors of several maps on the same rows, added up as the rows come.
+
+    Args:
+        maps: Weight ``[outputs, inputs]`` and bias ``[outputs]`` of each.
+    """
+
+    def __init__(self, *maps: tuple[torch.Tensor, torch.Tensor]) -> None:
+        self._maps = maps
+        self._sums = [0.0] * len(maps)
+        self._weight = 0.0
+
+    def add(self, x: torch.Tensor, y: torch.Tensor, weights: torch.Tensor) -> None:
+        """Adds rows, as `Moments.add` takes them; the maps are applied in the rows' precision."""
+        self._weight += float(weights.double().sum())
+        for at, (weight, bias) in enumerate(self._maps):
+            rest = y - bias.to(y.dtype) - x @ weight.to(x.dtype).T
+            self._sums[at] += float((rest.square().sum(dim=1) * weights).double().sum())
+
+    def means(self) -> tuple[float, ...]:
+        """Returns each map's mean squared error.
+
+        Raises:
+            PassError: If no row was added.
+        """
+        if self._weight <= 0:
+            raise PassError("the error of a least squares fit needs at least one row, got none")
+        return tuple(total / self._weight for total in self._sums)

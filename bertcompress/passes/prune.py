@@ -15,7 +15,7 @@ result is measured too; if it misses the target, the goal is corrected and all i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
@@ -23,25 +23,23 @@ from numpy.typing import NDArray
 
 from bertcompress.artifact import Artifact, Checkpoint, Kind, StepTimer
 from bertcompress.bert.agreement import agreement
-from bertcompress.bert.curvature import Curvature, Key, curvatures
-from bertcompress.bert.obs import Sweep, sweep
 from bertcompress.bert.refit import HELD_OUT, Refitted, refit
 from bertcompress.bert.sample_losses import Batch
 from bertcompress.bert.selection import Kept, check_fraction
-from bertcompress.bert.structure import layers_of, shape_of
+from bertcompress.bert.structure import shape_of
 from bertcompress.bert.sublayers import Unit
 from bertcompress.bert.surgery import cut
+from bertcompress.bert.sweeps import swept
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example
 from bertcompress.latency_table import LatencyTable
 from bertcompress.numerics.knapsack import cheapest_within
-from bertcompress.passes.base import checkpoint_for, settings_of
+from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.passes.pruned import check_counts
 from bertcompress.passes.torch_batches import batches_for
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel
 
 _TRIES = 3
@@ -77,6 +75,8 @@ class Prune:
         batch_size: Examples of one run.
         max_length: Longest text in tokens; None takes the model's, at most 512.
         seed: Draws the samples, and the targets of the curvature.
+        state_folder: Where to keep what is needed to go on after an interruption; None keeps
+            nothing.
     """
 
     examples: tuple[Example, ...]
@@ -90,6 +90,7 @@ class Prune:
     batch_size: int = 16
     max_length: int | None = None
     seed: int = 0
+    state_folder: str | None = field(default=None, metadata=NOT_A_SETTING)
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
@@ -169,17 +170,17 @@ class _Work:
         self._batches = batches
         self._progress = progress
         self._shape = shape_of(checkpoint.model)
-        found, self._weights = curvatures(
-            checkpoint.model, batches, seed=settings.seed, progress=progress
-        )
         targeted = settings.target_speedup is not None
-        self._sweeps = _sweeps(
+        found = swept(
             checkpoint.model,
-            found,
+            batches,
             heads=targeted or settings.heads > 0,
             ffn=targeted or settings.ffn > 0,
+            seed=settings.seed,
+            state_folder=settings.state_folder,
             progress=progress,
         )
+        self._sweeps, self._weights = found.sweeps, found.weights
 
     def with_fractions(self) -> _Made:
         """Removes the parts of all heads and of all neurons that were asked for."""
@@ -296,31 +297,6 @@ class _Work:
             ],
         }
         return _Made(smaller, details)
-
-
-def _sweeps(
-    model: PreTrainedModel,
-    found: dict[Key, Curvature],
-    *,
-    heads: bool,
-    ffn: bool,
-    progress: Progress,
-) -> dict[Key, Sweep]:
-    """Sweeps every sub-layer that is pruned; an output's error counts as much as it costs."""
-    head_size = shape_of(model).head_size
-    wanted: list[tuple[Key, nn.Linear, int]] = []
-    for layer in layers_of(model):
-        if heads and layer.attention_output is not None:
-            wanted.append((("heads", layer.index), layer.attention_output, head_size))
-        if ffn and layer.ffn_output is not None:
-            wanted.append((("ffn", layer.index), layer.ffn_output, 1))
-    made: dict[Key, Sweep] = {}
-    for number, (key, dense, width) in enumerate(wanted):
-        progress("sweep", number, len(wanted))
-        weight = dense.weight.detach().double() * found[key].rows.sqrt()[:, None]
-        made[key] = sweep(weight, found[key].hessian, width=width)
-    progress("sweep", len(wanted), len(wanted))
-    return made
 
 
 def _levels(count: int, multiple: int) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from bertcompress.examples import Example, TextExample, TokenExample
 from bertcompress.manifest import kind_of
 from bertcompress.passes.base import Pass, settings_of
 from bertcompress.passes.finetune import Finetune
+from bertcompress.passes.prune import Prune
 from bertcompress.passes.recover import Recover
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Progress, silent
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 TRAINING = "train-"
-"""How folders begin in which a training keeps what it needs to go on."""
+"""How folders begin in which a step that takes long keeps what it needs to go on."""
 
 _CLASS_TASKS = ("text-classification", "token-classification")
 
@@ -111,7 +112,7 @@ def make_passes(
     state_root: Path,
     progress: Progress = silent,
 ) -> list[Pass]:
-    """Returns the passes of the steps; a pass that trains keeps its state in `state_root`."""
+    """Returns the passes of the steps; a pass that takes long keeps its state in `state_root`."""
     passes: list[Pass] = []
     digest = hashlib.sha256(recipe.model.encode())
     for step in steps:
@@ -119,7 +120,7 @@ def make_passes(
         digest.update(json.dumps([step.name, settings_of(one)], sort_keys=True).encode())
         if isinstance(one, Recover) and not one.teacher:
             one = replace(one, teacher=_teacher_in(recipe, passes))
-        if isinstance(one, Finetune | Recover):
+        if isinstance(one, Finetune | Prune | Recover):
             one = replace(
                 one, state_folder=str(state_root / f"{TRAINING}{digest.hexdigest()[:12]}")
             )

@@ -93,10 +93,10 @@ def test_errors_rise_and_every_unit_goes_once(seed: int, width: int) -> None:
 
 def test_leaving_out_what_is_removed_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     weight, hessian = problem(3, inputs=24)
-    compacted = sweep(weight, hessian)
+    compacted = sweep(weight, hessian, width=2)
     monkeypatch.setattr(obs, "_COMPACT_AT", 0.0)
 
-    whole = sweep(weight, hessian)
+    whole = sweep(weight, hessian, width=2)
 
     assert whole.order == compacted.order
     assert whole.errors == pytest.approx(compacted.errors)

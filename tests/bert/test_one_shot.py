@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from bertcompress.artifact import Checkpoint
-from bertcompress.bert.curvature import curvatures
-from bertcompress.bert.refit import refit
+from bertcompress.bert.curvature import ErrorCosts, error_costs, hessians
+from bertcompress.bert.refit import TokenWeights, refit
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import shape_of
-from bertcompress.bert.sublayers import first_calls, run_layer, watched
+from bertcompress.bert.sublayers import UNITS, Key, enter, first_calls, leave
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError, UsageError
 
@@ -39,12 +38,43 @@ def states(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
     return real
 
 
+def tokens(costs: dict[Key, ErrorCosts]) -> TokenWeights:
+    return {key: one.tokens for key, one in costs.items()}
+
+
+def tokens_of(costs: dict[Key, ErrorCosts]) -> list[torch.Tensor]:
+    return [each for one in costs.values() for each in one.tokens]
+
+
+def hessian_of(
+    model: torch.nn.Module, key: Key, weights: list[torch.Tensor], scale: float
+) -> torch.Tensor:
+    """The definition, on the inputs that a run of the whole model has."""
+    unit, at = key
+    layer = getattr(model, model.base_model_prefix, model).encoder.layer[at]
+    dense = layer.attention.output.dense if unit == "heads" else layer.output.dense
+    total, count = torch.zeros(dense.in_features, dense.in_features, dtype=torch.float64), 0
+    for batch, weight in zip(batches(), weights, strict=True):
+        noted: list[torch.Tensor] = []
+        hook = dense.register_forward_pre_hook(lambda _, inputs, noted=noted: noted.extend(inputs))
+        with torch.no_grad():
+            model(**batch.inputs)
+        hook.remove()
+        real = batch.inputs["attention_mask"].bool()
+        x, w = noted[0][real].double(), weight[real].double()
+        total += (x * w[:, None]).T @ x
+        count += len(x)
+    return total * scale / count
+
+
 def difference(one: torch.nn.Module, other: torch.nn.Module, probes: list[Batch]) -> float:
     return sum(float((states(one, b) - states(other, b)).square().mean()) for b in probes)
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_layer_by_layer_gives_what_the_model_gives(task: str, tiny_checkpoint: Tiny) -> None:
+def test_sub_layer_by_sub_layer_gives_what_the_model_gives(
+    task: str, tiny_checkpoint: Tiny
+) -> None:
     model, probe = tiny_checkpoint(task=task).model, batches(1)[0]
     encoder = getattr(model, model.base_model_prefix, model).encoder
 
@@ -52,11 +82,10 @@ def test_layer_by_layer_gives_what_the_model_gives(task: str, tiny_checkpoint: T
     hidden = call.hidden
     with torch.no_grad():
         for layer in encoder.layer:
-            with watched(layer, "heads", "ffn") as seen:
-                hidden = run_layer(layer, hidden, call)
-            assert set(seen) == {"heads", "ffn"}
-            normed = layer.output.LayerNorm(seen["ffn"].total)
-            assert torch.allclose(normed, hidden, atol=1e-6)
+            for unit in UNITS:
+                inputs, residual = enter(layer, unit, hidden, call)
+                assert torch.equal(residual, hidden)
+                hidden = leave(layer, unit, inputs, residual)
 
     real = probe.inputs["attention_mask"].bool()
     assert torch.allclose(hidden[real], states(model, probe), atol=1e-6)
@@ -79,7 +108,7 @@ def test_refitting_brings_the_hidden_states_back(
     model = tiny_checkpoint(task=task).model
     heads, ffn = ((0, 2), (1,)), (tuple(range(0, 64, 2)), tuple(range(32)))
     before, after = cut(model, heads=heads, ffn=ffn), cut(model, heads=heads, ffn=ffn)
-    weights = curvatures(model, batches(20))[1] if weighted else None
+    weights = tokens(error_costs(model, batches(20))) if weighted else None
 
     done = refit(model, after, batches(20), weights=weights)
 
@@ -123,29 +152,74 @@ def test_curvature_weighs_the_tokens_that_count(task: str, tiny_checkpoint: Tiny
     model = tiny_checkpoint(task=task).model
     training = [p.requires_grad for p in model.parameters()]
 
-    found, weights = curvatures(model, batches())
+    costs = error_costs(model, batches())
 
-    shape = shape_of(model)
-    assert set(found) == {(unit, layer) for unit in ("heads", "ffn") for layer in range(2)}
-    assert found["heads", 0].hessian.shape == (32, 32)
-    assert found["ffn", 1].hessian.shape == (shape.layer_ffn[1],) * 2
-    for one in found.values():
+    assert set(costs) == {(unit, layer) for unit in ("heads", "ffn") for layer in range(2)}
+    real = torch.cat([batch.inputs["attention_mask"].bool().flatten() for batch in batches()])
+    for one in costs.values():
         assert float(one.rows.mean()) == pytest.approx(1.0)
-        assert float(torch.linalg.eigvalsh(one.hessian).min()) > -1e-12
-    last = weights["ffn", 1][0]
+        each = torch.cat([each.flatten() for each in one.tokens])
+        assert float(each[real].mean()) == pytest.approx(1.0)
+    last = costs["ffn", 1].tokens[0]
     if task == "text-classification":  # only the first token is read after the last layer
         assert bool((last[:, 0] > last[:, 1]).all())
     assert [p.requires_grad for p in model.parameters()] == training
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_the_hessian_is_that_of_the_inputs_and_of_the_tokens_costs(
+    task: str, tiny_checkpoint: Tiny
+) -> None:
+    model = tiny_checkpoint(task=task).model
+    costs = error_costs(model, batches())
+
+    found = dict(hessians(model, batches(), costs, set(costs)))
+
+    assert list(found) == [("heads", 0), ("ffn", 0), ("heads", 1), ("ffn", 1)]
+    for key, hessian in found.items():
+        expected = hessian_of(model, key, costs[key].tokens, costs[key].scale)
+        assert torch.allclose(hessian, expected, rtol=1e-4, atol=1e-6 * float(expected.max()))
+        assert torch.equal(hessian, hessian.T)
+        assert float(torch.linalg.eigvalsh(hessian).min()) > -1e-6 * float(hessian.max())
+
+
+def test_only_the_hessians_that_are_wanted_come(tiny_checkpoint: Tiny) -> None:
+    model = tiny_checkpoint().model
+    costs = error_costs(model, batches())
+    every = dict(hessians(model, batches(), costs, set(costs)))
+
+    some = dict(hessians(model, batches(), costs, {("ffn", 0)}))
+
+    assert list(some) == [("ffn", 0)]
+    assert torch.equal(some["ffn", 0], every["ffn", 0])
+    assert list(hessians(model, batches(), costs, set())) == []
+
+
 def test_curvature_repeats_itself(tiny_checkpoint: Tiny) -> None:
     model = tiny_checkpoint().model
 
-    one, two = (curvatures(model, batches(), seed=4)[0] for _ in range(2))
+    one, two = (error_costs(model, batches(), seed=4) for _ in range(2))
 
-    assert all(torch.equal(one[key].hessian, two[key].hessian) for key in one)
+    assert all(torch.equal(a, b) for a, b in zip(tokens_of(one), tokens_of(two), strict=True))
 
 
-def test_curvature_needs_samples(tiny_checkpoint: Tiny) -> None:
+def test_a_sub_layer_without_units_has_equal_costs(tiny_checkpoint: Tiny) -> None:
+    model = cut(tiny_checkpoint().model, heads=((), (0, 1)), ffn=((0, 1), ()))
+
+    costs = error_costs(model, batches())
+
+    mask = batches()[0].inputs["attention_mask"]
+    assert torch.equal(costs["heads", 0].tokens[0], mask.float())
+    assert torch.equal(costs["ffn", 1].tokens[0], mask.float())
+    assert costs["heads", 1].scale > 0
+
+
+def test_curvature_needs_samples_and_finite_weights(tiny_checkpoint: Tiny) -> None:
+    model = tiny_checkpoint().model
     with pytest.raises(PassError, match="at least one sample"):
-        curvatures(tiny_checkpoint().model, [])
+        error_costs(model, [])
+    with torch.no_grad():
+        encoder = getattr(model, model.base_model_prefix, model).encoder
+        encoder.layer[1].output.dense.weight.fill_(torch.nan)
+    with pytest.raises((PassError, RuntimeError)):
+        error_costs(model, batches())
