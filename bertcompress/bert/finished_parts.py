@@ -57,21 +57,25 @@ class FinishedParts:
         Raises:
             PassError: If it can't be written; nothing is left behind then.
         """
-        from safetensors import SafetensorError
         from safetensors.torch import save
 
         if self._folder is None:
             return
         path = self._path(name)
         staging = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        content = save(dict(tensors), {_FINGERPRINT: self._fingerprint})
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            staging.write_bytes(save(dict(tensors), {_FINGERPRINT: self._fingerprint}))
-            staging.replace(path)
-        except (OSError, SafetensorError) as error:
-            raise PassError(f"could not keep {path}: {error}") from error
-        finally:
-            staging.unlink(missing_ok=True)
+            try:
+                staging.write_bytes(content)
+                staging.replace(path)
+            finally:
+                staging.unlink(missing_ok=True)
+        except OSError as error:
+            raise PassError(
+                f"could not keep {path}: {error.strerror or error}; what was kept before is "
+                "still there"
+            ) from error
 
     def _path(self, name: str) -> Path:
         assert self._folder is not None

@@ -47,6 +47,8 @@ class Gram:
         self._multiply()
         for start in range(0, len(self._sum), _BLOCK):
             rows, rest = slice(start, start + _BLOCK), slice(start + _BLOCK, None)
+            own = self._sum[rows, rows]
+            own.copy_(own.triu() + own.triu(1).T)  # a product is symmetric only up to rounding
             self._sum[rest, rows] = self._sum[rows, rest].T
         return self._sum
 

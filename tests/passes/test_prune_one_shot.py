@@ -231,3 +231,25 @@ def test_a_target_needs_a_machine_and_no_fractions(examples: Examples) -> None:
         Prune(examples(), heads=0.3, target_speedup=1.5, latency=Additive())
     with pytest.raises(UsageError, match=r"must be above 1, got 0.5"):
         Prune(examples(), target_speedup=0.5, latency=Additive())
+
+
+def test_it_goes_on_from_its_state_and_gives_the_same_bytes(
+    tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path
+) -> None:
+    settings = {"heads": 0.4, "ffn": 0.5, **SMALL}
+    whole = Prune(examples(), **settings)(tiny_checkpoint())
+    one = Prune(examples(), state_folder=str(tmp_path / "state"), **settings)
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if (stage, done) == ("sweep", 2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        one(tiny_checkpoint(), progress=stop)
+    told: list[str] = []
+    resumed = one(tiny_checkpoint(), progress=lambda stage, *_: told.append(stage))
+
+    a, b = whole.model.state_dict(), resumed.model.state_dict()
+    assert all(a[name].equal(b[name]) for name in a)
+    assert "curvature" not in told
+    assert "state_folder" not in resumed.history[-1].settings
