@@ -12,6 +12,7 @@ import numpy as np
 from bertcompress.artifact import Manifest
 from bertcompress.bench.best_measurements import best_measurements, best_peak_bytes
 from bertcompress.bench.environment import Environment
+from bertcompress.bench.explanation import explanation_of
 from bertcompress.bench.lineage import history_of, manifest_of, size_of
 from bertcompress.bench.metric_rows import metric_rows
 from bertcompress.bench.noise import noise_of
@@ -126,6 +127,7 @@ def _result(
         tuning=tuning,
         best_peak_bytes=best_peak_bytes(mine),
         server=parts.servers[position] if parts.servers else None,
+        explanation=explanation_of(manifest.history) if manifest else None,
     )
 
 

@@ -2,7 +2,8 @@
 
 A pass leaves what it found in its step's ``details`` as plain JSON. Nothing here knows any pass:
 a list of objects becomes a table with their keys as columns, an object of objects a table with
-one more column, an object of plain values a table of two columns, and a sentence a note.
+one more column, an object of plain values a table of two columns, and a sentence a note. What
+`bertcompress.bench.explanation` reads is drawn instead, and left out here.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bertcompress.artifact import MANIFEST_NAME, Manifest, Step, read_manifest
+from bertcompress.bench.explanation import DETAIL
 from bertcompress.bench.report import Cell, HistoryLine, Size, Table
 from bertcompress.errors import LoadError
 
@@ -92,6 +94,8 @@ def manifest_of(folder: Path) -> Manifest | None:
 def _line(step: Step) -> HistoryLine:
     tables, notes = [], []
     for key, value in step.details.items():
+        if key == DETAIL:
+            continue
         title = key.replace("_", " ")
         table = _table(title, value)
         if table is not None:

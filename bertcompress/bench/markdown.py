@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bertcompress.bench.best_tables import best_markdown
+from bertcompress.bench.explanation import grouped
+from bertcompress.bench.explanation_text import (
+    LEGEND,
+    PIECE_COLUMNS,
+    PIECES_HEADING,
+    how_to_read,
+    piece_rows,
+    removed_text,
+    text_map,
+)
 from bertcompress.bench.html_evidence import machine_facts
 from bertcompress.bench.limits import HEADING, limits_tables, remarks
 from bertcompress.bench.report import Report
@@ -45,6 +55,7 @@ def markdown_of(report: Report, summary: Summary | None = None) -> str:
     lines += _throughput(summary)
     lines += _best(summary)
     lines += _limits(report)
+    lines += _explanations(summary)
     lines += _answers(report, summary)
     lines += ["", "## Where it was measured", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in machine_facts(report)]
@@ -201,6 +212,18 @@ def _limits(report: Report) -> list[str]:
         lines += ["", *_table(columns, rows)]
     for sentence in sentences:
         lines += ["", sentence]
+    return lines
+
+
+def _explanations(summary: Summary) -> list[str]:
+    groups = grouped((one.name, one.result.explanation) for one in summary.variants)
+    lines = ["", "## What pruning removed", "", LEGEND] if groups else []
+    for name, explanation in groups:
+        lines += ["", f"### {name}", "", f"{removed_text(explanation)}.", ""]
+        lines += ["```", *text_map(explanation), "```"]
+        if explanation.pieces:
+            lines += ["", f"{PIECES_HEADING}. {how_to_read(explanation)}", ""]
+            lines += _table(PIECE_COLUMNS, piece_rows(explanation))
     return lines
 
 

@@ -78,10 +78,20 @@ def table(
         cells += [f"<td{_long(cell)}>{written(cell)}</td>" for cell in row[1:]]
         opening = '<tr class="chosen">' if number == chosen else "<tr>"
         body.append(f"{opening}{''.join(cells)}</tr>")
+    return scrolling(
+        caption,
+        Html(
+            f'<table class="{escape(kind)}"><caption><span>{escape(caption)}</span></caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        ),
+    )
+
+
+def scrolling(name: str, content: Html) -> Html:
+    """Returns a box that what is too wide scrolls in, with the keys too."""
     return Html(
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(caption)}">'
-        f'<table class="{escape(kind)}"><caption><span>{escape(caption)}</span></caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(name)}">'
+        f"{content.markup}</div>"
     )
 
 

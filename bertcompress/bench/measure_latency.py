@@ -1,4 +1,4 @@
-"""Measures the latency table of a deployment: this machine, ONNX Runtime, a precision, real texts.
+"""Measures the latency table of a deployment: this machine, a runtime, a precision, real texts.
 
 Models of equal layers with random weights (time does not depend on their values) are exported,
 quantized if that is what will be deployed, and timed on the same single sentences, each in a
@@ -32,6 +32,8 @@ from bertcompress.runtimes import check_runtime
 from bertcompress.tasks import make_task
 
 PRECISIONS = ("fp32", "int8")
+DEPLOYED = {"ort-cpu": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO, BF16"}
+"""What each runtime is called where people read it; all of them run the exported graph."""
 HEAD_STEPS, FFN_STEPS = 4, 4
 """Parts that the numbers of heads and of neurons are measured in."""
 LONGEST = 512
@@ -39,11 +41,13 @@ LONGEST = 512
 
 @dataclass(frozen=True)
 class MeasureLatency:
-    """Measures single sentences in ONNX Runtime on this machine's CPU.
+    """Measures single sentences in a runtime on this machine's CPU.
 
     Attributes:
         examples: Their lengths are what is timed.
         precision: ``fp32`` or ``int8``: what will be deployed.
+        runtime: What will run it: ``ort-cpu``, or ``openvino`` (``fp32`` only: its INT8 needs
+            calibrated ranges, which random weights have none of).
         threads: Of the runtime; None means what the machine has for us.
         sentences: Timed in each process and round.
         rounds: How often.
@@ -52,6 +56,7 @@ class MeasureLatency:
 
     examples: tuple[Example, ...]
     precision: str = "fp32"
+    runtime: str = "ort-cpu"
     threads: int | None = None
     sentences: int = 48
     rounds: int = 3
@@ -63,6 +68,13 @@ class MeasureLatency:
                 f"precision must be {' or '.join(PRECISIONS)}, got {self.precision!r}"
                 + did_you_mean(self.precision, PRECISIONS)
             )
+        if self.runtime not in DEPLOYED:
+            raise UsageError(
+                f"runtime must be {' or '.join(DEPLOYED)}, got {self.runtime!r}"
+                + did_you_mean(self.runtime, DEPLOYED)
+            )
+        if self.precision == "int8" and self.runtime != "ort-cpu":
+            raise UsageError(f"precision int8 can't be measured in {self.runtime}; take ort-cpu")
         for name in ("sentences", "rounds"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, got {getattr(self, name)}")
@@ -71,10 +83,10 @@ class MeasureLatency:
         """Measures the table for models like this one.
 
         Raises:
-            MissingDependencyError: If ONNX Runtime is not installed.
+            MissingDependencyError: If the runtime is not installed.
             RunError: If a model can't be run.
         """
-        check_runtime("ort-cpu")
+        check_runtime(self.runtime)
         shape = shape_of(checkpoint.model)
         probes = _probes(shape)
         with tempfile.TemporaryDirectory(prefix="bertcompress-latency-") as name:
@@ -108,7 +120,9 @@ class MeasureLatency:
     def deployment(self) -> str:
         """What is measured on, as people read it."""
         threads = self.threads or available_threads()
-        return f"ONNX Runtime, {self.precision.upper()}, {threads} threads, {cpu_model()}"
+        return (
+            f"{DEPLOYED[self.runtime]}, {self.precision.upper()}, {threads} threads, {cpu_model()}"
+        )
 
     def _deployed(self, checkpoint: Checkpoint, folder: Path) -> Path:
         made: Artifact = ExportOnnx()(checkpoint)
@@ -129,7 +143,7 @@ class MeasureLatency:
             rounds=1, requests=self.sentences, blocks=6, warm_minimum_s=0.2, warm_maximum_s=1.0
         )
         workload = self._workload(checkpoint)
-        entrants = [Entrant(name, folder, "ort-cpu") for name, folder in folders.items()]
+        entrants = [Entrant(name, folder, self.runtime) for name, folder in folders.items()]
         rounds: list[list[tuple[float, ...]]] = []
         for number in range(self.rounds):
             progress(stage, number, self.rounds)

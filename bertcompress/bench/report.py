@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bertcompress.bench.environment import Environment
+from bertcompress.bench.explanation import Explanation
 from bertcompress.bench.operations import Operations
 from bertcompress.bench.paired import Paired
 from bertcompress.bench.roofs import Roofs
@@ -174,6 +175,7 @@ class VariantResult:
         tuning: Its best settings and all that was tried, None if that was not asked for.
         best_peak_bytes: The most memory a process took at those settings; None without them.
         server: The rate of requests that it answers in time, None if that was not asked for.
+        explanation: What pruning removed and what that cost, None if its history does not tell.
     """
 
     name: str
@@ -192,6 +194,7 @@ class VariantResult:
     tuning: Tuning | None = None
     best_peak_bytes: int | None = None
     server: ServerResult | None = None
+    explanation: Explanation | None = None
 
 
 @dataclass(frozen=True)

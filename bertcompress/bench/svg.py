@@ -86,7 +86,14 @@ def polygon(points: Sequence[tuple[float, float]], kind: str) -> str:
     return element("polygon", {"points": path, "class": kind})
 
 
-def drawing(name: str, title: str, description: str, size: tuple[int, int], *body: str) -> str:
+def drawing(
+    name: str,
+    title: str,
+    description: str,
+    size: tuple[int, int],
+    *body: str,
+    fixed: bool = False,
+) -> str:
     """Returns an SVG that a screen reader announces by its title and description.
 
     Args:
@@ -95,17 +102,25 @@ def drawing(name: str, title: str, description: str, size: tuple[int, int], *bod
         description: What there is to see, in a sentence or two.
         size: Width and height of the drawing's own units.
         body: What is drawn.
+        fixed: Whether it keeps its size in pixels instead of filling its box.
     """
     width, height = size
-    attributes: Attributes = {
+    attributes: dict[str, str | float] = {
         "viewBox": f"0 0 {width} {height}",
         "role": "img",
         "aria-labelledby": f"{name}-title {name}-desc",
         "class": "chart",
     }
+    if fixed:
+        attributes |= {"width": width, "height": height, "class": "chart fixed"}
     heading = element("title", {"id": f"{name}-title"}, escape(title))
     detail = element("desc", {"id": f"{name}-desc"}, escape(description))
     return element("svg", attributes, heading, detail, *body)
+
+
+def titled(told: str, *shapes: str) -> str:
+    """Returns shapes that say what they are when they are pointed at."""
+    return element("g", {}, element("title", {}, escape(told)), *shapes)
 
 
 def ticks(low: float, high: float, *, count: int = 5) -> list[float]:

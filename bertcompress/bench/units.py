@@ -159,6 +159,15 @@ def percent_change(fraction: float) -> str:
     return number.replace("-", "−") + " %"
 
 
+def cost_text(cost: float | None) -> str:
+    """Returns what a removed piece cost, with two digits that count.
+
+    >>> cost_text(0.0123), cost_text(0.000034), cost_text(0.0), cost_text(None)
+    ('0.012', '3.4e-05', '0', '—')
+    """
+    return "—" if cost is None else f"{cost:.2g}"
+
+
 def streams_text(
     streams: int, threads: int, batch_size: int = 0, *, sort_by_length: bool = True
 ) -> str:

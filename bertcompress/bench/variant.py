@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertcompress.bench.explanation import explanation_of
 from bertcompress.bench.lineage import manifest_of
 from bertcompress.bench.rounds import AGAIN
 from bertcompress.bench.worker import PEER_RUNTIME
@@ -72,4 +73,5 @@ def check(variants: Sequence[Variant], subject: Subject) -> None:
     if not len(subject.dataset) or not subject.features:
         raise UsageError("a benchmark needs at least one example")
     for variant in variants:
-        manifest_of(variant.folder)
+        manifest = manifest_of(variant.folder)
+        explanation_of(manifest.history if manifest else ())

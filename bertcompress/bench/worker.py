@@ -33,8 +33,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TextIO
@@ -159,8 +159,8 @@ class Worker:
         self._runtime_or_fail()
         self.close()
         again = {**self._loaded, "threads": command["threads"]}
-        for _ in range(int(_number(command, "streams"))):
-            self._runtimes.append(self._open.enter_context(_open(again)))
+        streams = int(_number(command, "streams"))
+        self._runtimes = list(self._open.enter_context(_open_several(again, streams)))
         self._runtime = self._runtimes[0]
         return {"streams": len(self._runtimes)}
 
@@ -271,6 +271,21 @@ def _open(command: Command) -> Runtime:
     from bertcompress.runtimes import open_runtime
 
     return open_runtime(folder, str(command["runtime"]), threads=threads)
+
+
+@contextmanager
+def _open_several(command: Command, streams: int) -> Iterator[Sequence[Runtime]]:
+    """Opens the artifact for so many runs at a time, as whoever deploys it would."""
+    if command["runtime"] not in (FAKE_RUNTIME, PEER_RUNTIME):
+        from bertcompress.runtimes import open_runtimes
+
+        folder, threads = Path(str(command["folder"])), int(_number(command, "threads"))
+        name = str(command["runtime"])
+        with open_runtimes(folder, name, streams=streams, threads=threads) as runtimes:
+            yield runtimes
+        return
+    with ExitStack() as stack:
+        yield [stack.enter_context(_open(command)) for _ in range(streams)]
 
 
 def _number(command: Command, key: str) -> float:

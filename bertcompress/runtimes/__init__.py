@@ -6,14 +6,23 @@ artifact imports it, and must hold nothing but the runtime it measures.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertcompress.artifact import ONNX_NAME, kind_of
 from bertcompress.errors import RunError, UsageError, did_you_mean
 from bertcompress.runtimes.base import FakeRuntime, Runtime
 
-RUNTIME_NAMES = ("ort-cpu", "torch-cpu")
-"""The runtimes; ``auto`` is the first one that runs what the folder holds."""
+if TYPE_CHECKING:
+    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+
+RUNTIME_NAMES = ("ort-cpu", "torch-cpu", "openvino", "openvino-bf16")
+"""The runtimes; ``auto`` is the first one that runs what the folder holds.
+
+``openvino`` computes floats in FP32; BF16 is another runtime to choose, with settings of its own.
+"""
 
 __all__ = [
     "RUNTIME_NAMES",
@@ -21,6 +30,7 @@ __all__ = [
     "Runtime",
     "check_runtime",
     "open_runtime",
+    "open_runtimes",
     "runtime_for",
 ]
 
@@ -40,9 +50,9 @@ def runtime_for(folder: Path, name: str = "auto") -> str:
         )
     is_graph = kind_of(folder) == "onnx"
     chosen = name if name != "auto" else ("ort-cpu" if is_graph else "torch-cpu")
-    if chosen == "ort-cpu" and not is_graph:
+    if chosen != "torch-cpu" and not is_graph:
         raise RunError(
-            f"{folder} has no {ONNX_NAME}, which ort-cpu runs; type: bertcompress export {folder}"
+            f"{folder} has no {ONNX_NAME}, which {chosen} runs; type: bertcompress export {folder}"
         )
     if chosen == "torch-cpu" and is_graph:
         raise RunError(f"{folder} holds a graph, which torch-cpu can't run; leave --runtime out")
@@ -56,6 +66,10 @@ def check_runtime(name: str) -> None:
         from bertcompress.runtimes.ort_runtime import import_onnxruntime
 
         import_onnxruntime("running an ONNX graph")
+    if name.startswith("openvino"):
+        from bertcompress.runtimes.openvino_runtime import import_openvino
+
+        import_openvino("running a graph in OpenVINO")
 
 
 def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
@@ -73,10 +87,53 @@ def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
     """
     if threads < 1:
         raise UsageError(f"threads must be 1 or more, got {threads}")
-    if runtime_for(folder, name) == "ort-cpu":
+    chosen = runtime_for(folder, name)
+    if chosen == "ort-cpu":
         from bertcompress.runtimes.ort_runtime import OrtRuntime
 
         return OrtRuntime(folder / ONNX_NAME, threads=threads)
+    if chosen.startswith("openvino"):
+        return _openvino(folder, chosen, threads=threads)
     from bertcompress.runtimes.torch_runtime import TorchRuntime
 
     return TorchRuntime(folder, threads=threads)
+
+
+@contextmanager
+def open_runtimes(
+    folder: Path, name: str = "auto", *, streams: int, threads: int
+) -> Iterator[Sequence[Runtime]]:
+    """Opens an artifact for so many runs at a time.
+
+    OpenVINO shares the weights between its streams; of the other runtimes each has its own.
+
+    Args:
+        folder: As in `open_runtime`, which raises the same errors.
+        name: One of `RUNTIME_NAMES`, or ``auto``.
+        streams: How many runtimes.
+        threads: Threads of each.
+
+    Raises:
+        UsageError: If streams or threads are below 1.
+    """
+    if streams < 1:
+        raise UsageError(f"streams must be 1 or more, got {streams}")
+    with ExitStack() as stack:
+        if name.startswith("openvino"):
+            first = _openvino(folder, name, threads=threads, streams=streams)
+            stack.enter_context(first)
+            yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
+            return
+        yield [
+            stack.enter_context(open_runtime(folder, name, threads=threads)) for _ in range(streams)
+        ]
+
+
+def _openvino(folder: Path, name: str, *, threads: int, streams: int = 1) -> OpenVinoRuntime:
+    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+
+    if threads < 1:
+        raise UsageError(f"threads must be 1 or more, got {threads}")
+    precision = runtime_for(folder, name).partition("-")[2] or "f32"
+    path = folder / ONNX_NAME
+    return OpenVinoRuntime(path, threads=threads, streams=streams, precision=precision)

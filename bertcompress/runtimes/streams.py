@@ -17,7 +17,7 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import UsageError
-from bertcompress.runtimes import open_runtime
+from bertcompress.runtimes import open_runtimes
 from bertcompress.tasks.base import Feature, pad
 
 Feed = Mapping[str, NDArray[np.int64]]
@@ -153,7 +153,7 @@ class Streams:
 def open_streams(
     folder: Path, name: str = "auto", *, streams: int, threads: int
 ) -> Iterator[Streams]:
-    """Opens an artifact `streams` times; the weights are in memory as often.
+    """Opens an artifact `streams` times, as `bertcompress.runtimes.open_runtimes` does.
 
     Args:
         folder: An artifact folder, or a plain Transformers folder.
@@ -166,13 +166,11 @@ def open_streams(
         RunError: If the runtime can't run what the folder holds.
         MissingDependencyError: If its library is not installed.
     """
-    if streams < 1:
-        raise UsageError(f"streams must be 1 or more, got {streams}")
-    with ExitStack() as stack:
-        opened = [
-            stack.enter_context(open_runtime(folder, name, threads=threads)) for _ in range(streams)
-        ]
-        yield stack.enter_context(Streams(opened))
+    with (
+        open_runtimes(folder, name, streams=streams, threads=threads) as runtimes,
+        Streams(runtimes) as opened,
+    ):
+        yield opened
 
 
 def batches_of(lengths: Sequence[int], *, batch_size: int, sort_by_length: bool) -> list[list[int]]:

@@ -13,6 +13,7 @@ from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
     MaxLengthOption,
+    RuntimeOption,
     ThreadsOption,
     takes_data,
 )
@@ -69,7 +70,7 @@ def bench(
     passage_length: Annotated[
         int | None, typer.Option(help="Also time passages of so many tokens.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, ort-cpu or torch-cpu.")] = "auto",
+    runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,
     out: Annotated[
         Path | None,

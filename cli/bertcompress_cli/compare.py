@@ -12,6 +12,7 @@ from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
     MaxLengthOption,
+    RuntimeOption,
     takes_data,
 )
 
@@ -62,7 +63,7 @@ def compare(
     threads: Annotated[
         int, typer.Option(help="Threads of the runtime; one is the steadiest on a shared machine.")
     ] = 1,
-    runtime: Annotated[str, typer.Option(help="auto, ort-cpu or torch-cpu.")] = "auto",
+    runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,
     out: Annotated[
         Path | None,

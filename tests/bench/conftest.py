@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bertcompress.bench.environment import Environment
+from bertcompress.bench.explanation import Explanation, Piece
 from bertcompress.bench.operations import Operations
 from bertcompress.bench.paired import Flip, Paired
 from bertcompress.bench.report import (
@@ -301,6 +302,31 @@ def make_subject(count: int = 60) -> Subject:
         examples.append(TextExample(f"made:{i}", f"text number {i}", label=label))
     dataset = Dataset(tuple(examples), "made", "test")
     return Subject(dataset, TextClassification(("a", "b")), features)
+
+
+@pytest.fixture(scope="session")
+def explanation() -> Explanation:
+    """Gives two layers of three heads and eight neurons, of which some were removed."""
+    return Explanation(
+        head_costs=((0.1, 0.001, 0.02), (0.0005, 0.0, None)),
+        heads_kept=((0, 2), (0, 1, 2)),
+        ffn_before=(8, 8),
+        ffn_after=(8, 2),
+        ffn_costs=((), (0.0, 0.003, 0.01, 0.03, 0.4)),
+        pieces=(Piece("heads", 0, 1, 3, 0.001, 0.0012), Piece("ffn", 1, 6, 8, 0.03, None)),
+        cost_unit="KL, nats",
+    )
+
+
+@pytest.fixture(scope="session")
+def explained_report(explanation: Explanation) -> Report:
+    """Gives a report whose two pruned variants come from one pruning."""
+    report = synthetic_report(settings=BenchSettings(rounds=2, requests=40))
+    results = tuple(
+        replace(result, explanation=explanation) if "pruned" in result.name else result
+        for result in report.results
+    )
+    return replace(report, results=results)
 
 
 @pytest.fixture(scope="session")

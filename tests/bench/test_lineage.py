@@ -37,6 +37,7 @@ STEP = {
         "rounding": "down",
         "widths": [64, 128],
         "nothing": None,
+        "explain": {"cost_unit": "drawn by its own section"},
     },
     "versions": {},
 }

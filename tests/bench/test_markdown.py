@@ -26,5 +26,18 @@ def test_every_table_has_equal_rows(report: Report) -> None:
         block = []
 
 
+def test_each_pruning_is_mapped_once(explained_report: Report) -> None:
+    text = markdown_of(explained_report)
+
+    assert text.count("### pruned, pruned + INT8\n") == 1
+    assert "\n    0  #.#        2 of 3  ########  8 of 8\n" in text
+    assert "| layer 1, neurons | 6 of 8 | 0.03 | — |" in text
+    assert "All costs: KL, nats." in text
+
+
+def test_a_report_that_pruned_nothing_has_no_map(report: Report) -> None:
+    assert "What pruning removed" not in markdown_of(report)
+
+
 def test_the_same_report_gives_the_same_text(report: Report) -> None:
     assert markdown_of(report) == markdown_of(report)

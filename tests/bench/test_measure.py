@@ -8,18 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from bertcompress.artifact import Step
 from bertcompress.bench import measure as module
 from bertcompress.bench import rounds
 from bertcompress.bench.environment import read_environment
+from bertcompress.bench.explanation import Explanation
 from bertcompress.bench.fake_artifact import FILE_NAME, FakeArtifact, write_fake
-from bertcompress.bench.json_codec import Json
+from bertcompress.bench.json_codec import Json, to_plain
 from bertcompress.bench.measure import Subject, Variant, bench
 from bertcompress.bench.roofs import Roof, Roofs
 from bertcompress.bench.rounds import AGAIN
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.summary import summarize
+from bertcompress.bench.variant import check
 from bertcompress.errors import LoadError, RunError, UsageError
 from bertcompress.examples import Dataset
+from bertcompress.manifest import write_manifest
 
 SMALL = BenchSettings(
     rounds=2,
@@ -199,6 +203,30 @@ def test_one_after_the_other_needs_no_two_processes(subject: Subject, tmp_path: 
     assert report.again is None
     assert report.results[1].accuracy is None
     assert len(report.results[1].measurements[0].rounds[0]) == 6
+
+
+def test_what_pruning_removed_is_kept_in_the_report(
+    subject: Subject, tmp_path: Path, explanation: Explanation
+) -> None:
+    fakes = two_fakes(tmp_path)
+    details = {"explain": to_plain(explanation)}
+    step = Step("Prune", {}, 1.0, 20, 10, 80, 40, details)
+    write_manifest(fakes[1].folder, kind="checkpoint", task=subject.task.name, history=[step])
+
+    report = bench(fakes, subject, settings=replace(SMALL, rounds=1, accuracy=False))
+
+    assert [result.explanation for result in report.results] == [None, explanation]
+
+
+def test_a_damaged_explanation_is_refused_before_anything_is_measured(
+    subject: Subject, tmp_path: Path
+) -> None:
+    fakes = two_fakes(tmp_path)
+    step = Step("Prune", {}, 1.0, 20, 10, 80, 40, {"explain": {"cost_unit": "KL, nats"}})
+    write_manifest(fakes[1].folder, kind="checkpoint", task=subject.task.name, history=[step])
+
+    with pytest.raises(LoadError, match="the step Prune says of its cuts is damaged"):
+        check(fakes, subject)
 
 
 def test_impossible_runs_are_refused_before_anything_is_measured(

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from bertcompress.artifact import OnnxModel, save
 from bertcompress.bench.fake_artifact import FakeArtifact, write_fake
 from bertcompress.bench.variant import Subject
 from bertcompress.bench.worker import Worker, serve
@@ -84,6 +88,28 @@ def test_a_worker_opens_streams_and_puts_both_loads_on_them(
     assert len(answers[5]["seconds"]) == 10  # type: ignore[arg-type]  # a list
     assert answers[6]["whole"] is False
     assert len(answers[7]["seconds"]) == 2  # type: ignore[arg-type]  # a list
+
+
+def test_streams_of_openvino(
+    subject: Subject, tiny_graph: Callable[..., OnnxModel], tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino")
+    folder = save(tiny_graph(), tmp_path / "graph")
+    path = tmp_path / "own.npz"
+    save_workload(single_stream(subject.features[:20], pad_token_id=0, name="own"), path)
+
+    answers = answers_to(
+        {"command": "load", "folder": str(folder), "runtime": "openvino", "threads": 1},
+        {"command": "arrange", "streams": 2, "threads": 1},
+        {"command": "pass", "workload": str(path)},
+        {"command": "arrange", "streams": 1, "threads": 1},
+        {"command": "time", "start": 0, "stop": 2, "settle": 0, "workload": str(path)},
+    )
+
+    assert answers[0]["runtime"] == "openvino"
+    assert answers[1] == {"streams": 2}
+    assert isinstance(answers[2]["seconds"], float)
+    assert len(answers[4]["seconds"]) == 2  # type: ignore[arg-type]  # a list
 
 
 def test_streams_need_something_loaded() -> None:

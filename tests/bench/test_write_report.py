@@ -71,6 +71,19 @@ def test_the_three_files_are_written_and_read_back(report: Report, tmp_path: Pat
     assert read_report(tmp_path / "out") == report
 
 
+def test_what_pruning_removed_is_written_and_read_back(
+    explained_report: Report, tmp_path: Path
+) -> None:
+    files = write_report(explained_report, tmp_path)
+
+    assert read_report(files.json) == explained_report
+    rules = schema()
+    parts = rules["$defs"]
+    assert isinstance(parts, dict)
+    plain = json.loads(files.json.read_text(encoding="utf-8"))
+    assert problems(plain, rules, parts) == []  # type: ignore[arg-type]  # JSON
+
+
 def test_the_published_schema_is_the_one_of_the_code() -> None:
     assert json.loads(SCHEMA_PATH.read_text(encoding="utf-8")) == schema()
 

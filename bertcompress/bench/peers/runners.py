@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bertcompress.bench.peers.folder import FILES, HEAD_NAME, ONNX_NAME, OPENVINO_NAME, Opening
 from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays, Runtime
+from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
 from bertcompress.runtimes.ort_runtime import OrtRuntime
 from bertcompress.runtimes.torch_runtime import TorchRuntime
 from bertcompress.tasks.base import INPUT_NAMES
@@ -42,66 +43,13 @@ def open_peer(folder: Path, *, threads: int) -> Runtime:
     if opening.library == "onnxruntime":
         return OrtRuntime(folder / ONNX_NAME, threads=threads)
     if opening.library == "openvino":
-        return OpenVinoPeer(folder / OPENVINO_NAME, threads=threads)
+        return OpenVinoRuntime(folder / OPENVINO_NAME, threads=threads)
     if opening.library == "ctranslate2":
         return CTranslate2Peer(folder, opening, threads=threads)
     raise RunError(f"{folder} names the library {opening.library!r}, which no runner knows")
 
 
-class _Peer:
-    """What the two runners below have in common: they are left as they were entered."""
-
-    inputs: tuple[str, ...] = INPUT_NAMES
-    outputs: tuple[str, ...] = ()
-    _opened: Any = None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._opened = None
-
-
-class OpenVinoPeer(_Peer):
-    """OpenVINO on the CPU: one stream of all threads, FP32 where nothing is quantized.
-
-    Args:
-        model: The ``.xml`` file.
-        threads: Of the one stream.
-    """
-
-    name = "openvino"
-
-    def __init__(self, model: Path, *, threads: int) -> None:
-        self._model = model
-        self._threads = threads
-
-    def __enter__(self) -> Self:
-        import openvino
-
-        core = openvino.Core()
-        compiled = core.compile_model(
-            core.read_model(self._model),
-            "CPU",
-            {
-                "INFERENCE_NUM_THREADS": self._threads,
-                "NUM_STREAMS": "1",
-                "INFERENCE_PRECISION_HINT": "f32",
-            },
-        )
-        self._opened = compiled.create_infer_request()
-        self.outputs = tuple(output.get_any_name() for output in compiled.outputs)
-        return self
-
-    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Runs one batch; the arrays returned are the caller's own."""
-        found = self._opened.infer(dict(feed))
-        return {name: np.array(found[k]) for k, name in enumerate(self.outputs)}
-
-
-class CTranslate2Peer(_Peer):
+class CTranslate2Peer:
     """CTranslate2 with INT8 products; it drops padding by itself.
 
     Args:
@@ -111,6 +59,8 @@ class CTranslate2Peer(_Peer):
     """
 
     name = "ctranslate2"
+    inputs: tuple[str, ...] = INPUT_NAMES
+    outputs: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, opening: Opening, *, threads: int) -> None:
         if opening.architecture not in _INSIDE:
@@ -119,6 +69,7 @@ class CTranslate2Peer(_Peer):
         self._threads = threads
         self._taken, self.outputs = _INSIDE[opening.architecture]
         self._head: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        self._opened: Any = None
 
     def __enter__(self) -> Self:
         import ctranslate2
@@ -134,6 +85,14 @@ class CTranslate2Peer(_Peer):
             with np.load(self._folder / HEAD_NAME, allow_pickle=False) as file:
                 self._head = file["weight"].T.copy(), file["bias"]
         return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened = None
 
     def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         """Runs one batch; the arrays returned are the caller's own."""

@@ -1,0 +1,217 @@
+"""OpenVINO on the CPU: reads the same ONNX file that ONNX Runtime does.
+
+Nothing is left to its own choice. It would compute an FP32 graph in BF16 wherever the CPU has
+that, so the precision is always said; it would pin threads to cores that other processes may be
+using, so placing them stays with the system; it would take inputs of another type, and for one
+that is missing the one of the run before, so they are checked here. (A token id beyond the
+vocabulary is not: OpenVINO reads zeros for it, where ONNX Runtime fails.)
+
+Its *streams* share one copy of the weights (`another`), unlike runtimes opened several times.
+A graph whose integer products it would all compute in float is refused: it has no kernels for
+products quantized while they run (``MatMulInteger``), and no faster answers from them.
+Source: OpenVINO documentation, "CPU Device" and "High-level Performance Hints".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.errors import (
+    MissingDependencyError,
+    MissingHardwareError,
+    RunError,
+    UsageError,
+    did_you_mean,
+)
+from bertcompress.runtimes.base import Arrays
+
+PRECISIONS = ("f32", "bf16")
+"""What float operators compute in; an integer product stays one in both."""
+
+_PRODUCTS = ("FullyConnected", "MatMul")
+
+
+def import_openvino(purpose: str) -> ModuleType:
+    """Imports the library, or fails with the sentence that says how to install it."""
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingDependencyError("openvino", "openvino", purpose) from error
+    return cast("ModuleType", openvino)
+
+
+class OpenVinoRuntime:
+    """Runs one graph on the CPU.
+
+    Args:
+        model: The graph's file: ONNX, or OpenVINO's own ``.xml``.
+        threads: Threads of one run.
+        streams: Runs at a time that the compiled graph is made for; see `another`.
+        precision: What float operators compute in, one of `PRECISIONS`.
+
+    Raises:
+        UsageError: If there is no such precision, or streams is below 1.
+    """
+
+    def __init__(
+        self, model: Path, *, threads: int, streams: int = 1, precision: str = "f32"
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise UsageError(
+                f"precision must be {' or '.join(PRECISIONS)}, got {precision!r}"
+                + did_you_mean(precision, PRECISIONS)
+            )
+        if streams < 1:
+            raise UsageError(f"streams must be 1 or more, got {streams}")
+        self._model = model
+        self._threads = threads
+        self._streams = streams
+        self._precision = precision
+        self._compiled: Any = None
+        self._request: Any = None
+        self._types: dict[str, np.dtype[np.generic]] = {}
+        self.name = "openvino" if precision == "f32" else f"openvino-{precision}"
+        self.inputs: tuple[str, ...] = ()
+        self.outputs: tuple[str, ...] = ()
+
+    def __enter__(self) -> Self:
+        if self._compiled is None:
+            self._compiled = self._compile()
+        self._request = self._compiled.create_infer_request()
+        self._types = {
+            one.get_any_name(): one.get_element_type().to_dtype() for one in self._compiled.inputs
+        }
+        self.inputs = tuple(self._types)
+        self.outputs = tuple(one.get_any_name() for one in self._compiled.outputs)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._request = None
+        self._compiled = None
+
+    def another(self) -> OpenVinoRuntime:
+        """Returns a further stream of the opened graph, not entered yet: the weights are shared.
+
+        Raises:
+            RunError: If this one was not entered.
+        """
+        self._opened()
+        twin = OpenVinoRuntime(
+            self._model, threads=self._threads, streams=self._streams, precision=self._precision
+        )
+        twin._compiled = self._compiled
+        return twin
+
+    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Runs one batch; the arrays returned are the caller's own.
+
+        Raises:
+            RunError: If the runtime was not entered, or the inputs are not those of the graph.
+        """
+        request = self._opened()
+        self._check(feed)
+        try:
+            found = request.infer(dict(feed))
+        except RuntimeError as error:
+            raise RunError(f"OpenVINO refused the inputs: {_last_line(error)}") from error
+        return {name: np.array(found[at]) for at, name in enumerate(self.outputs)}
+
+    def kernels(self) -> dict[str, int]:
+        """Returns how many matrix products ran in which kernel, as OpenVINO names it.
+
+        Raises:
+            RunError: If the runtime was not entered.
+        """
+        self._opened()
+        return _kernels_of(self._compiled)
+
+    def _compile(self) -> Any:
+        openvino = import_openvino("running a graph in OpenVINO")
+        if not self._model.is_file():
+            raise RunError(f"there is no graph {self._model}")
+        core = openvino.Core()
+        able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if self._precision == "bf16" and "BF16" not in able:
+            raise MissingHardwareError(
+                "this CPU has no instructions for BF16; leave the precision at f32"
+            )
+        settings = {
+            "INFERENCE_PRECISION_HINT": self._precision,
+            "PERFORMANCE_HINT": "LATENCY" if self._streams == 1 else "THROUGHPUT",
+            "NUM_STREAMS": str(self._streams),
+            "INFERENCE_NUM_THREADS": self._streams * self._threads,
+            "ENABLE_CPU_PINNING": False,
+            "CACHE_DIR": "",
+        }
+        try:
+            graph = core.read_model(self._model)
+            compiled = core.compile_model(graph, "CPU", settings)
+        except RuntimeError as error:
+            raise RunError(f"OpenVINO can't load {self._model}: {_last_line(error)}") from error
+        integer = _integer_products(graph)
+        if integer and not any("i8" in kernel.lower() for kernel in _kernels_of(compiled)):
+            raise RunError(
+                f"OpenVINO computes all {integer} integer products of {self._model} in float; "
+                "give it static INT8 (bertcompress quantize --method static), or run this "
+                "one in ort-cpu"
+            )
+        return compiled
+
+    def _check(self, feed: Arrays) -> None:
+        if set(feed) != set(self._types):
+            raise RunError(
+                f"OpenVINO was given the inputs {', '.join(feed) or 'none'}; "
+                f"the graph takes {', '.join(self._types)}"
+            )
+        if len({np.shape(values) for values in feed.values()}) > 1:
+            shapes = ", ".join(f"{name} {np.shape(values)}" for name, values in feed.items())
+            raise RunError(f"OpenVINO was given inputs of different shapes: {shapes}")
+        for name, values in feed.items():
+            if values.dtype != self._types[name]:
+                raise RunError(
+                    f"OpenVINO refused the inputs: {name} must be {self._types[name]}, "
+                    f"got {values.dtype}"
+                )
+
+    def _opened(self) -> Any:
+        if self._request is None:
+            raise RunError("the runtime is not open; use it in a 'with' block")
+        return self._request
+
+
+def _integer_products(graph: Any) -> int:
+    """Counts products that are quantized with their activations: fake-quantized or in integers."""
+    count = 0
+    for node in graph.get_ops():
+        if node.get_type_name() != "MatMul":
+            continue
+        source = node.input_value(0).get_node()
+        integer = node.get_input_element_type(0).is_integral_number()
+        count += integer or source.get_type_name() == "FakeQuantize"
+    return count
+
+
+def _kernels_of(compiled: Any) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for node in compiled.get_runtime_model().get_ops():
+        facts = node.get_rt_info()
+        if facts["layerType"].astype(str) in _PRODUCTS:
+            counts[facts["primitiveType"].astype(str)] += 1
+    return dict(counts)
+
+
+def _last_line(error: Exception) -> str:
+    """Returns the line that says what went wrong: those before it name source files."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
