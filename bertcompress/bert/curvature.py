@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 from bertcompress.bert.importance import frozen
 from bertcompress.bert.refit import TokenWeights
 from bertcompress.bert.sample_losses import Batch, sample_losses
-from bertcompress.bert.structure import encoder_of
-from bertcompress.bert.sublayers import UNITS, Unit, output_module
+from bertcompress.bert.structure import encoder_of, projection
+from bertcompress.bert.sublayers import UNITS, Unit
 from bertcompress.errors import PassError
 from bertcompress.progress import Progress, silent
 
@@ -175,7 +175,7 @@ def _noted(model: PreTrainedModel) -> Iterator[dict[Key, tuple[torch.Tensor, tor
     with contextlib.ExitStack() as hooks:
         for index, layer in enumerate(encoder_of(model).layer):
             for unit in UNITS:
-                dense = output_module(layer, unit).dense
+                dense = projection(layer, unit)
                 if hasattr(dense, "in_features"):
                     hooks.callback(dense.register_forward_hook(hook_for((unit, index))).remove)
         yield noted

@@ -23,13 +23,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import encoder_of
+from bertcompress.bert.structure import encoder_of, projection
 from bertcompress.bert.sublayers import (
     UNITS,
     Seen,
     Unit,
     first_calls,
-    output_module,
     run_layer,
     watched,
 )
@@ -124,7 +123,7 @@ def refit(
                         call.real,
                         cost,
                     )
-                done.append(_solve(output_module(student, unit).dense, unit, index, parts, damping))
+                done.append(_solve(projection(student, unit), unit, index, parts, damping))
             for at, call in enumerate(calls):
                 states[at] = run_layer(student, states[at], call)
         progress("re-fit", len(done), 2 * len(ours))
@@ -133,7 +132,7 @@ def refit(
 
 def _moments(layer: Any, unit: Unit) -> tuple[Moments, Moments]:
     """Returns empty sums, to fit on and to check on."""
-    dense = output_module(layer, unit).dense
+    dense = projection(layer, unit)
     inputs, outputs = getattr(dense, "in_features", 0), dense.bias.shape[0]
     return Moments(inputs, outputs), Moments(inputs, outputs)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import encoder_of
+from bertcompress.bert.structure import encoder_of, names_in, projection
 
 if TYPE_CHECKING:
     import torch
@@ -60,11 +60,6 @@ class _StopError(Exception):
     """Ends a run of the whole model at its first layer."""
 
 
-def output_module(layer: Any, unit: Unit) -> Any:
-    """Returns the module that holds a sub-layer's projection and LayerNorm."""
-    return layer.attention.output if unit == "heads" else layer.output
-
-
 def first_calls(model: PreTrainedModel, batches: Sequence[Batch]) -> list[LayerCall]:
     """Runs the embeddings and returns, for each batch, what the first layer is called with."""
     import torch
@@ -99,18 +94,32 @@ def run_layer(layer: Any, hidden: torch.Tensor, call: LayerCall) -> torch.Tensor
 
 @contextlib.contextmanager
 def watched(layer: Any, *units: Unit) -> Iterator[dict[Unit, Seen]]:
-    """Notes what goes through sub-layers of a layer while open; the last run is what is there."""
+    """Notes what goes through sub-layers of a layer while open; the last run is what is there.
+
+    The residual of the attention is the layer's own input, that of the FFN what the LayerNorm after
+    the attention gives. The layer must be called with its input as the first argument.
+    """
     seen: dict[Unit, Seen] = {}
+    residuals: dict[Unit, torch.Tensor] = {}
+
+    def note_input(_: Any, arguments: tuple[torch.Tensor, ...]) -> None:
+        residuals["heads"] = arguments[0]
+
+    def note_normed(_: Any, __: Any, output: torch.Tensor) -> None:
+        residuals["ffn"] = output
 
     def hook_for(unit: Unit) -> Any:
-        def note(module: Any, arguments: tuple[torch.Tensor, ...]) -> None:
-            inputs, residual = arguments
-            seen[unit] = Seen(inputs, residual, module.dense(inputs) + residual)
+        def note(_: Any, arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            residual = residuals[unit]
+            seen[unit] = Seen(arguments[0], residual, output + residual)
 
         return note
 
     with contextlib.ExitStack() as hooks:
+        norm = layer.get_submodule(names_in(layer).attention_norm)
+        hooks.callback(layer.register_forward_pre_hook(note_input).remove)
+        hooks.callback(norm.register_forward_hook(note_normed).remove)
         for unit in units:
-            hook = output_module(layer, unit).register_forward_pre_hook(hook_for(unit))
+            hook = projection(layer, unit).register_forward_hook(hook_for(unit))
             hooks.callback(hook.remove)
         yield seen

@@ -92,7 +92,8 @@ class OpenVinoPeer(_Peer):
             },
         )
         self._opened = compiled.create_infer_request()
-        self.outputs = tuple(output.get_any_name() for output in compiled.outputs)
+        self.inputs = tuple(one.get_any_name() for one in compiled.inputs)
+        self.outputs = tuple(one.get_any_name() for one in compiled.outputs)
         return self
 
     def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
