@@ -70,7 +70,7 @@ def _family_and_task(folder: Path) -> tuple[Family | None, str | None]:
 
 
 def _is_used(name: str, family: Family, task: str) -> bool:
-    """Tells whether the task's model has this tensor; of the classifiers only BERT's has a pooler."""
+    """Tells whether the task's model has this tensor; of classifiers only BERT's has a pooler."""
     if name.startswith(_PRETRAINING):
         return False
     pooled = task == "feature-extraction" or (task, family.name) == ("text-classification", "BERT")

@@ -114,6 +114,8 @@ def load_encoder(
         config.id2label = dict(enumerate(labels))
         config.label2id = {name: number for number, name in enumerate(labels)}
         config.problem_type = None  # said how the old head was trained
+    if task == "question-answering":
+        config.num_labels = 2  # a span's two ends; some heads take their size from it
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         loaded, fit = read_model(folder, str(model), config, task)

@@ -33,7 +33,7 @@ from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
 if TYPE_CHECKING:
     import onnx
 
-HEADS = ("classifier", "qa_outputs")
+HEADS = ("classifier", "classifier.out_proj", "qa_outputs")
 """The tasks' own last products: a few thousand weights that decide the answer, left in float."""
 
 LOWEST_SQNR_DB = 3.0

@@ -256,8 +256,8 @@ def _room(
 
 def _trimmed(context: str, start: int, end: int) -> tuple[int, int]:
     """Leaves out the spaces around a span: SentencePiece's tokens begin with the one before."""
-    text = context[start:end]
-    return start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip())
+    text = context[start:end].rstrip()
+    return start + len(text) - len(text.lstrip()), start + len(text)
 
 
 def _context_offsets(batch: BatchEncoding, row: int) -> IntArray:
