@@ -104,12 +104,20 @@ def smaller_embeddings(model: PreTrainedModel, kept: Sequence[int]) -> PreTraine
     Args:
         model: Left as it was.
         kept: The tokens that stay, rising.
+
+    Raises:
+        PassError: If one of them has no row.
     """
     import torch
     from torch import nn
 
     made: Any = copy.deepcopy(model)
     before = made.get_input_embeddings()
+    if kept and kept[-1] >= before.num_embeddings:
+        raise PassError(
+            f"the tokenizer has a token numbered {kept[-1]}, the model only "
+            f"{before.num_embeddings} rows; give the folder the tokenizer it was trained with"
+        )
     rows = before.weight.detach()[torch.tensor(list(kept), dtype=torch.long)].clone()
     numbers = {old: new for new, old in enumerate(kept)}
     padding = None if before.padding_idx is None else numbers.get(before.padding_idx)

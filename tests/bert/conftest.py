@@ -156,7 +156,12 @@ def _tokenizer_for(family: Family, wordpiece: PreTrainedTokenizerFast) -> PreTra
     """Returns a tokenizer of the kind that the family has."""
     if family.model_type == "roberta":
         return _byte_level_bpe()
-    return _unigram() if family.positions_after_padding else wordpiece
+    if family.model_type == "xlm-roberta":
+        return _unigram(("<s>", "<pad>", "</s>", "<unk>"))
+    if family.model_type == "camembert":
+        start = ("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED", "<s>", "</s>")
+        return _unigram(start)
+    return wordpiece
 
 
 def _byte_level_bpe() -> PreTrainedTokenizerFast:
@@ -179,10 +184,9 @@ def _byte_level_bpe() -> PreTrainedTokenizerFast:
     return _fast(core)
 
 
-def _unigram() -> PreTrainedTokenizerFast:
-    """Makes the kind of XLM-RoBERTa and CamemBERT: pieces with log probabilities."""
-    pieces = [(one, 0.0) for one in ("<s>", "<pad>", "</s>", "<unk>")]
-    pieces += [("<unk>NOTUSED", -100.0)]
+def _unigram(start: tuple[str, ...]) -> PreTrainedTokenizerFast:
+    """Makes the kind of XLM-RoBERTa and CamemBERT: pieces with log probabilities, special first."""
+    pieces = [(one, -100.0 if one == "<unk>NOTUSED" else 0.0) for one in start]
     pieces += [(f"▁{word}", -3.0 - at / 10) for at, word in enumerate(_WORDS)]
     pieces += [("▁", -4.0), ("ing", -6.0), ("柏林", -7.0), ("▁我", -7.5)]
     pieces += [(letter, -8.0 - at / 100) for at, letter in enumerate(string.ascii_lowercase)]
@@ -194,7 +198,7 @@ def _unigram() -> PreTrainedTokenizerFast:
     core.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
         pair="<s> $A </s> </s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)],
+        special_tokens=[(one, start.index(one)) for one in ("<s>", "</s>")],
     )
     return _fast(core)
 

@@ -176,6 +176,8 @@ def ctranslate2_int8(model: Path, feeds: Path, out: Path) -> Opening:
     import ctranslate2
 
     checkpoint = _checkpoint(model)
+    if checkpoint.config.model_type != "bert":
+        raise TypeError(f"CTranslate2 is set up for BERT here, not {checkpoint.config.model_type}")
     head = _head_of(checkpoint.model)
     with tempfile.TemporaryDirectory() as name:
         shared = Path(name)
