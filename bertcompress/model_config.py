@@ -20,7 +20,12 @@ _TASKS_BY_HEAD = {
 TASK_NAMES = tuple(_TASKS_BY_HEAD.values())
 """The tasks by the names that Transformers pipelines use."""
 
-_ARCHITECTURE = re.compile(rf"(?:Pruned)?Bert({'|'.join(_TASKS_BY_HEAD)})")
+CLASS_PREFIXES = ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra", "DistilBert")
+"""What the names of the known model classes begin with, after ``Pruned`` where layers differ."""
+
+_ARCHITECTURE = re.compile(
+    rf"(?:Pruned)?(?:{'|'.join(CLASS_PREFIXES)})({'|'.join(_TASKS_BY_HEAD)})"
+)
 
 
 class ModelConfig(Protocol):
@@ -61,7 +66,7 @@ def task_of(config: ModelConfig) -> str:
     """Returns the name of the task that the model's class does.
 
     Raises:
-        LoadError: The class is not one of a BERT with a head for a known task.
+        LoadError: The class is not one of a known encoder with a head for a known task.
     """
     names = list(config.architectures or ())
     task = task_of_class(names[0]) if len(names) == 1 else None
@@ -70,7 +75,8 @@ def task_of(config: ModelConfig) -> str:
     known = ", ".join(f"Bert{head}" for head in _TASKS_BY_HEAD)
     found = ", ".join(names) or "no architecture"
     raise LoadError(
-        f"config.json names {found}; known are {known} (and Pruned before each): fine-tune the "
+        f"config.json names {found}; known are {known} (and those of "
+        f"{', '.join(CLASS_PREFIXES[1:])}; Pruned before each): fine-tune the "
         "model for one of these tasks, give --task, or correct 'architectures' in config.json"
     )
 

@@ -24,6 +24,7 @@ from bertcompress.bench.tune_variants import tune_variant
 from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import all_at_once, sample_features
+from bertcompress.bert.families import longest_text
 from bertcompress.progress import Progress
 
 T = TypeVar("T")
@@ -126,8 +127,9 @@ def _longest_text(folder: Path) -> int | None:
     path = folder / "config.json"
     if not path.is_file():
         return None
-    found = json.loads(path.read_text(encoding="utf-8")).get("max_position_embeddings")
-    return found if isinstance(found, int) else None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    known = isinstance(found.get("max_position_embeddings"), int)
+    return longest_text(found) if known else None
 
 
 def _kept(place: Place, part: str, kind: type[T], make: Callable[[], T]) -> T:

@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.bench.operations import Operations, WeightUse, summed
+from bertcompress.bert.families import FAMILIES, Family, known_family
 from bertcompress.errors import LoadError
 from bertcompress.model_config import task_of_class
 
-_KNOWN = ("bert", "pruned_bert")
 _TABLES = ("word_embeddings.weight", "position_embeddings.weight", "token_type_embeddings.weight")
-_POOLED_TASKS = ("text-classification", "feature-extraction")
+_PRETRAINING = ("cls.", "lm_head.", "vocab_", "generator_", "discriminator_")
+"""What heads for pretraining are called; they stay behind in files."""
+_KEYS_AND_VALUES = tuple(
+    f"{name}.weight" for family in FAMILIES for name in family.layer.attention_inputs[1:]
+)
 _LARGEST_HEADER = 100_000_000
 
 
@@ -31,50 +35,53 @@ class _Tensor:
 
 
 def checkpoint_operations(folder: Path) -> Operations | None:
-    """Counts a checkpoint's operations, None for a folder that is no BERT with safetensors.
+    """Counts a checkpoint's operations, None for a folder without safetensors of a known encoder.
 
     Raises:
         LoadError: If a safetensors file is damaged.
     """
-    task = _task(folder)
+    family, task = _family_and_task(folder)
     files = sorted(folder.glob("*.safetensors"))
-    if task is None or not files:
+    if family is None or task is None or not files:
         return None
-    tensors = [tensor for file in files for tensor in _tensors(file) if _is_used(tensor.name, task)]
+    found = [tensor for file in files for tensor in _tensors(file)]
+    tensors = [tensor for tensor in found if _is_used(tensor.name, family, task)]
     tables = [tensor for tensor in tensors if tensor.name.endswith(_TABLES)]
     weights = [tensor for tensor in tensors if not tensor.name.endswith(_TABLES)]
-    keys_and_values = ("attention.self.key.weight", "attention.self.value.weight")
     return summed(
         [_product(tensor, task) for tensor in weights if len(tensor.shape) == 2],
-        attention_width=sum(t.shape[0] for t in weights if t.name.endswith(keys_and_values)),
+        attention_width=sum(t.shape[0] for t in weights if t.name.endswith(_KEYS_AND_VALUES)),
         weight_bytes=sum(tensor.bytes for tensor in weights),
         bytes_per_token=sum(tensor.bytes // tensor.shape[0] for tensor in tables),
     )
 
 
-def _task(folder: Path) -> str | None:
+def _family_and_task(folder: Path) -> tuple[Family | None, str | None]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return None
+        return None, None
     except (OSError, ValueError) as error:
         raise LoadError(f"can't read {folder / 'config.json'}: {error}") from error
-    if not isinstance(config, dict) or config.get("model_type") not in _KNOWN:
-        return None
+    if not isinstance(config, dict):
+        return None, None
     names = config.get("architectures") or [""]
-    return task_of_class(str(names[0]))
+    return known_family(config.get("model_type")), task_of_class(str(names[0]))
 
 
-def _is_used(name: str, task: str) -> bool:
-    """Tells whether the task's model has this tensor: pretraining heads stay behind in files."""
-    if name.startswith("cls."):
+def _is_used(name: str, family: Family, task: str) -> bool:
+    """Tells whether the task's model has this tensor; of classifiers only BERT's has a pooler."""
+    if name.startswith(_PRETRAINING):
         return False
-    return "pooler." not in name or task in _POOLED_TASKS
+    pooled = task == "feature-extraction" or (task, family.name) == ("text-classification", "BERT")
+    return "pooler." not in name or pooled
 
 
 def _product(tensor: _Tensor, task: str) -> WeightUse:
     outputs, inputs = tensor.shape
-    is_head = tensor.name.startswith("classifier.") and task == "text-classification"
+    is_head = (
+        tensor.name.startswith(("classifier.", "pre_classifier.")) and task == "text-classification"
+    )
     return WeightUse(inputs, outputs, per_sentence=is_head or "pooler." in tensor.name)
 
 

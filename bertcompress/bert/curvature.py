@@ -31,8 +31,8 @@ from typing import TYPE_CHECKING, Any
 
 from bertcompress.bert.importance import frozen
 from bertcompress.bert.sample_losses import Batch, sample_losses
-from bertcompress.bert.structure import encoder_of
-from bertcompress.bert.sublayers import UNITS, Key, enter, first_calls, leave, output_module
+from bertcompress.bert.structure import encoder_of, projection
+from bertcompress.bert.sublayers import UNITS, Key, enter, first_calls, leave
 from bertcompress.errors import PassError
 from bertcompress.numerics.gram import Gram
 from bertcompress.progress import Progress, silent
@@ -107,7 +107,7 @@ def error_costs(
     for layer, module in enumerate(encoder_of(model).layer):
         for unit in UNITS:
             own = sums.get((unit, layer))
-            outputs = len(output_module(module, unit).dense.bias)
+            outputs = len(projection(module, unit).bias)
             costs[unit, layer] = _costs(own) if own is not None else _equal(batches, outputs)
     return costs
 
@@ -210,7 +210,7 @@ def _gradients(
     with contextlib.ExitStack() as hooks:
         for index, layer in enumerate(encoder_of(model).layer):
             for unit in UNITS:
-                dense = output_module(layer, unit).dense
+                dense = projection(layer, unit)
                 if hasattr(dense, "in_features"):
                     hooks.callback(dense.register_forward_hook(hook_for((unit, index))).remove)
         yield first

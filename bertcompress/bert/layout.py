@@ -1,14 +1,15 @@
-"""Writes a model with unequal layers as a stock BERT, by zeros in the place of what is not there.
+"""Writes a model with unequal layers as a stock one, by zeros in the place of what is not there.
 
 A head whose output columns are zero adds nothing, and neither does a neuron (``gelu(0) = 0``), so
 the answers are the same. ``dense`` has the widths from before pruning; ``uniform`` has all heads
-and, in every layer, as many neurons as the widest one: a stock BERT that is faster too.
+and, in every layer, as many neurons as the widest one: a stock model that is faster too.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bertcompress.bert.families import family_of
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.bert.surgery import blank
 
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def stock_layout(model: PreTrainedModel, *, uniform: bool = False) -> PreTrainedModel:
-    """Returns a stock BERT with the same answers; the given model is left as it was.
+    """Returns a stock model with the same answers; the given model is left as it was.
 
     Args:
-        model: A BERT or a PrunedBert.
+        model: Stock or pruned.
         uniform: Whether neurons are padded to the widest layer only, not to the original width.
     """
     import torch
@@ -28,7 +29,7 @@ def stock_layout(model: PreTrainedModel, *, uniform: bool = False) -> PreTrained
     shape = shape_of(model)
     config: Any = model.config
     heads = shape.hidden_size // shape.head_size
-    width = max(1, *shape.layer_ffn) if uniform else int(config.intermediate_size)
+    width = max(1, *shape.layer_ffn) if uniform else getattr(config, family_of(config).ffn_field)
     wide = EncoderShape(
         (heads,) * shape.layers, (width,) * shape.layers, shape.head_size, shape.hidden_size
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
+from bertcompress.bert.families import family_of, known_family
 from bertcompress.bert.structure import EncoderShape
 from bertcompress.bert.surgery import config_for
 from bertcompress.errors import LoadError
@@ -20,11 +21,13 @@ if TYPE_CHECKING:
 
 def is_legacy(config: PreTrainedConfig) -> bool:
     """Tells whether heads were pruned by Transformers 4."""
-    return config.model_type == "bert" and bool(getattr(config, "pruned_heads", None))
+    family = known_family(config.model_type)
+    stock = family is not None and config.model_type == family.model_type
+    return stock and bool(getattr(config, "pruned_heads", None))
 
 
 def modern_config(config: PreTrainedConfig) -> PreTrainedConfig:
-    """Returns the configuration of the same model as a `PrunedBertConfig`.
+    """Returns the configuration of the same model as a pruned one.
 
     Raises:
         LoadError: If ``pruned_heads`` names layers or heads that are not there.
@@ -39,7 +42,7 @@ def modern_config(config: PreTrainedConfig) -> PreTrainedConfig:
         )
     shape = EncoderShape(
         left,
-        (int(facts.intermediate_size),) * layers,
+        (int(getattr(facts, family_of(config).ffn_field)),) * layers,
         int(facts.hidden_size) // heads,
         int(facts.hidden_size),
     )

@@ -23,9 +23,10 @@ from bertcompress.artifact import (
     read_manifest,
     verify,
 )
+from bertcompress.bert.families import check_model_type, input_names
 from bertcompress.bert.legacy import is_legacy, modern_config
 from bertcompress.bert.locate import locate
-from bertcompress.bert.structure import check_known, check_model_type
+from bertcompress.bert.structure import check_known
 from bertcompress.bert.weights import (
     HEAD_MODULES,
     check_fit,
@@ -46,7 +47,7 @@ _TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 
 
 def load(model: str | Path, *, task: str | None = None, revision: str | None = None) -> Artifact:
-    """Loads a fine-tuned BERT, or an artifact folder.
+    """Loads a fine-tuned encoder, or an artifact folder.
 
     Args:
         model: A folder, or a hub name.
@@ -59,7 +60,7 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
 
     Raises:
         UsageError: If there is no such task.
-        LoadError: If the folder is not a BERT, lacks the task's head, or is damaged.
+        LoadError: If the folder is not a known encoder, lacks the task's head, or is damaged.
     """
     _check_task_name(task)
     folder = locate(model, revision=revision)
@@ -74,7 +75,7 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
     check_fit(str(model), wanted, fit)
     return Checkpoint(
         loaded,
-        _load_tokenizer(folder, str(model), config),
+        _load_tokenizer(folder, str(model), config, wanted),
         wanted,
         manifest.history if manifest is not None else (),
         _read_side_files(folder),
@@ -100,7 +101,7 @@ def load_encoder(
 
     Raises:
         UsageError: If there is no such task.
-        LoadError: If the folder is not a BERT, lacks encoder weights, or is damaged.
+        LoadError: If the folder is not a known encoder, lacks encoder weights, or is damaged.
     """
     import torch
 
@@ -113,6 +114,8 @@ def load_encoder(
         config.id2label = dict(enumerate(labels))
         config.label2id = {name: number for number, name in enumerate(labels)}
         config.problem_type = None  # said how the old head was trained
+    if task == "question-answering":
+        config.num_labels = 2  # a span's two ends; some heads take their size from it
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         loaded, fit = read_model(folder, str(model), config, task)
@@ -120,7 +123,7 @@ def load_encoder(
         renew_head(loaded)
     return Checkpoint(
         loaded,
-        _load_tokenizer(folder, str(model), config),
+        _load_tokenizer(folder, str(model), config, task),
         task,
         manifest.history if manifest is not None else (),
         _read_side_files(folder),
@@ -128,10 +131,10 @@ def load_encoder(
 
 
 def load_config(model: str | Path, *, revision: str | None = None) -> PreTrainedConfig:
-    """Reads a BERT's configuration, or says in one sentence why it can't be read.
+    """Reads a model's configuration, or says in one sentence why it can't be read.
 
     Raises:
-        LoadError: If there is no such model, or it is not a BERT.
+        LoadError: If there is no such model, or it is not a known encoder.
     """
     return _read_config(locate(model, revision=revision), str(model))
 
@@ -191,7 +194,9 @@ def _check_class(name: str, config: PreTrainedConfig, wanted: str) -> None:
     )
 
 
-def _load_tokenizer(folder: Path, name: str, config: PreTrainedConfig) -> PreTrainedTokenizerFast:
+def _load_tokenizer(
+    folder: Path, name: str, config: PreTrainedConfig, task: str
+) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
     if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
@@ -199,17 +204,26 @@ def _load_tokenizer(folder: Path, name: str, config: PreTrainedConfig) -> PreTra
             f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); copy it from the original"
         )
     core = folder / "tokenizer.json"
-    if core.is_file() and not isinstance(_json_object(core).get("model"), dict):
+    content = _json_object(core) if core.is_file() else {"model": {}}
+    if not isinstance(content.get("model"), dict):
         raise LoadError(f"{core} has no model; restore it from the original")
+    # Byte-level BPE has pieces for words after a space: those of a list must look alike.
+    spaced = task == "token-classification" and "ByteLevel" in str(content.get("pre_tokenizer"))
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(
-                str(folder), config=config, use_fast=True, trust_remote_code=False
+                str(folder),
+                config=config,
+                use_fast=True,
+                trust_remote_code=False,
+                **({"add_prefix_space": True} if spaced else {}),
             )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LoadError(f"the tokenizer of {name} can't be read: {sentence(error)}") from error
     if not tokenizer.is_fast:
         raise LoadError(f"{name} has no fast tokenizer (tokenizer.json); convert it first")
+    taken = input_names(config)  # a tokenizer shared by families may give segments unasked
+    tokenizer.model_input_names = [one for one in tokenizer.model_input_names if one in taken]
     return cast("PreTrainedTokenizerFast", tokenizer)
 
 
@@ -226,7 +240,7 @@ def _load_onnx(
     return OnnxModel(
         graph=_read_graph(folder / ONNX_NAME),
         config=config,
-        tokenizer=_load_tokenizer(folder, name, config),
+        tokenizer=_load_tokenizer(folder, name, config, found),
         task=found,
         history=manifest.history if manifest is not None else (),
         side_files=_read_side_files(folder),

@@ -8,7 +8,7 @@ from pathlib import Path
 from bertcompress.errors import LoadError, did_you_mean
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-_FILES = ("*.json", "*.txt", "model*.safetensors", "modeling_pruned_bert.py")
+_FILES = ("*.json", "*.txt", "model*.safetensors", "modeling_pruned_*.py")
 _OTHER_WEIGHTS = ("pytorch_model*.bin", "onnx/model.onnx*")
 """Fetched only where there is no safetensors file: hub folders hold the same weights many times."""
 

@@ -9,7 +9,9 @@ bias and keeps its LayerNorm.
 This file needs nothing but torch and Transformers (4.57 or 5.x): a copy of it lies in the folder
 of every pruned model, and ``auto_map`` in its ``config.json`` names it, so that
 ``AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`` works
-where bertcompress is not installed. With ``import bertcompress`` no trust is needed.
+where bertcompress is not installed. With ``import bertcompress`` no trust is needed. Other families
+have a file of their own beside it, which imports this one by a relative import: Transformers copies
+and follows that.
 """
 
 from __future__ import annotations
@@ -26,6 +28,37 @@ from transformers import (
     BertForTokenClassification,
     BertModel,
 )
+
+
+def take_widths(
+    config: Any,
+    layer_heads: Sequence[int] | None,
+    layer_ffn: Sequence[int] | None,
+    head_size: int | None,
+    *,
+    ffn: int,
+) -> None:
+    """Writes the widths of each layer into a configuration, all of them where none are given.
+
+    Args:
+        config: Made so far as a stock configuration.
+        layer_heads: As in `PrunedBertConfig`.
+        layer_ffn: As there.
+        head_size: As there.
+        ffn: The FFN width of the stock configuration.
+
+    Raises:
+        ValueError: If the numbers are not one for each layer.
+    """
+    layers = config.num_hidden_layers
+    config.layer_heads = list(layer_heads or [config.num_attention_heads] * layers)
+    config.layer_ffn = list(layer_ffn or [ffn] * layers)
+    config.head_size = head_size or config.hidden_size // config.num_attention_heads
+    if not len(config.layer_heads) == len(config.layer_ffn) == layers:
+        raise ValueError(
+            f"layer_heads and layer_ffn must have one number for each of the {layers} layers, "
+            f"got {len(config.layer_heads)} and {len(config.layer_ffn)}"
+        )
 
 
 class PrunedBertConfig(BertConfig):  # type: ignore[no-untyped-call]  # its base is untyped
@@ -49,15 +82,7 @@ class PrunedBertConfig(BertConfig):  # type: ignore[no-untyped-call]  # its base
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        layers = self.num_hidden_layers
-        self.layer_heads = list(layer_heads or [self.num_attention_heads] * layers)
-        self.layer_ffn = list(layer_ffn or [self.intermediate_size] * layers)
-        self.head_size = head_size or self.hidden_size // self.num_attention_heads
-        if not len(self.layer_heads) == len(self.layer_ffn) == layers:
-            raise ValueError(
-                f"layer_heads and layer_ffn must have one number for each of the {layers} layers, "
-                f"got {len(self.layer_heads)} and {len(self.layer_ffn)}"
-            )
+        take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
 class BiasOnly(nn.Module):
@@ -89,10 +114,10 @@ class NoIntermediate(nn.Module):
 
 
 def resize_layer(layer: nn.Module, *, heads: int, ffn: int, head_size: int) -> None:
-    """Gives a stock BertLayer new, empty matrices with the widths asked for, in place.
+    """Gives a stock layer shaped like BERT's new matrices with the widths asked for, in place.
 
     Args:
-        layer: A `BertLayer`.
+        layer: A `BertLayer`, `RobertaLayer`, `ElectraLayer`, ….
         heads: Heads to have, 0 or more.
         ffn: FFN neurons to have, 0 or more.
         head_size: The width of one head.
@@ -121,9 +146,9 @@ def resize_layer(layer: nn.Module, *, heads: int, ffn: int, head_size: int) -> N
         block.output.dense = nn.Linear(ffn, hidden)
 
 
-def _resize(model: Any, config: Any) -> None:
+def resize(model: Any, config: Any) -> None:
     """Gives a stock model's layers the configuration's widths, and new weights, in place."""
-    encoder = getattr(model, "bert", model).encoder
+    encoder = getattr(model, model.base_model_prefix, model).encoder
     for layer, heads, ffn in zip(encoder.layer, config.layer_heads, config.layer_ffn, strict=True):
         resize_layer(layer, heads=heads, ffn=ffn, head_size=config.head_size)
     model.post_init()
@@ -136,7 +161,7 @@ class PrunedBertModel(BertModel):  # type: ignore[no-untyped-call]
 
     def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
         super().__init__(config, add_pooling_layer=add_pooling_layer)
-        _resize(self, config)
+        resize(self, config)
 
 
 class PrunedBertForSequenceClassification(BertForSequenceClassification):  # type: ignore[no-untyped-call]
@@ -146,7 +171,7 @@ class PrunedBertForSequenceClassification(BertForSequenceClassification):  # typ
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        _resize(self, config)
+        resize(self, config)
 
 
 class PrunedBertForTokenClassification(BertForTokenClassification):  # type: ignore[no-untyped-call]
@@ -156,7 +181,7 @@ class PrunedBertForTokenClassification(BertForTokenClassification):  # type: ign
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        _resize(self, config)
+        resize(self, config)
 
 
 class PrunedBertForQuestionAnswering(BertForQuestionAnswering):  # type: ignore[no-untyped-call]
@@ -166,4 +191,4 @@ class PrunedBertForQuestionAnswering(BertForQuestionAnswering):  # type: ignore[
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        _resize(self, config)
+        resize(self, config)

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import encoder_of
+from bertcompress.bert.structure import encoder_of, projection
 from bertcompress.bert.sublayers import (
     UNITS,
     Key,
@@ -36,7 +36,7 @@ from bertcompress.bert.sublayers import (
     enter,
     first_calls,
     leave,
-    output_module,
+    normed,
 )
 from bertcompress.errors import PassError, UsageError
 from bertcompress.numerics.moments import DAMPING, Moments, Residuals
@@ -136,17 +136,17 @@ class _Run:
         unit, _ = key
         for at, call in enumerate(self._calls):
             inputs, residual = enter(teacher, unit, self._wanted[at], call)
-            self._wanted[at] = output_module(teacher, unit).dense(inputs) + residual
+            self._wanted[at] = projection(teacher, unit)(inputs) + residual
         done = self._solve(student, key, costs)
         for at, call in enumerate(self._calls):
-            self._wanted[at] = output_module(teacher, unit).LayerNorm(self._wanted[at])
+            self._wanted[at] = normed(teacher, unit, self._wanted[at])
             self._states[at] = leave(student, unit, *enter(student, unit, self._states[at], call))
         return done
 
     def _solve(self, student: Any, key: Key, costs: Sequence[torch.Tensor] | None) -> Refitted:
         """Fits on most batches, checks on those held out, and takes what is better."""
         unit, layer = key
-        dense = output_module(student, unit).dense
+        dense = projection(student, unit)
         bias = dense.bias
         weight = dense.weight if hasattr(dense, "weight") else bias.new_zeros(len(bias), 0)
         held_out = range(1, len(self._calls), HELD_OUT)
@@ -176,7 +176,7 @@ class _Run:
         chosen: Iterable[int],
     ) -> None:
         """Adds the real tokens of batches: the projection's inputs, and what it should give."""
-        emptied = not hasattr(output_module(student, unit).dense, "weight")
+        emptied = not hasattr(projection(student, unit), "weight")
         for at in chosen:
             call = self._calls[at]
             inputs, residual = enter(student, unit, self._states[at], call)

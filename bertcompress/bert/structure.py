@@ -1,24 +1,23 @@
-"""Where the prunable parts of an encoder are: the only place that knows BERT's module names.
+"""Where the prunable parts of an encoder are, found by the names that `families` has for them.
 
 Every prunable unit is a block of **input columns of an output projection**: head *j* is the
-columns ``[j * head_size, (j + 1) * head_size)`` of ``attention.output.dense``, FFN neuron *j* is
-column *j* of ``output.dense``. What feeds a column (rows of query, key, value; rows of the first
-FFN matrix) goes with it.
+columns ``[j * head_size, (j + 1) * head_size)`` of the attention's (BERT calls it
+``attention.output.dense``), FFN neuron *j* is column *j* of the FFN's (``output.dense``). What
+feeds a column (rows of query, key, value; rows of the first FFN matrix) goes with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from bertcompress.bert.families import FAMILIES, LayerNames, family_of
 from bertcompress.errors import LoadError
 
 if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedConfig, PreTrainedModel
-
-KNOWN_MODEL_TYPES = ("bert", "pruned_bert")
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class LayerModules:
 
     Attributes:
         index: The layer's position.
-        layer: The whole `BertLayer`.
+        layer: The whole layer.
         attention_output: ``[hidden, heads * head_size]``; its input columns are the heads.
         ffn_output: ``[hidden, neurons]``; its input columns are the neurons.
     """
@@ -67,23 +66,17 @@ class LayerModules:
     ffn_output: nn.Linear | None
 
 
-def check_model_type(model_type: object) -> None:
-    """Fails with a LoadError unless this tool knows the encoder's type."""
-    if model_type not in KNOWN_MODEL_TYPES:
-        found = f"a {model_type!r} model" if model_type else "a model without a model_type"
-        known = " or ".join(KNOWN_MODEL_TYPES)
-        raise LoadError(f"this is {found}; bertcompress reads BERT (model_type {known})")
-
-
 def check_known(config: PreTrainedConfig) -> None:
     """Fails with a LoadError unless the configuration is of an encoder this tool knows."""
-    check_model_type(config.model_type)
+    name = family_of(config).name
     if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
-        raise LoadError("this BERT is a decoder (is_decoder is set); bertcompress needs an encoder")
+        raise LoadError(
+            f"this {name} is a decoder (is_decoder is set); bertcompress needs an encoder"
+        )
     positions = getattr(config, "position_embedding_type", "absolute")
     if positions != "absolute":
         raise LoadError(
-            f"this BERT has {positions} positions (position_embedding_type); "
+            f"this {name} has {positions} positions (position_embedding_type); "
             "bertcompress reads absolute ones"
         )
 
@@ -91,7 +84,19 @@ def check_known(config: PreTrainedConfig) -> None:
 def encoder_of(model: PreTrainedModel) -> Any:
     """Returns the module whose ``layer`` list holds the encoder's layers."""
     base = getattr(model, model.base_model_prefix, model)
-    return base.encoder
+    return getattr(base, family_of(model.config).encoder)
+
+
+def names_in(layer: nn.Module) -> LayerNames:
+    """Returns what a layer's modules are called, told by those that are there."""
+    modules = dict(layer.named_modules())
+    return next(one.layer for one in FAMILIES if one.layer.ffn_output in modules)
+
+
+def projection(layer: nn.Module, unit: Literal["heads", "ffn"]) -> Any:
+    """Returns a sub-layer's output projection; of an emptied one only a ``bias`` is left."""
+    names = names_in(layer)
+    return layer.get_submodule(names.attention_output if unit == "heads" else names.ffn_output)
 
 
 def layers_of(model: PreTrainedModel) -> Iterator[LayerModules]:
@@ -99,8 +104,7 @@ def layers_of(model: PreTrainedModel) -> Iterator[LayerModules]:
     from torch import nn
 
     for index, layer in enumerate(encoder_of(model).layer):
-        attention = layer.attention.output.dense
-        ffn = layer.output.dense
+        attention, ffn = projection(layer, "heads"), projection(layer, "ffn")
         yield LayerModules(
             index=index,
             layer=layer,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import encoder_of
+from bertcompress.bert.structure import encoder_of, names_in, projection
 
 if TYPE_CHECKING:
     import torch
@@ -51,11 +51,6 @@ def sublayers_of(model: PreTrainedModel) -> list[Key]:
 
 class _StopError(Exception):
     """Ends a run of the whole model at its first layer."""
-
-
-def output_module(layer: Any, unit: Unit) -> Any:
-    """Returns the module that holds a sub-layer's projection and LayerNorm."""
-    return layer.attention.output if unit == "heads" else layer.output
 
 
 def first_calls(model: PreTrainedModel, batches: Sequence[Batch]) -> list[LayerCall]:
@@ -100,22 +95,23 @@ def enter(
         output is added to, ``[batch, sequence, hidden]``.
     """
     if unit == "ffn":
-        return layer.intermediate(hidden), hidden
-    entered: tuple[torch.Tensor, torch.Tensor] | None = None
+        inputs = hidden
+        for name in names_in(layer).ffn_first if hasattr(projection(layer, unit), "weight") else ():
+            inputs = layer.get_submodule(name)(inputs)
+        return inputs, hidden
+    entered: list[torch.Tensor] = []
 
-    def keep(_: nn.Module, arguments: tuple[Any, ...]) -> None:
-        nonlocal entered
-        entered = arguments[0], arguments[1]
+    def keep(_: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+        entered.append(arguments[0])
         raise _StopError
 
-    hook = output_module(layer, unit).register_forward_pre_hook(keep)
+    hook = projection(layer, unit).register_forward_pre_hook(keep)
     try:
         with contextlib.suppress(_StopError):
             layer(hidden, *call.arguments, **call.keywords)
     finally:
         hook.remove()
-    assert entered is not None  # every layer runs its attention
-    return entered
+    return entered[0], hidden  # every layer runs its attention
 
 
 def leave(layer: Any, unit: Unit, inputs: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
@@ -127,5 +123,12 @@ def leave(layer: Any, unit: Unit, inputs: torch.Tensor, residual: torch.Tensor) 
         inputs: What goes into the projection.
         residual: What its output is added to.
     """
-    output: torch.Tensor = output_module(layer, unit)(inputs, residual)
+    return normed(layer, unit, projection(layer, unit)(inputs) + residual)
+
+
+def normed(layer: Any, unit: Unit, total: torch.Tensor) -> torch.Tensor:
+    """Returns what a sub-layer makes of the sum of its projection's output and the residual."""
+    names = names_in(layer)
+    norm = layer.get_submodule(names.attention_norm if unit == "heads" else names.ffn_norm)
+    output: torch.Tensor = norm(total)
     return output

@@ -2,12 +2,12 @@
 
 A new model is built with the widths that stay, and each matrix is filled with the rows or columns
 kept. Removing head *j* removes rows ``[j * head_size, (j + 1) * head_size)`` of query, key and
-value (and of their biases) and the same columns of ``attention.output.dense``; removing neuron *j*
-removes row *j* of ``intermediate.dense`` and column *j* of ``output.dense``. Output biases and
+value (and of their biases) and the same columns of the attention's output projection; removing
+neuron *j* removes row *j* of the first FFN matrix and column *j* of the second. Output biases and
 LayerNorms stay, also where a sub-layer is emptied.
 
 If only the numbers of layers changed, or all layers have all heads and one FFN width, the result
-is a **stock** BERT that loads anywhere; else it is a `PrunedBert` (see `modeling_pruned_bert`).
+is a **stock** model that loads anywhere; else it is a pruned one (see `modeling_pruned_bert`).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
+from bertcompress.bert.families import LayerNames, family_of
 from bertcompress.bert.selection import Kept
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.errors import UsageError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 _OWN_FIELDS = ("model_type", "auto_map", "pruned_heads", "layer_heads", "layer_ffn", "head_size")
 """Of the model before: the new shape says them again, or they are no longer true."""
-_LAYER = re.compile(r"(?P<before>.*encoder\.layer\.)(?P<index>\d+)\.(?P<name>.+)")
 
 
 def cut(
@@ -39,13 +39,13 @@ def cut(
     """Returns a new, smaller model; the given one is left as it was.
 
     Args:
-        model: A BERT or a PrunedBert.
+        model: Stock or pruned.
         heads: For each layer the heads that stay, rising; None keeps all.
         ffn: For each layer the neurons that stay, rising; None keeps all.
         layers: The layers that stay, rising; None keeps all.
 
     Returns:
-        A model in evaluation mode, stock BERT where that can express it.
+        A model in evaluation mode, stock where that can express it.
 
     Raises:
         UsageError: If no layer stays, or what should stay is not there.
@@ -65,16 +65,19 @@ def cut(
         shape.head_size,
         shape.hidden_size,
     )
+    family = family_of(model.config)
+    in_layer = re.compile(rf"(?P<before>.*{family.encoder}\.layer\.)(?P<index>\d+)\.(?P<name>.+)")
     weights = {}
     for name, tensor in model.state_dict().items():
-        match = _LAYER.fullmatch(name)
+        match = in_layer.fullmatch(name)
         if match is None:
             weights[name] = tensor
             continue
         index = int(match["index"])
         if index not in stay:
             continue
-        kept = _slice(match["name"], tensor, heads[index], ffn[index], shape.head_size)
+        columns = _columns_of(heads[index], shape.head_size)
+        kept = _slice(family.layer, match["name"], tensor, columns, ffn[index])
         if kept is not None:
             weights[f"{match['before']}{stay.index(index)}.{match['name']}"] = kept
     smaller = blank(model, new_shape)
@@ -95,27 +98,31 @@ def _check_rising(what: str, indices: Sequence[int], count: int) -> None:
         raise UsageError(f"{what} that stay must rise within 0..{count - 1}, got {list(indices)}")
 
 
+def _columns_of(heads: Sequence[int], head_size: int) -> list[int]:
+    return [head * head_size + offset for head in heads for offset in range(head_size)]
+
+
 def _slice(
+    names: LayerNames,
     name: str,
     tensor: torch.Tensor,
-    heads: Sequence[int],
+    head_columns: Sequence[int],
     ffn: Sequence[int],
-    head_size: int,
 ) -> torch.Tensor | None:
     """Returns what stays of one layer's tensor, or None if nothing does."""
     import torch
 
-    head_columns = [head * head_size + offset for head in heads for offset in range(head_size)]
+    module, _, kind = name.rpartition(".")
     rows: Sequence[int] | None = None
     columns: Sequence[int] | None = None
-    if name.startswith("attention.self."):
+    if module in names.attention_inputs:
         rows = head_columns
-    elif name == "attention.output.dense.weight":
+    elif module == names.attention_output and kind == "weight":
         columns = head_columns
-    elif name.startswith("intermediate.dense."):
-        rows = list(ffn)
-    elif name == "output.dense.weight":
-        columns = list(ffn)
+    elif module == names.ffn_input:
+        rows = ffn
+    elif module == names.ffn_output and kind == "weight":
+        columns = ffn
     if rows is not None:
         return tensor[torch.tensor(rows, dtype=torch.long)] if rows else None
     if columns is not None:
@@ -127,7 +134,7 @@ def blank(model: PreTrainedModel, shape: EncoderShape) -> PreTrainedModel:
     """Returns a model like the given one with other widths and random weights.
 
     Args:
-        model: A BERT or a PrunedBert.
+        model: Stock or pruned.
         shape: The widths.
 
     Returns:
@@ -141,7 +148,8 @@ def blank(model: PreTrainedModel, shape: EncoderShape) -> PreTrainedModel:
     config, stock = config_for(model.config, shape)
     model_class = _class_for(model, stock=stock)
     arguments = {}
-    if model.base_model_prefix not in dict(model.named_children()):  # a bare encoder
+    bare = model.base_model_prefix not in dict(model.named_children())
+    if bare and family_of(model.config).has_pooler:
         has_pooler = any(".pooler." in f".{name}" for name in model.state_dict())
         arguments = {"add_pooling_layer": has_pooler}
     with torch.random.fork_rng(devices=[]):
@@ -151,21 +159,23 @@ def blank(model: PreTrainedModel, shape: EncoderShape) -> PreTrainedModel:
 
 
 def config_for(config: PreTrainedConfig, shape: EncoderShape) -> tuple[PreTrainedConfig, bool]:
-    """Returns a configuration for the shape, and whether it is a stock `BertConfig`."""
-    from transformers import BertConfig
+    """Returns a configuration for the shape, and whether it is a stock one."""
+    import transformers
 
-    from bertcompress.bert.modeling_pruned_bert import PrunedBertConfig
+    from bertcompress.bert.register import pruned_class
 
+    family = family_of(config)
     fields: dict[str, Any] = config.to_dict()
     for name in _OWN_FIELDS:
         fields.pop(name, None)
-    fields["num_hidden_layers"] = shape.layers
+    fields[family.layers_field] = shape.layers
     full_heads = shape.hidden_size // shape.head_size
     if set(shape.layer_heads) <= {full_heads} and len(set(shape.layer_ffn)) == 1:
         width = shape.layer_ffn[0]
         if width > 0:
-            return BertConfig(**{**fields, "intermediate_size": width}), True
-    pruned = PrunedBertConfig(
+            stock: Any = getattr(transformers, f"{family.prefix}Config")
+            return stock(**{**fields, family.ffn_field: width}), True
+    pruned = pruned_class(family, "Config")(
         layer_heads=shape.layer_heads,
         layer_ffn=shape.layer_ffn,
         head_size=shape.head_size,
@@ -177,9 +187,10 @@ def config_for(config: PreTrainedConfig, shape: EncoderShape) -> tuple[PreTraine
 def _class_for(model: PreTrainedModel, *, stock: bool) -> Any:
     import transformers
 
-    from bertcompress.bert import modeling_pruned_bert
+    from bertcompress.bert.register import pruned_class
 
+    family = family_of(model.config)
     name = type(model).__name__.removeprefix("Pruned")
     if stock:
         return getattr(transformers, name)
-    return getattr(modeling_pruned_bert, f"Pruned{name}")
+    return pruned_class(family, name.removeprefix(family.prefix))

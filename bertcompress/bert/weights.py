@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from bertcompress.bert.families import family_of
 from bertcompress.errors import LoadError
 from bertcompress.quiet import quiet_transformers
 
@@ -25,8 +26,8 @@ AUTO_CLASS_OF_TASK = {
     "question-answering": "AutoModelForQuestionAnswering",
     "feature-extraction": "AutoModel",
 }
-HEAD_MODULES = ("classifier", "qa_outputs")
-"""What the tasks' last layers are called."""
+HEAD_MODULES = ("classifier", "pre_classifier", "qa_outputs")
+"""What is on top of an encoder; a classifier may be a module of two layers."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ def read_model(
     from safetensors import SafetensorError
 
     auto = getattr(transformers, AUTO_CLASS_OF_TASK[task])
+    family, bare = family_of(config), task == "feature-extraction"
     try:
         with quiet_transformers():
             model, info = auto.from_pretrained(
@@ -72,7 +74,7 @@ def read_model(
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,  # reported below, by name and size
                 trust_remote_code=False,
-                **({"add_pooling_layer": False} if task == "feature-extraction" else {}),
+                **({"add_pooling_layer": False} if bare and family.has_pooler else {}),
             )
     except (
         *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
@@ -80,7 +82,7 @@ def read_model(
     ) as error:
         raise LoadError(_why_not(name, error)) from error
     model.config.architectures = [type(model).__name__]
-    return cast("PreTrainedModel", model.eval()), _fit(info)
+    return cast("PreTrainedModel", model.eval()), _fit(info, f"{family.encoder}.layer.")
 
 
 def check_fit(name: str, task: str, fit: Fit, *, but: Iterable[str] = ()) -> None:
@@ -118,12 +120,12 @@ def how_to_fine_tune(name: str, task: str) -> str:
 
 
 def renew_head(model: PreTrainedModel) -> None:
-    """Gives the task's last layer new random weights, in place; from torch's own generator."""
+    """Gives the task's own layers new random weights, in place; from torch's own generator."""
     from torch import nn
 
     config = cast("Any", model.config)
-    for name, module in model.named_children():
-        if name in HEAD_MODULES and isinstance(module, nn.Linear):
+    for name, module in model.named_modules():
+        if name.split(".")[0] in HEAD_MODULES and isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=config.initializer_range)
             nn.init.zeros_(module.bias)
 
@@ -132,10 +134,10 @@ def _is_of(weight: str, modules: Iterable[str]) -> bool:
     return any(f".{module}." in f".{weight}" for module in modules)
 
 
-def _fit(info: Mapping[str, Any]) -> Fit:
+def _fit(info: Mapping[str, Any], layers: str) -> Fit:
     # Transformers 5 gives rows of name and two sizes, 4.57 names
     resized = {row if isinstance(row, str) else row[0] for row in info["mismatched_keys"]}
-    dropped = [key for key in info["unexpected_keys"] if "encoder.layer." in key]
+    dropped = [key for key in info["unexpected_keys"] if layers in key]
     missing = set(info["missing_keys"]) - resized
     return Fit(tuple(sorted(missing)), tuple(sorted(dropped)), tuple(sorted(resized)))
 

@@ -17,12 +17,13 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bertcompress.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
+from bertcompress.bert.families import family_of, input_names
 from bertcompress.bert.stock import stock_config
 from bertcompress.errors import ExportError, MissingDependencyError, UsageError
 from bertcompress.graph.kernels import count_kernels
@@ -35,6 +36,7 @@ from bertcompress.tasks import make_task
 
 if TYPE_CHECKING:
     import onnx
+    import torch
     from transformers import PreTrainedModel
 
 Exporter = Literal["dynamo", "optimum"]
@@ -42,7 +44,6 @@ EXPORTERS: tuple[Exporter, ...] = ("dynamo", "optimum")
 OPSETS = {"dynamo": (18, 23), "optimum": (14, 18)}
 """Lowest and highest opset of each exporter; the highest is the default."""
 
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 _ROOT = "model."
 
 
@@ -124,23 +125,24 @@ def _output_names(checkpoint: Checkpoint) -> tuple[str, ...]:
 def _export_dynamo(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
     import torch
 
-    names = _output_names(checkpoint)
+    taken, names = input_names(checkpoint.config), _output_names(checkpoint)
     wrapper = _wrap(checkpoint.model, names)
-    # Three tensors of their own: the exporter takes one object given twice for one input.
+    # Tensors of their own: the exporter takes one object given twice for one input.
     ids = torch.arange(32).reshape(2, 16) % checkpoint.config.vocab_size
     mask, segments = torch.ones(2, 16, dtype=torch.long), torch.zeros(2, 16, dtype=torch.long)
     batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
-    axes = {name: {0: batch, 1: sequence} for name in INPUT_NAMES}
+    axes = {0: batch, 1: sequence}
+    has_segments = "token_type_ids" in taken
     try:
         with _quiet_exporter(), torch.no_grad():
             program = torch.onnx.export(
                 wrapper,
-                (ids, mask, segments),
+                (ids, mask, segments if has_segments else None),
                 dynamo=True,
                 opset_version=opset,
-                input_names=list(INPUT_NAMES),
+                input_names=list(taken),
                 output_names=list(names),
-                dynamic_shapes=axes,
+                dynamic_shapes=(axes, axes, axes if has_segments else None),
                 verbose=False,
             )
     except torch.onnx.OnnxExporterError as error:
@@ -151,13 +153,13 @@ def _export_dynamo(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
 
 
 def _wrap(model: PreTrainedModel, output_names: tuple[str, ...]) -> Any:
-    """Makes a module of three positional inputs and a tuple of outputs around the model."""
+    """Makes a module of positional inputs and a tuple of outputs around the model."""
     import torch
     from torch import Tensor, nn
-    from transformers.models.bert.modeling_bert import BertModel
 
-    # Transformers 5 passes a mask of four axes on; 4.57 wants [batch, query, key] of numbers.
-    takes_4d = hasattr(BertModel, "_create_attention_masks")
+    expanded = _mask_for(model)
+    family = family_of(model.config)
+    one_segment = family.has_token_types and "token_type_ids" not in input_names(model.config)
 
     class Traced(nn.Module):
         def __init__(self) -> None:
@@ -165,18 +167,36 @@ def _wrap(model: PreTrainedModel, output_names: tuple[str, ...]) -> Any:
             self.model = model
 
         def forward(
-            self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor
+            self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None
         ) -> tuple[Tensor, ...]:
-            length = attention_mask.shape[1]
-            mask = attention_mask.bool()[:, None, None, :].expand(-1, 1, length, -1)
-            if not takes_4d:
-                mask = mask[:, 0].to(torch.int64)
-            outputs = self.model(
-                input_ids=input_ids, attention_mask=mask, token_type_ids=token_type_ids
-            )
+            inputs = {"input_ids": input_ids, "attention_mask": expanded(attention_mask)}
+            if token_type_ids is not None:
+                inputs["token_type_ids"] = token_type_ids
+            elif one_segment:  # one row for all tokens, which the exporter folds
+                inputs["token_type_ids"] = torch.zeros(1, 1, dtype=torch.long)
+            outputs = self.model(**inputs)
             return tuple(outputs[name] for name in output_names)
 
     return Traced().eval()
+
+
+def _mask_for(model: PreTrainedModel) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Returns what makes a mask that the model passes on, of one that is ``[batch, sequence]``.
+
+    Transformers 5 passes on a boolean mask of four axes; in 4.57 DistilBERT wants two axes, and the
+    others ``[batch, query, key]`` of numbers.
+    """
+    import torch
+    import transformers
+
+    def expanded(mask: torch.Tensor) -> torch.Tensor:
+        return mask.bool()[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
+
+    if int(transformers.__version__.split(".")[0]) >= 5:
+        return expanded
+    if family_of(model.config).model_type == "distilbert":
+        return lambda mask: mask
+    return lambda mask: expanded(mask)[:, 0].to(torch.int64)
 
 
 @contextlib.contextmanager
@@ -200,9 +220,9 @@ def _export_optimum(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
         raise MissingDependencyError("optimum-onnx", "optimum", "the exporter 'optimum'") from error
     import onnx
 
-    if checkpoint.config.model_type != "bert":
+    if checkpoint.config.model_type != family_of(checkpoint.config).model_type:
         raise ExportError(
-            "Optimum can't export a BERT with unequal layers; leave --exporter out to use dynamo"
+            "Optimum can't export a model with unequal layers; leave --exporter out to use dynamo"
         )
     with tempfile.TemporaryDirectory() as folder, _quiet_exporter():
         source, target = Path(folder) / "source", Path(folder) / "target"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bert.families import longest_text
 from bertcompress.errors import ParityError
 from bertcompress.runtimes.ort_runtime import run_graph
 from bertcompress.runtimes.torch_runtime import TorchRuntime
@@ -135,11 +136,9 @@ def check_parity(
         ParityError: If any output differs by more than the tolerance.
     """
     config = model.config
-    feeds = parity_feeds(
-        vocabulary=config.vocab_size, longest=config.max_position_embeddings, seed=seed
-    )
+    feeds = parity_feeds(vocabulary=config.vocab_size, longest=longest_text(config), seed=seed)
     with TorchRuntime(model, threads=_threads()) as runtime:
-        reference = [runtime.run(feed) for feed in feeds]
+        reference = [runtime.run({name: feed[name] for name in runtime.inputs}) for feed in feeds]
     parity = compare_outputs(reference, run_graph(graph, list(feeds), threads=_threads()), feeds)
     allowed = tolerance * max(1.0, parity.magnitude)
     if parity.max_difference > allowed:

@@ -55,7 +55,7 @@ class PruneVocabulary:
         """Returns the checkpoint with a smaller vocabulary.
 
         Raises:
-            PassError: If the artifact is a graph, or its tokenizer is no WordPiece.
+            PassError: If the artifact is a graph, or its tokenizer is no WordPiece or Unigram.
         """
         checkpoint = checkpoint_for(self, artifact)
         timer = StepTimer(checkpoint)

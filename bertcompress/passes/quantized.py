@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertcompress.artifact import OnnxModel, StepTimer
+from bertcompress.bert.families import longest_text
 from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
 from bertcompress.graph.kernels import Kernels, count_kernels
 from bertcompress.graph.products import WeightProduct, weight_products
@@ -32,7 +33,7 @@ from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
 if TYPE_CHECKING:
     import onnx
 
-HEADS = ("classifier", "qa_outputs")
+HEADS = ("classifier", "classifier.out_proj", "qa_outputs")
 """The tasks' own last products: a few thousand weights that decide the answer, left in float."""
 
 LOWEST_SQNR_DB = 3.0
@@ -125,9 +126,7 @@ def drift_db(model: OnnxModel, graph: onnx.ModelProto, *, seed: int) -> float:
         ParityError: If it is below `LOWEST_SQNR_DB`, or a value is not a finite number.
     """
     config = model.config
-    feeds = parity_feeds(
-        vocabulary=config.vocab_size, longest=config.max_position_embeddings, seed=seed
-    )
+    feeds = parity_feeds(vocabulary=config.vocab_size, longest=longest_text(config), seed=seed)
     signal = noise = 0.0
     expected, got = run_graph(model.graph, list(feeds)), run_graph(graph, list(feeds))
     for feed, reference, candidate in zip(feeds, expected, got, strict=True):

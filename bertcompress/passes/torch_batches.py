@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bertcompress.artifact import Checkpoint
+from bertcompress.bert.families import input_names, longest_text
 from bertcompress.bert.importance import Batch
 from bertcompress.data.partition import sample
 from bertcompress.examples import Example
@@ -22,15 +24,19 @@ LONGEST = 512
 def features_for(
     checkpoint: Checkpoint, examples: Sequence[Example], *, max_length: int | None
 ) -> list[Feature]:
-    """Checks the examples against the task and tokenizes them, in order.
+    """Checks the examples against the task and tokenizes them, in order, for the model's inputs.
 
     Raises:
         DataError: If they do not fit the task or the model's labels.
     """
     task = make_task(checkpoint.task, checkpoint.config)
     task.check(examples)
-    longest = max_length or min(LONGEST, checkpoint.config.max_position_embeddings)
-    return task.encode(checkpoint.tokenizer, examples, max_length=longest)
+    longest = max_length or min(LONGEST, longest_text(checkpoint.config))
+    taken = input_names(checkpoint.config)
+    return [
+        replace(feature, inputs={name: feature.inputs[name] for name in taken})
+        for feature in task.encode(checkpoint.tokenizer, examples, max_length=longest)
+    ]
 
 
 def batches_for(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifact import Checkpoint
+from bertcompress.bert.families import input_names
 from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays
 
@@ -34,7 +35,6 @@ class TorchRuntime:
     """
 
     name = "torch-cpu"
-    inputs: tuple[str, ...] = ("input_ids", "attention_mask", "token_type_ids")
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class TorchRuntime:
         self._compiled = compiled
         self._model: Callable[..., Mapping[str, torch.Tensor]] | None = None
         self._threads_before = 0
+        self.inputs: tuple[str, ...] = ()
         self.outputs: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
@@ -62,9 +63,10 @@ class TorchRuntime:
             own = loaded if isinstance(self._source, Path) else copy.deepcopy(loaded)
             loaded = own.to(getattr(torch, self._dtype))
         self._model = torch.compile(loaded, dynamic=True) if self._compiled else loaded
+        self.inputs = input_names(loaded.config)
         ids = np.zeros((1, 2), dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": ids + 1, "token_type_ids": ids}
-        self.outputs = tuple(self.run(feed))
+        self.outputs = tuple(self.run({name: feed[name] for name in self.inputs}))
         return self
 
     def __exit__(

@@ -25,7 +25,7 @@ LabelKind = Literal["auto", "class", "multi", "number"]
 """What a task's labels are, in the words of `bertcompress.data.load_dataset`."""
 
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
-"""The model's inputs, each int64 ``[batch, sequence]``."""
+"""What models are fed, each int64 ``[batch, sequence]``; some families take no segments."""
 
 
 @dataclass(frozen=True)
@@ -180,12 +180,12 @@ def pad(
         multiple: Rounds the length up to a multiple of this.
 
     Returns:
-        ``input_ids``, ``attention_mask``, ``token_type_ids``: int64 ``[batch, sequence]``.
+        What the features have, int64 ``[batch, sequence]`` each.
     """
     longest = max(feature.length for feature in features)
     length = -(-longest // multiple) * multiple
     batch: dict[str, IntArray] = {}
-    for name in INPUT_NAMES:
+    for name in features[0].inputs:
         fill = pad_token_id if name == "input_ids" else 0
         rows = np.full((len(features), length), fill, dtype=np.int64)
         for row, feature in enumerate(features):

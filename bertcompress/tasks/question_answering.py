@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from bertcompress.model_config import ModelConfig
 
-_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 _LEAST_ROOM = 16
 
 
@@ -230,8 +229,9 @@ class QuestionAnswering:
         probability = softmax(np.asarray([span.score for span in ranked]))[0]
         if winner.start < 0:
             return Prediction("", float(probability), {"start": None, "end": None})
-        text = question.context[winner.start : winner.end]
-        return Prediction(text, float(probability), {"start": winner.start, "end": winner.end})
+        start, end = _trimmed(question.context, winner.start, winner.end)
+        text = question.context[start:end]
+        return Prediction(text, float(probability), {"start": start, "end": end})
 
 
 def _room(
@@ -239,17 +239,25 @@ def _room(
 ) -> int:
     """Returns the tokens that the longest question leaves for its context."""
     encoded = cast("BatchEncoding", tokenizer(texts, add_special_tokens=False, padding=False))
+    empty = cast("BatchEncoding", tokenizer([""], [""], padding=False))
+    special = len(cast("list[list[int]]", empty["input_ids"])[0])  # BERT has 3, RoBERTa has 4
     lengths = [len(ids) for ids in cast("list[list[int]]", encoded["input_ids"])]
     longest = max(lengths)
-    room = max_length - longest - _SPECIAL_TOKENS
+    room = max_length - longest - special
     if room < _LEAST_ROOM:
-        needed = longest + _SPECIAL_TOKENS + _LEAST_ROOM
+        needed = longest + special + _LEAST_ROOM
         raise UsageError(
             f"max_length {max_length} leaves {max(room, 0)} tokens for the context of question "
             f"{questions[lengths.index(longest)].id}, which has {longest} tokens itself; "
             f"type --max-length {needed} or more"
         )
     return room
+
+
+def _trimmed(context: str, start: int, end: int) -> tuple[int, int]:
+    """Leaves out the spaces around a span: SentencePiece's tokens begin with the one before."""
+    text = context[start:end].rstrip()
+    return start + len(text) - len(text.lstrip()), start + len(text)
 
 
 def _context_offsets(batch: BatchEncoding, row: int) -> IntArray:

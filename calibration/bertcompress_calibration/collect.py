@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bert.families import longest_text
 from bertcompress.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError, UsageError, did_you_mean
 from bertcompress.examples import Example, fingerprint_of
@@ -135,7 +136,7 @@ def _products_of(graph: onnx.ModelProto) -> tuple[WeightProduct, ...]:
 def _features(
     model: OnnxModel, task: Task, drawn: Sequence[Example], *, max_length: int | None
 ) -> list[Feature]:
-    limit = int(model.config.max_position_embeddings)
+    limit = longest_text(model.config)
     if max_length is not None and max_length > limit:
         raise UsageError(
             f"max_length must be up to {limit}, which the model has positions for, got {max_length}"

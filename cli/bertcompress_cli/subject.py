@@ -11,6 +11,7 @@ from bertcompress.artifact import Artifact
 from bertcompress.bench.accuracy import Answers
 from bertcompress.bench.tuned_answers import answer_tuned
 from bertcompress.bench.variant import Subject
+from bertcompress.bert.families import longest_text
 from bertcompress.bert.load import load
 from bertcompress.bert.locate import locate
 from bertcompress.errors import UsageError
@@ -133,7 +134,7 @@ def opened(
     artifact: Artifact, folder: Path, *, runtime: str = "auto", max_length: int | None = None
 ) -> Opened:
     """Returns an artifact that lies in `folder`, opened."""
-    limit = min(LONGEST, artifact.config.max_position_embeddings)
+    limit = min(LONGEST, longest_text(artifact.config))
     if max_length is not None and max_length > limit:
         raise UsageError(f"max-length must be at most the model's {limit}, got {max_length}")
     return Opened(

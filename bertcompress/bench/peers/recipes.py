@@ -25,9 +25,9 @@ import numpy as np
 from bertcompress.artifact import MANIFEST_NAME, Checkpoint
 from bertcompress.bench.peers.folder import FILES, HEAD_NAME, ONNX_NAME, OPENVINO_NAME, Opening
 from bertcompress.bench.workload import load_workload
+from bertcompress.bert.families import input_names
 from bertcompress.bert.load import load
 from bertcompress.runtimes.torch_runtime import OUTPUT_NAMES
-from bertcompress.tasks.base import INPUT_NAMES
 
 Recipe = Callable[[Path, Path, Path], Opening]
 
@@ -46,9 +46,10 @@ def stock_export(checkpoint: Checkpoint, path: Path, *, attention: str, opset: i
     model: Any = checkpoint.model
     model.set_attn_implementation(attention)
     ids = torch.arange(32).reshape(2, 16)
-    inputs = (ids, torch.ones_like(ids), torch.zeros_like(ids))
+    names = input_names(model.config)
+    inputs = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(names)]
     with torch.inference_mode():
-        answer = model(**dict(zip(INPUT_NAMES, inputs, strict=True)))
+        answer = model(**dict(zip(names, inputs, strict=True)))
     outputs = [name for name in OUTPUT_NAMES if name in answer]
 
     class Traced(torch.nn.Module):
@@ -57,10 +58,10 @@ def stock_export(checkpoint: Checkpoint, path: Path, *, attention: str, opset: i
             self.model = model
 
         def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            found = self.model(**dict(zip(INPUT_NAMES, tensors, strict=True)))
+            found = self.model(**dict(zip(names, tensors, strict=True)))
             return tuple(found[name] for name in outputs)
 
-    axes = {name: {0: "batch", 1: "sequence"} for name in INPUT_NAMES}
+    axes = {name: {0: "batch", 1: "sequence"} for name in names}
     for name in outputs:
         axes[name] = {0: "batch"} if answer[name].ndim == 2 else {0: "batch", 1: "sequence"}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def stock_export(checkpoint: Checkpoint, path: Path, *, attention: str, opset: i
             str(path),
             dynamo=False,
             opset_version=opset,
-            input_names=list(INPUT_NAMES),
+            input_names=list(names),
             output_names=outputs,
             dynamic_axes=axes,
         )
@@ -152,11 +153,12 @@ def openvino_nncf(model: Path, feeds: Path, out: Path) -> Opening:
     import nncf
     import openvino
 
-    samples = [dict(feed) for feed in load_workload(feeds).feeds]
     with tempfile.TemporaryDirectory() as name:
         plain = Path(name) / "model.onnx"
         stock_export(_checkpoint(model), plain, attention="sdpa")
         read = openvino.Core().read_model(plain)
+        names = [one.get_any_name() for one in read.inputs]
+        samples = [{one: feed[one] for one in names} for feed in load_workload(feeds).feeds]
         quantized = nncf.quantize(
             read,
             nncf.Dataset(samples),
@@ -174,6 +176,8 @@ def ctranslate2_int8(model: Path, feeds: Path, out: Path) -> Opening:
     import ctranslate2
 
     checkpoint = _checkpoint(model)
+    if checkpoint.config.model_type != "bert":
+        raise TypeError(f"CTranslate2 is set up for BERT here, not {checkpoint.config.model_type}")
     head = _head_of(checkpoint.model)
     with tempfile.TemporaryDirectory() as name:
         shared = Path(name)

@@ -1,0 +1,198 @@
+"""RoBERTa, XLM-RoBERTa and CamemBERT with unequal layers; they are shaped like BERT's.
+
+A copy of this file lies in the folder of such a model, beside one of `modeling_pruned_bert`, which
+holds what families share and says how such folders are loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from transformers import (
+    CamembertConfig,
+    CamembertForQuestionAnswering,
+    CamembertForSequenceClassification,
+    CamembertForTokenClassification,
+    CamembertModel,
+    RobertaConfig,
+    RobertaForQuestionAnswering,
+    RobertaForSequenceClassification,
+    RobertaForTokenClassification,
+    RobertaModel,
+    XLMRobertaConfig,
+    XLMRobertaForQuestionAnswering,
+    XLMRobertaForSequenceClassification,
+    XLMRobertaForTokenClassification,
+    XLMRobertaModel,
+)
+
+from .modeling_pruned_bert import resize, take_widths
+
+
+class PrunedRobertaConfig(RobertaConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+    """A RobertaConfig with the widths that each layer has left; see `PrunedBertConfig`."""
+
+    model_type = "pruned_roberta"
+
+    def __init__(
+        self,
+        layer_heads: Sequence[int] | None = None,
+        layer_ffn: Sequence[int] | None = None,
+        head_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
+
+
+class PrunedRobertaModel(RobertaModel):  # type: ignore[no-untyped-call]
+    """`RobertaModel` with unequal layers."""
+
+    config_class = PrunedRobertaConfig
+
+    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
+        super().__init__(config, add_pooling_layer=add_pooling_layer)
+        resize(self, config)
+
+
+class PrunedRobertaForSequenceClassification(RobertaForSequenceClassification):  # type: ignore[no-untyped-call]
+    """`RobertaForSequenceClassification` with unequal layers."""
+
+    config_class = PrunedRobertaConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedRobertaForTokenClassification(RobertaForTokenClassification):  # type: ignore[no-untyped-call]
+    """`RobertaForTokenClassification` with unequal layers."""
+
+    config_class = PrunedRobertaConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedRobertaForQuestionAnswering(RobertaForQuestionAnswering):  # type: ignore[no-untyped-call]
+    """`RobertaForQuestionAnswering` with unequal layers."""
+
+    config_class = PrunedRobertaConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedXLMRobertaConfig(XLMRobertaConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+    """An XLMRobertaConfig with the widths that each layer has left; see `PrunedBertConfig`."""
+
+    model_type = "pruned_xlm_roberta"
+
+    def __init__(
+        self,
+        layer_heads: Sequence[int] | None = None,
+        layer_ffn: Sequence[int] | None = None,
+        head_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
+
+
+class PrunedXLMRobertaModel(XLMRobertaModel):  # type: ignore[no-untyped-call]
+    """`XLMRobertaModel` with unequal layers."""
+
+    config_class = PrunedXLMRobertaConfig
+
+    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
+        super().__init__(config, add_pooling_layer=add_pooling_layer)
+        resize(self, config)
+
+
+class PrunedXLMRobertaForSequenceClassification(XLMRobertaForSequenceClassification):  # type: ignore[no-untyped-call]
+    """`XLMRobertaForSequenceClassification` with unequal layers."""
+
+    config_class = PrunedXLMRobertaConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedXLMRobertaForTokenClassification(XLMRobertaForTokenClassification):  # type: ignore[no-untyped-call]
+    """`XLMRobertaForTokenClassification` with unequal layers."""
+
+    config_class = PrunedXLMRobertaConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedXLMRobertaForQuestionAnswering(XLMRobertaForQuestionAnswering):  # type: ignore[no-untyped-call]
+    """`XLMRobertaForQuestionAnswering` with unequal layers."""
+
+    config_class = PrunedXLMRobertaConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedCamembertConfig(CamembertConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+    """A CamembertConfig with the widths that each layer has left; see `PrunedBertConfig`."""
+
+    model_type = "pruned_camembert"
+
+    def __init__(
+        self,
+        layer_heads: Sequence[int] | None = None,
+        layer_ffn: Sequence[int] | None = None,
+        head_size: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
+
+
+class PrunedCamembertModel(CamembertModel):  # type: ignore[no-untyped-call]
+    """`CamembertModel` with unequal layers."""
+
+    config_class = PrunedCamembertConfig
+
+    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
+        super().__init__(config, add_pooling_layer=add_pooling_layer)
+        resize(self, config)
+
+
+class PrunedCamembertForSequenceClassification(CamembertForSequenceClassification):  # type: ignore[no-untyped-call]
+    """`CamembertForSequenceClassification` with unequal layers."""
+
+    config_class = PrunedCamembertConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedCamembertForTokenClassification(CamembertForTokenClassification):  # type: ignore[no-untyped-call]
+    """`CamembertForTokenClassification` with unequal layers."""
+
+    config_class = PrunedCamembertConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
+
+
+class PrunedCamembertForQuestionAnswering(CamembertForQuestionAnswering):  # type: ignore[no-untyped-call]
+    """`CamembertForQuestionAnswering` with unequal layers."""
+
+    config_class = PrunedCamembertConfig
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        resize(self, config)
