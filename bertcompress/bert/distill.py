@@ -48,7 +48,8 @@ def distillation_loss(
         wanted = teacher(**inputs, output_hidden_states=True)
     found = student(**inputs, output_hidden_states=True)
     real = batch["attention_mask"].bool()
-    loss = answer_loss(wanted, found, real, temperature=temperature)
+    problem = teacher.config.problem_type
+    loss = answer_loss(wanted, found, real, temperature=temperature, problem=problem)
     if hidden:
         loss = loss + hidden * hidden_loss(wanted.hidden_states, found.hidden_states, real)
     return loss
@@ -60,6 +61,7 @@ def answer_loss(
     real: torch.Tensor,
     *,
     temperature: float = TEMPERATURE,
+    problem: str | None = None,
 ) -> torch.Tensor:
     """Returns the loss of the answers.
 
@@ -68,6 +70,8 @@ def answer_loss(
         found: The student's.
         real: Which positions are real tokens, bool ``[batch, sequence]``.
         temperature: Softens the distributions.
+        problem: The configuration's ``problem_type``; several labels that each may hold are told
+            by nothing else.
     """
     if "start_logits" in wanted:
         ends = [
@@ -86,6 +90,8 @@ def answer_loss(
         goal, own = goal[real], own[real]
     if goal.shape[-1] == 1:
         return (goal - own).square().mean()
+    if problem == "multi_label_classification":
+        return _yes_or_no(goal, own, temperature)
     return _divergence(goal, own, temperature)
 
 
@@ -108,6 +114,14 @@ def _divergence(goal: torch.Tensor, own: torch.Tensor, temperature: float) -> to
         reduction="batchmean",
         log_target=True,
     )
+
+
+def _yes_or_no(goal: torch.Tensor, own: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Returns the divergence of labels that hold or not, each for itself, summed over labels."""
+    import torch
+
+    pairs = [torch.stack([one, torch.zeros_like(one)], dim=-1).flatten(0, 1) for one in (goal, own)]
+    return _divergence(pairs[0], pairs[1], temperature) * goal.shape[-1]
 
 
 def _relative_error(goal: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
