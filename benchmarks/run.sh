@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The slow proofs: measures everything that README.md states, and writes benchmarks/reports/.
 #
-#   benchmarks/run.sh                     all of it: export paths, suites, README tables, A/A
+#   benchmarks/run.sh                     all of it: reloading, export paths, suites, README tables, A/A
 #   benchmarks/run.sh sst2 tables         only these parts, in this order
 #
 # Needs a folder with the real models and data ($BERTCOMPRESS_SHARED, see benchmarks/README.md) and a
@@ -35,12 +35,15 @@ part() {
     aa)
       "$python" benchmarks/aa_experiment.py "$work/sst2/int8" \
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/aa ;;
+    reload)
+      "$python" benchmarks/reload.py ${TRANSFORMERS4:+--transformers4 "$TRANSFORMERS4"} \
+        --out benchmarks/reports/reload ;;
     *)
-      echo "error: there is no part $1; the parts are export-paths, sst2, conll2003, tables, aa" >&2
+      echo "error: there is no part $1; the parts are reload, export-paths, sst2, conll2003, tables, aa" >&2
       exit 2 ;;
   esac
 }
 
-for one in "${@:-export-paths sst2 conll2003 tables aa}"; do
+for one in "${@:-reload export-paths sst2 conll2003 tables aa}"; do
   for name in $one; do part "$name"; done
 done
