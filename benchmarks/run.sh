@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # The slow proofs: measures everything that README.md states, and writes benchmarks/reports/.
 #
-#   benchmarks/run.sh                     all of it: export paths, BERT-base, suites, README tables, A/A
+#   benchmarks/run.sh                     all of it, in the order of `parts`
 #   benchmarks/run.sh sst2 tables         only these parts, in this order
 #
 # Needs a folder with the real models and data ($BERTCOMPRESS_SHARED, see benchmarks/README.md) and a
 # machine that does nothing else. A part that was stopped goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+parts="reload export-paths bert-base sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -38,12 +40,15 @@ part() {
     aa)
       "$python" benchmarks/aa_experiment.py "$work/sst2/int8" \
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/aa ;;
+    reload)
+      "$python" benchmarks/reload.py ${TRANSFORMERS4:+--transformers4 "$TRANSFORMERS4"} \
+        --out benchmarks/reports/reload ;;
     *)
-      echo "error: there is no part $1; the parts are export-paths, bert-base, sst2, conll2003, tables, aa" >&2
+      echo "error: there is no part $1; the parts are $parts" >&2
       exit 2 ;;
   esac
 }
 
-for one in "${@:-export-paths bert-base sst2 conll2003 tables aa}"; do
+for one in "${@:-$parts}"; do
   for name in $one; do part "$name"; done
 done

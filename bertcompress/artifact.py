@@ -232,6 +232,10 @@ def _write_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     # The tokenizers library tells of a full disk by a bare Exception; Python says OSError.
     (folder / "tokenizer.json").write_text(fresh.backend_tokenizer.to_str(), encoding="utf-8")
     fresh.save_pretrained(folder)
+    # Transformers 5 has a new name for a tokenizer made from a tokenizer.json; both know the old.
+    settings = folder / "tokenizer_config.json"
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text(text.replace('"TokenizersBackend"', '"PreTrainedTokenizerFast"'), "utf-8")
 
 
 def _write_graph(graph: onnx.ModelProto, path: Path) -> None:

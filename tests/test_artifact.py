@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -32,6 +32,9 @@ from bertcompress.artifact import (
 )
 from bertcompress.bert.load import load
 from bertcompress.errors import PassError, UsageError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 Make = Callable[..., Checkpoint]
 STEP = Step(
@@ -299,3 +302,15 @@ def test_the_readme_in_the_folder_is_the_card(tiny_checkpoint: Make, tmp_path: P
     assert (folder / "README.md").read_text() == model_card(artifact)
     raw = json.loads((folder / "bertcompress.json").read_text())
     assert raw["format"] == 1
+
+
+def test_a_tokenizer_without_a_class_of_its_own_loads_in_transformers_4_too(
+    tokenizer: PreTrainedTokenizerFast, tiny_checkpoint: Callable[..., Checkpoint], tmp_path: Path
+) -> None:
+    folder = save(replace(tiny_checkpoint(), tokenizer=tokenizer), tmp_path / "a")
+
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert settings["tokenizer_class"] == "PreTrainedTokenizerFast"
+    again = load(folder)
+    assert again.tokenizer("good film")["input_ids"] == tokenizer("good film")["input_ids"]
+    assert "token_type_ids" in again.tokenizer("good film")

@@ -47,10 +47,12 @@ class Sweep:
         order: The units in the order of their removal.
         errors: ``errors[k]`` is the output's squared error with `k` units removed, float64
             ``[units + 1]``; it starts at 0 and never falls.
+        alone: The error that removing each unit alone gives, float64 ``[units]``.
     """
 
     order: tuple[int, ...]
     errors: NDArray[np.float64]
+    alone: NDArray[np.float64]
 
     def kept(self, count: int) -> tuple[int, ...]:
         """Returns the `count` units that are removed last, rising."""
@@ -87,10 +89,11 @@ def sweep(
     weights = weight.detach().double().clone()
     weights[:, hessian.diagonal() == 0] = 0.0
     inverse = damped_inverse(hessian, damping)
+    alone = _costs(weights, inverse, width).clamp_min(0.0).numpy()
     order, costs = (
         remove_columns(weights, inverse) if width == 1 else _remove_all(weights, inverse, width)
     )
-    return Sweep(tuple(order), np.cumsum([0.0, *costs]))
+    return Sweep(tuple(order), np.cumsum([0.0, *costs]), alone)
 
 
 def damped_inverse(matrix: torch.Tensor, damping: float) -> torch.Tensor:
@@ -142,6 +145,8 @@ def _costs(weights: torch.Tensor, inverse: torch.Tensor, width: int) -> torch.Te
     """Returns each block's cost, ``[units]``."""
     import torch
 
+    if width == 1:
+        return weights.square().sum(dim=0) / inverse.diagonal().clamp_min(1e-300)
     count = weights.shape[1] // width
     blocks = weights.reshape(weights.shape[0], count, width)
     own = torch.stack(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-_METHOD = 1
+_METHOD = 2
 """Rises when the same inputs would give other sweeps, so that none of before are taken."""
 
 
@@ -143,14 +143,19 @@ def _read_costs(
 def _tensors_of_sweep(one: Sweep) -> dict[str, torch.Tensor]:
     import torch
 
-    return {"order": torch.tensor(one.order), "errors": torch.from_numpy(one.errors)}
+    return {
+        "order": torch.tensor(one.order),
+        "errors": torch.from_numpy(one.errors),
+        "alone": torch.from_numpy(one.alone),
+    }
 
 
 def _read_sweep(parts: FinishedParts, key: Key) -> Sweep | None:
     found = parts.read(_name(key))
     if found is None:
         return None
-    return Sweep(tuple(found["order"].tolist()), found["errors"].numpy())
+    order = tuple(found["order"].tolist())
+    return Sweep(order, found["errors"].numpy(), found["alone"].numpy())
 
 
 def _fingerprint(model: PreTrainedModel, batches: Sequence[Batch], seed: int) -> str:
