@@ -264,9 +264,9 @@ def model_card(artifact: Artifact) -> str:
         for step in artifact.history
     ]
     how = (
-        "`onnx/model.onnx` runs in stock ONNX Runtime; inputs `input_ids`, `attention_mask`, "
-        "`token_type_ids`, int64 [batch, sequence]."
-        if artifact.kind == "onnx"
+        f"`onnx/model.onnx` runs in stock ONNX Runtime; inputs {_inputs_text(artifact)}, "
+        "int64 [batch, sequence]."
+        if isinstance(artifact, OnnxModel)
         else "Loads with `transformers`; if `config.json` has an `auto_map`, either "
         "`import bertcompress` first or pass `trust_remote_code=True`."
     )
@@ -275,6 +275,10 @@ def model_card(artifact: Artifact) -> str:
         "hardware and data before you rely on this model."
     )
     return "\n".join([*lines, "", how, "", limits, ""])
+
+
+def _inputs_text(model: OnnxModel) -> str:
+    return ", ".join(f"`{value.name}`" for value in model.graph.graph.input)
 
 
 def _settings_text(settings: Mapping[str, object]) -> str:

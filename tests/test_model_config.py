@@ -28,7 +28,7 @@ def test_the_class_names_the_task(architecture: str, task: str) -> None:
     ("architectures", "found"),
     [
         (["BertForMaskedLM"], "BertForMaskedLM"),
-        (["RobertaForSequenceClassification"], "RobertaForSequenceClassification"),
+        (["ModernBertForTokenClassification"], "ModernBertForTokenClassification"),
         (None, "no architecture"),
         (["BertModel", "BertForMaskedLM"], "BertModel, BertForMaskedLM"),
     ],

@@ -116,7 +116,7 @@ class Tokenizer(Protocol):
 
 
 class Task(Protocol):
-    """A job that a BERT does; see the module's docstring."""
+    """A job that an encoder does; see the module's docstring."""
 
     @property
     def name(self) -> str:

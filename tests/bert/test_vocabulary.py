@@ -136,7 +136,8 @@ def chinese() -> Checkpoint:
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        model = BertForSequenceClassification(config).eval()
+        model = BertForSequenceClassification(config)
+    model.train(False)
     model.config.architectures = ["BertForSequenceClassification"]
     return Checkpoint(model, tokenizer, "text-classification")
 
