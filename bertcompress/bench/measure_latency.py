@@ -20,11 +20,12 @@ from bertcompress.bench.environment import available_threads, cpu_model
 from bertcompress.bench.rounds import Entrant, measure_round
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.workload import Workload, sample_features, single_stream
+from bertcompress.bert.families import longest_text
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.bert.surgery import blank
+from bertcompress.cost_table import CostTable, table_from_totals
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
-from bertcompress.latency_table import LatencyTable, table_from_totals
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 from bertcompress.progress import Progress, silent
@@ -79,7 +80,7 @@ class MeasureLatency:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, got {getattr(self, name)}")
 
-    def table(self, checkpoint: Checkpoint, *, progress: Progress = silent) -> LatencyTable:
+    def table(self, checkpoint: Checkpoint, *, progress: Progress = silent) -> CostTable:
         """Measures the table for models like this one.
 
         Raises:
@@ -163,7 +164,7 @@ class MeasureLatency:
 
     def _workload(self, checkpoint: Checkpoint) -> Workload:
         task = make_task(checkpoint.task, checkpoint.config)
-        longest = min(LONGEST, checkpoint.config.max_position_embeddings)
+        longest = min(LONGEST, longest_text(checkpoint.config))
         some = random.Random(self.seed).sample(
             self.examples, min(self.sentences, len(self.examples))
         )

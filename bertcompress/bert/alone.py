@@ -2,10 +2,10 @@
 
 The errors of `bertcompress.bert.obs` are second-order estimates: good for the order of units within
 a sub-layer, but between sub-layers, and for most units gone, they can be wrong by orders of
-magnitude. So a few numbers of units are tried for real: the sub-layer's output projection is fitted
-anew to the units that stay, with its bias, everything else is the original, and the answers on texts
-held out are compared with the original's (`bertcompress.bert.distill.answer_loss` at temperature 1:
-the Kullback-Leibler divergence in nats of classes, tags and spans, a squared error of numbers and
+magnitude. So a few numbers of units are tried for real: the output projection is fitted anew to the
+units that stay, with its bias, everything else is the original, and the answers on texts held out
+are compared with the original's (`bertcompress.bert.distill.answer_loss` at temperature 1: the
+Kullback-Leibler divergence in nats of classes, tags and spans, a squared error of numbers and
 embeddings).
 
 With ``x~ = [x, 1]``, ``G = sum_t v_t x~_t x~_t^T`` and ``S`` the inputs that stay and the 1::
@@ -135,14 +135,16 @@ def scaled(
         truth: What they cost.
 
     Returns:
-        ``[units + 1]``, float64; starts at 0 and never falls.
+        ``[units + 1]``, float64; starts at 0 and always rises.
     """
     ratios = [
         max(cost, _LEAST) / max(float(errors[count]), _LEAST)
         for count, cost in zip(removed, truth, strict=True)
     ]
     everywhere = np.exp(np.interp(np.arange(len(errors)), removed, np.log(ratios)))
-    return np.maximum.accumulate(np.concatenate([[0.0], (errors * everywhere)[1:]]))
+    never_falls = np.maximum.accumulate(np.concatenate([[0.0], (errors * everywhere)[1:]]))
+    slope = max(float(never_falls[-1]), _LEAST) * 1e-6 / len(errors)  # what is free is kept too
+    return never_falls + slope * np.arange(len(errors))
 
 
 class _Walk:
@@ -242,10 +244,12 @@ def _loss(model: PreTrainedModel, wanted: Any, found: Any, batch: Batch) -> floa
 @contextlib.contextmanager
 def _encoder_gives(model: PreTrainedModel, states: torch.Tensor) -> Iterator[None]:
     """While open, the encoder gives these states; what comes before and after it runs."""
-    from transformers.modeling_outputs import BaseModelOutput
+    from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttentions
 
     encoder = encoder_of(model)
-    encoder.forward = lambda *_, **__: BaseModelOutput(last_hidden_state=states)
+    encoder.forward = lambda *_, **__: BaseModelOutputWithPastAndCrossAttentions(
+        last_hidden_state=states
+    )
     try:
         yield
     finally:

@@ -30,9 +30,9 @@ from bertcompress.bert.load import load, load_encoder
 from bertcompress.bert.refit import refit
 from bertcompress.bert.register import AUTO_CLASSES
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.sweeps import swept
 from bertcompress.bert.structure import layers_of, shape_of
 from bertcompress.bert.surgery import cut
+from bertcompress.bert.sweeps import swept
 from bertcompress.errors import LoadError
 from bertcompress.examples import QuestionExample, TextExample, TokenExample
 from bertcompress.model_config import CLASS_PREFIXES

@@ -136,12 +136,12 @@ def test_a_target_speed_up_is_measured_and_told(
     ok: Ok, fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bertcompress.bench.measure_latency import MeasureLatency
-    from bertcompress.latency_table import LatencyTable
+    from bertcompress.cost_table import CostTable
 
-    parts = LatencyTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)), "a fake machine")
+    parts = CostTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)), "a fake machine")
     asked: list[MeasureLatency] = []
 
-    def table(self: MeasureLatency, *_: object, **__: object) -> LatencyTable:
+    def table(self: MeasureLatency, *_: object, **__: object) -> CostTable:
         asked.append(self)
         return parts
 
@@ -154,9 +154,9 @@ def test_a_target_speed_up_is_measured_and_told(
     assert ok(*line) == "artifacts/001-prune"
     manifest = read_manifest(workspace / "artifacts/001-prune")
     assert manifest is not None
-    speed = manifest.history[0].details["speed"]
+    speed = manifest.history[0].details["target"]
     assert isinstance(speed, dict)
-    assert (speed["asked"], speed["measured"]) == ("1.50x", "2.00x")
+    assert (speed["asked"], speed["measured"]) == ("a speed-up of 1.5", "2.00x")
     assert asked[0].precision == "int8"
     recipe = (workspace / "artifacts/001-prune/recipe.yaml").read_text(encoding="utf-8")
     assert "target_speedup: 1.5" in recipe
@@ -168,7 +168,7 @@ def test_a_target_that_can_not_be_meant_is_one_sentence(
 ) -> None:
     assert "must be above 1, got 0.5" in fails(2, "prune", "--target-speedup", "0.5")
     both = ("prune", "--target-speedup", "1.5", "--heads", "0.3")
-    assert "not both" in fails(2, *both)
+    assert "not heads and ffn and target_speedup" in fails(2, *both)
     assert "does not go with --score" in fails(2, *both[:3], "--score", "fisher")
     assert "precision is for a target speed-up" in fails(
         2, "prune", "--heads", "0.3", "--precision", "int8"

@@ -1,13 +1,14 @@
-"""How long a model takes by the widths of its layers, measured on whole models.
+"""What a model costs by the widths of its layers: time, parameters or operations.
 
-The time of a single sentence is taken as a sum::
+The cost of a single sentence is taken as a sum::
 
-    rest + sum over layers of attention(heads) + ffn(neurons)
+    rest + sum over layers of heads(heads) + ffn(neurons)
 
-Models whose layers are all alike give its parts: with ``T(h, f)`` the time of the model with `h`
-heads and `f` neurons in each of its ``L`` layers::
+Parameters and operations are such a sum exactly (`bertcompress.bert.sizes`). Time is measured on
+whole models: with ``T(h, f)`` the time of the model with `h` heads and `f` neurons in each of its
+``L`` layers::
 
-    attention(h) = (T(h, F) - T(0, F)) / L        ffn(f) = (T(H, f) - T(H, 0)) / L
+    heads(h) = (T(h, F) - T(0, F)) / L        ffn(f) = (T(H, f) - T(H, 0)) / L
 
 Whole models, because a single layer timed alone stays in the caches and looks faster than it is.
 Between the widths measured, time is interpolated.
@@ -17,47 +18,52 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import UsageError
 
+Measure = Literal["seconds", "parameters", "FLOPs"]
+
 
 @dataclass(frozen=True)
-class LatencyTable:
-    """Seconds of one layer's sub-layers by their width, and of all the rest.
+class CostTable:
+    """The cost of one layer's sub-layers by their width, and of all the rest.
 
     Attributes:
-        rest_s: What does not depend on heads and neurons: embeddings, LayerNorms, the task's head.
-        heads: Pairs of a number of heads and the seconds of one layer's attention, rising.
+        rest: What does not depend on heads and neurons: embeddings, LayerNorms, the task's head.
+        heads: Pairs of a number of heads and the cost of one layer's attention, rising.
         ffn: The same of FFN neurons.
-        deployment: What it was measured on, as people read it: runtime, precision, threads, CPU.
+        measure: What it counts.
+        deployment: What time was measured on, as people read it: runtime, precision, threads, CPU.
     """
 
-    rest_s: float
+    rest: float
     heads: tuple[tuple[int, float], ...]
     ffn: tuple[tuple[int, float], ...]
     deployment: str = ""
+    measure: Measure = "seconds"
 
-    def attention_s(self, counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the seconds of a layer's attention with so many heads, for each number."""
+    def heads_cost(self, counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the cost of a layer's attention with so many heads, for each number."""
         return _interpolated(self.heads, counts)
 
-    def ffn_s(self, counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the seconds of a layer's FFN with so many neurons, for each number."""
+    def ffn_cost(self, counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
+        """Returns the cost of a layer's FFN with so many neurons, for each number."""
         return _interpolated(self.ffn, counts)
 
     def predict(self, layer_heads: Sequence[int], layer_ffn: Sequence[int]) -> float:
-        """Returns the seconds of a model with these widths."""
+        """Returns the cost of a model with these widths."""
         return float(
-            self.rest_s + self.attention_s(layer_heads).sum() + self.ffn_s(layer_ffn).sum()
+            self.rest + self.heads_cost(layer_heads).sum() + self.ffn_cost(layer_ffn).sum()
         )
 
 
 def table_from_totals(
     totals: Mapping[tuple[int, int], float], *, layers: int, deployment: str = ""
-) -> LatencyTable:
+) -> CostTable:
     """Takes the times of whole models apart.
 
     Args:
@@ -76,7 +82,7 @@ def table_from_totals(
     heads = _share({h: s for (h, f), s in totals.items() if f == most_ffn}, layers)
     ffn = _share({f: s for (h, f), s in totals.items() if h == most_heads}, layers)
     whole = totals[most_heads, most_ffn]
-    return LatencyTable(whole - layers * (heads[-1][1] + ffn[-1][1]), heads, ffn, deployment)
+    return CostTable(whole - layers * (heads[-1][1] + ffn[-1][1]), heads, ffn, deployment)
 
 
 def _share(totals: Mapping[int, float], layers: int) -> tuple[tuple[int, float], ...]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bertcompress.cost_table import CostTable, table_from_totals
 from bertcompress.errors import UsageError
-from bertcompress.latency_table import LatencyTable, table_from_totals
 
 seconds = st.floats(1e-5, 1e-2)
 
@@ -27,9 +27,9 @@ def test_an_additive_machine_is_read_back(
 
     table = table_from_totals(totals, layers=6)
 
-    assert table.rest_s == pytest.approx(rest, rel=1e-6)
-    assert table.attention_s(range(len(heads))) == pytest.approx(heads, abs=1e-12)
-    assert table.ffn_s(range(len(ffn))) == pytest.approx(ffn, abs=1e-12)
+    assert table.rest == pytest.approx(rest, rel=1e-6)
+    assert table.heads_cost(range(len(heads))) == pytest.approx(heads, abs=1e-12)
+    assert table.ffn_cost(range(len(ffn))) == pytest.approx(ffn, abs=1e-12)
     widths = [top[0], 0, 1], [0, top[1], 1]
     expected = rest + heads[list(widths[0])].sum() + ffn[list(widths[1])].sum()
     assert table.predict(*widths) == pytest.approx(expected)
@@ -40,14 +40,14 @@ def test_more_width_never_takes_less_time() -> None:
 
     table = table_from_totals(totals, layers=1)
 
-    assert (np.diff(table.attention_s([0, 1, 2])) >= 0).all()
-    assert (np.diff(table.ffn_s([0, 4, 8])) >= 0).all()
+    assert (np.diff(table.heads_cost([0, 1, 2])) >= 0).all()
+    assert (np.diff(table.ffn_cost([0, 4, 8])) >= 0).all()
 
 
 def test_between_widths_time_is_interpolated() -> None:
-    table = LatencyTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)))
+    table = CostTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)))
 
-    assert table.attention_s([1, 3]).tolist() == [0.5, 1.5]
+    assert table.heads_cost([1, 3]).tolist() == [0.5, 1.5]
     assert table.predict([2, 2], [32, 0]) == 1.0 + 2.0 + 2.0
 
 
