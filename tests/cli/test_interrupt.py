@@ -77,6 +77,18 @@ def test_an_interrupted_verb_leaves_the_workspace_usable(
     assert [path.name for path in artifacts.iterdir()] == [Path(made).name]
 
 
+@pytest.mark.usefixtures("workspace")
+def test_an_interrupted_pruning_measures_nothing_again(
+    bc: Run, ok: Ok, interrupt_at: Callable[[str | None], None]
+) -> None:
+    interrupt_at("re-fit")
+    assert bc(*PHASES["re-fit"]).returncode == 130
+
+    interrupt_at("curvature")  # which is finished, and not told again
+
+    assert ok(*PHASES["re-fit"]) == "artifacts/001-prune"
+
+
 @pytest.mark.parametrize("stage", ["answers", "timing"])
 def test_an_interrupted_benchmark_writes_no_report(
     bc: Run,
