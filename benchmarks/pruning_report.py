@@ -3,7 +3,8 @@
 Every comparison is paired: the same test examples were asked of both models. The interval of one
 seed is the paired bootstrap over examples. Pooled over seeds, an example is drawn together with
 all its answers, from every seed's two models, and the difference is that of the mean metrics: the
-seeds of one example are no independent examples.
+seeds of one example are no independent examples. The seeds are taken as they are; how much a method
+depends on them is shown by its range, not by the interval.
 """
 
 from __future__ import annotations
@@ -129,7 +130,9 @@ def text_of(experiment: Experiment) -> str:
         lines += ["", *_table(experiment, fraction)]
     lines += [
         "",
-        "*Ours − it*: points, with the paired 95 % interval, pooled over the seeds and for each. "
+        "*Ours − it*: points, with a paired 95 % interval, pooled over the seeds and for each: it "
+        "holds for other test examples, not for other seeds: how those differ, the range and "
+        "the single differences show. Seconds are of a machine that may have been busy. "
         "*Own split*: the method chooses between heads and neurons within the FLOPs that ours "
         "left. FLOPs are those of heads and neurons; weights include the embeddings. Kwon and "
         "K-prune are written anew from the papers, with the repairs that "

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The slow proofs: measures everything that README.md states, and writes benchmarks/reports/.
 #
-#   benchmarks/run.sh                     all of it: export paths, suites, README tables, A/A
+#   benchmarks/run.sh                     all of it: export paths, suites, README tables, pruning, A/A
 #   benchmarks/run.sh sst2 tables         only these parts, in this order
 #
 # Needs a folder with the real models and data ($BERTCOMPRESS_SHARED, see benchmarks/README.md) and a
@@ -32,15 +32,21 @@ part() {
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/export-paths ;;
     sst2 | conll2003) suite "$1" ;;
     tables) "$python" benchmarks/tables.py ;;
+    pruning)
+      for data in sst2 conll2003; do
+        "$python" benchmarks/pruning.py "$BERTCOMPRESS_SHARED/models/minilm-$data" \
+          "$BERTCOMPRESS_SHARED/data/$data" --out "benchmarks/reports/pruning-$data" \
+          --work "$work/pruning"
+      done ;;
     aa)
       "$python" benchmarks/aa_experiment.py "$work/sst2/int8" \
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/aa ;;
     *)
-      echo "error: there is no part $1; the parts are export-paths, sst2, conll2003, tables, aa" >&2
+      echo "error: there is no part $1; the parts are export-paths, sst2, conll2003, tables, pruning, aa" >&2
       exit 2 ;;
   esac
 }
 
-for one in "${@:-export-paths sst2 conll2003 tables aa}"; do
+for one in "${@:-export-paths sst2 conll2003 tables pruning aa}"; do
   for name in $one; do part "$name"; done
 done

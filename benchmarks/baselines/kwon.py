@@ -10,12 +10,14 @@ sample's loss by them. Four steps:
 3. Rearrangement (4.2): with the full ``F = mean_b g_b g_b^T`` of each sub-layer, one round of
    greedy exchanges between what it keeps and what it loses.
 4. Mask tuning (4.3): from the first sub-layer to the last, masks of real numbers that bring the
-   sum before the LayerNorm back, ``min_r |A (1 + r) - y|^2 + damp^2 |r|^2`` with column ``j`` of
-   ``A`` unit *j*'s contribution; a solution with a mask outside [-10, 10] is refused.
+   sum before the LayerNorm near a teacher's, ``min_r |A (1 + r) - y|^2 + damp^2 |r|^2`` with column
+   ``j`` of ``A`` unit *j*'s contribution; a solution with a mask outside [-10, 10] is refused. The
+   teacher is the model pruned half way, to the square root of what is kept, and of a classifier's
+   last FFN only the first token counts, both as in the authors' program.
 
 Repaired against the authors' program: gradients are of single samples, not of batches (the paper's
 own definition); every sub-layer is tuned, the first attention too; after a refused one tuning goes
-on; the teacher is the unpruned model, as in the paper. We solve the normal equations of step 4 by
+on. We solve the normal equations of step 4 by
 Cholesky, which is what LSMR converges to, and fold the tuned masks into the output projection, so
 that the model is really smaller. The mode with a latency table is left out.
 """
@@ -105,36 +107,42 @@ class KwonPrune:
             seed=self.seed,
         )
         gradients = _gradients(checkpoint.model, batches, seed=self.seed, progress=progress)
-        kept = self._chosen(checkpoint.model, gradients, batches)
-        kept = {unit: _rearranged_all(gradients[unit], kept[unit]) for unit in UNITS}
-        smaller = cut(checkpoint.model, heads=kept["heads"], ffn=kept["ffn"])
+        smaller = self._cut(checkpoint.model, gradients, batches, 1.0)
         refused: list[str] = []
         if self.tune and shape_of(smaller) != shape_of(checkpoint.model):
             refused = tune_masks(
-                checkpoint.model, smaller, batches, damping=self.damping, progress=progress
+                self._cut(checkpoint.model, gradients, batches, 0.5),
+                smaller,
+                batches,
+                damping=self.damping,
+                classifies=checkpoint.task == "text-classification",
+                progress=progress,
             )
         result = replace(checkpoint, model=smaller)
         details = {"notes": [f"tuning refused: {', '.join(refused) or 'none'}"]}
         step = timer.step("KwonPrune", settings_of(self), result, details=details)
         return replace(result, history=(*checkpoint.history, step))
 
-    def _chosen(
-        self, model: PreTrainedModel, gradients: Gradients, batches: Sequence[Batch]
-    ) -> dict[Unit, Kept]:
+    def _cut(
+        self, model: PreTrainedModel, gradients: Gradients, batches: Sequence[Batch], power: float
+    ) -> PreTrainedModel:
+        """Searches, rearranges and cuts; what is kept is a power of what was asked for."""
         fisher = {
             unit: tuple(np.square(own).mean(axis=0) for own in gradients[unit]) for unit in UNITS
         }
-        heads, ffn = self.heads, self.ffn
+        heads, ffn = (1 - (1 - part) ** power for part in (self.heads, self.ffn))
         if self.flops is not None:
             costs = unit_flops(shape_of(model), batches)
-            budget = (1 - self.flops) * costs.of(shape_of(model))
+            budget = (1 - self.flops) ** power * costs.of(shape_of(model))
             all_heads, all_neurons = (np.concatenate(fisher[unit]) for unit in UNITS)
             counts = search(all_heads, all_neurons, costs.head, costs.neuron, budget)
             heads, ffn = 1 - counts[0] / all_heads.size, 1 - counts[1] / all_neurons.size
-        return {
-            "heads": _best(fisher["heads"], heads),
-            "ffn": _best(fisher["ffn"], ffn),
-        }
+        kept: list[Kept] = []
+        for unit, part in zip(UNITS, (heads, ffn), strict=True):
+            best = keep_units(fisher[unit], part, minimum=0)
+            pairs = zip(gradients[unit], best, strict=True)
+            kept.append(tuple(rearranged(own, units) for own, units in pairs))
+        return cut(model, heads=kept[0], ffn=kept[1])
 
 
 def search(
@@ -193,24 +201,35 @@ def rearranged(gradients: Matrix, kept: Sequence[int]) -> tuple[int, ...]:
 
 
 def tune_masks(
-    original: PreTrainedModel,
+    teacher: PreTrainedModel,
     pruned: PreTrainedModel,
     batches: Sequence[Batch],
     *,
     damping: float = 1.0,
+    classifies: bool = False,
     progress: Progress = silent,
 ) -> list[str]:
-    """Scales the output projections' columns of `pruned`, in place; returns what was refused."""
+    """Scales the output projections' columns of `pruned`, in place; returns what was refused.
+
+    Args:
+        teacher: Whose sums before the LayerNorms are wanted.
+        pruned: The model to tune.
+        batches: Real texts.
+        damping: Of the least squares.
+        classifies: Whether of the last layer's output only the first token is read.
+        progress: Is told the sub-layers done and their number.
+    """
     import torch
 
     head_size = shape_of(pruned).head_size
-    walk = Walk(original, pruned, batches)
+    walk = Walk(teacher, pruned, batches)
     refused = []
     layers = len(encoder_of(pruned).layer)
     for layer in range(layers):
         for unit in UNITS:
             progress("tune", 2 * layer + (unit == "ffn"), 2 * layers)
-            sums, dense = walk.sums(unit), walk.projection(unit)
+            last = classifies and unit == "ffn" and layer == layers - 1
+            sums, dense = walk.sums(unit, first_token=last), walk.projection(unit)
             if not hasattr(dense, "weight"):
                 continue
             width = head_size if unit == "heads" else 1
@@ -261,11 +280,3 @@ def _gradients(
         for one in mask_gradients(model, batch, generator):
             found[one.unit][one.layer].append(one.values)
     return {unit: [np.concatenate(parts) for parts in found[unit]] for unit in UNITS}
-
-
-def _best(scores: tuple[Matrix, ...], fraction: float) -> Kept:
-    return keep_units(scores, fraction, minimum=0)
-
-
-def _rearranged_all(gradients: Sequence[Matrix], kept: Kept) -> Kept:
-    return tuple(rearranged(own, units) for own, units in zip(gradients, kept, strict=True))

@@ -81,8 +81,12 @@ class Walk:
         """Returns the student's output projection; one without units has only a ``bias``."""
         return output_module(self._students[self.layer], unit).dense
 
-    def sums(self, unit: Unit) -> Sums:
+    def sums(self, unit: Unit, *, first_token: bool = False) -> Sums:
         """Runs the student's layer as it is now and sums up.
+
+        Args:
+            unit: Attention or FFN.
+            first_token: Whether only each text's first token counts, all that a classifier reads.
 
         Raises:
             PassError: If an activation is not finite.
@@ -100,8 +104,9 @@ class Walk:
                     run_layer(self._students[self.layer], self.states[at], call)
                 one = seen[unit]
                 self._seen.append(one)
-                x = one.inputs[call.real][:, :inputs] if inputs else one.residual[call.real][:, :0]
-                y = (self._targets[unit][at] - one.residual - dense.bias)[call.real]
+                x = one.inputs if inputs else one.residual[..., :0]
+                y = self._targets[unit][at] - one.residual - dense.bias
+                x, y = (v[:, 0] if first_token else v[call.real] for v in (x, y))
                 xx += (x.T @ x).double()
                 yx += (y.T @ x).double()
                 yy += float(y.double().square().sum())

@@ -144,7 +144,7 @@ def test_k_prune_measures_tokens_too(tiny_checkpoint: Tiny) -> None:
 def test_search_keeps_what_loses_least() -> None:
     heads, neurons = np.array([5.0, 1.0]), np.array([3.0, 2.0, 2.0, 0.1])
 
-    # 6 FLOPs: no head 7.1 within 4; one head 8 with 3 + 2; two heads 9 with 3 alone
+    # With 4 FLOPs: no head and all neurons 7.1, one head and two neurons 10, two heads alone 6.
     assert search(heads, neurons, 2.0, 1.0, 4.0) == (1, 2)
     assert search(heads, neurons, 2.0, 1.0, 8.0) == (2, 4)
     assert search(heads, neurons, 2.0, 1.0, 0.5) == (0, 0)
