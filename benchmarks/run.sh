@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parts="reload export-paths bert-base sst2 conll2003 tables aa"
+parts="reload export-paths bert-base pruning sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -37,6 +37,12 @@ part() {
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/bert-base ;;
     sst2 | conll2003) suite "$1" ;;
     tables) "$python" benchmarks/tables.py ;;
+    pruning)
+      for data in sst2 conll2003; do
+        "$python" benchmarks/pruning.py "$BERTCOMPRESS_SHARED/models/minilm-$data" \
+          "$BERTCOMPRESS_SHARED/data/$data" --out "benchmarks/reports/pruning-$data" \
+          --work "$work/pruning"
+      done ;;
     aa)
       "$python" benchmarks/aa_experiment.py "$work/sst2/int8" \
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/aa ;;
