@@ -25,8 +25,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from reload_child import transformers_batches
-from reload_report import BOUNDS, ROUTES, Found, cell, left_out, versions_of, write
 
 from bertcompress.artifact import Checkpoint, save
 from bertcompress.bench.process import thread_variables
@@ -38,6 +36,8 @@ from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.prune import Prune
 from bertcompress.passes.prune_vocabulary import PruneVocabulary
 from bertcompress.passes.relayout import Relayout
+from reload_child import transformers_batches
+from reload_report import BOUNDS, ROUTES, Found, cell, left_out, versions_of, write
 
 MODELS = {"minilm-sst2": "sst2", "minilm-conll2003": "conll2003"}
 SENTENCES, SAMPLES, REMOVED = 64, 256, 0.5

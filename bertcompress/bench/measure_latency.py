@@ -19,7 +19,7 @@ from bertcompress.artifact import Artifact, Checkpoint, save
 from bertcompress.bench.environment import available_threads, cpu_model
 from bertcompress.bench.rounds import Entrant, measure_round
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.workload import Workload, sample_features, single_stream
+from bertcompress.bench.workload import Workload, passages, sample_features, single_stream
 from bertcompress.bert.families import longest_text
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.bert.surgery import blank
@@ -35,7 +35,7 @@ from bertcompress.tasks import make_task
 PRECISIONS = ("fp32", "int8")
 DEPLOYED = {"ort-cpu": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO, BF16"}
 """What each runtime is called where people read it; all of them run the exported graph."""
-HEAD_STEPS, FFN_STEPS = 4, 4
+HEAD_STEPS, FFN_STEPS = 3, 3
 """Parts that the numbers of heads and of neurons are measured in."""
 LONGEST = 512
 
@@ -49,6 +49,7 @@ class MeasureLatency:
         precision: ``fp32`` or ``int8``: what will be deployed.
         runtime: What will run it: ``ort-cpu``, or ``openvino`` (``fp32`` only: its INT8 needs
             calibrated ranges, which random weights have none of).
+        length: Tokens of every sentence timed; None means as long as the examples are.
         threads: Of the runtime; None means what the machine has for us.
         sentences: Timed in each process and round.
         rounds: How often.
@@ -58,6 +59,7 @@ class MeasureLatency:
     examples: tuple[Example, ...]
     precision: str = "fp32"
     runtime: str = "ort-cpu"
+    length: int | None = None
     threads: int | None = None
     sentences: int = 48
     rounds: int = 3
@@ -76,6 +78,8 @@ class MeasureLatency:
             )
         if self.precision == "int8" and self.runtime != "ort-cpu":
             raise UsageError(f"precision int8 can't be measured in {self.runtime}; take ort-cpu")
+        if self.length is not None and not 3 <= self.length <= LONGEST:
+            raise UsageError(f"length must be within 3..{LONGEST} tokens, got {self.length}")
         for name in ("sentences", "rounds"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be 1 or more, got {getattr(self, name)}")
@@ -121,8 +125,10 @@ class MeasureLatency:
     def deployment(self) -> str:
         """What is measured on, as people read it."""
         threads = self.threads or available_threads()
+        length = f"{self.length} tokens, " if self.length else ""
         return (
-            f"{DEPLOYED[self.runtime]}, {self.precision.upper()}, {threads} threads, {cpu_model()}"
+            f"{DEPLOYED[self.runtime]}, {self.precision.upper()}, {length}{threads} threads, "
+            f"{cpu_model()}"
         )
 
     def _deployed(self, checkpoint: Checkpoint, folder: Path) -> Path:
@@ -169,6 +175,8 @@ class MeasureLatency:
             self.examples, min(self.sentences, len(self.examples))
         )
         features = task.encode(checkpoint.tokenizer, some, max_length=longest)
+        if self.length is not None:
+            return passages(features, sequence_length=self.length, repeats=self.sentences)
         drawn = sample_features(features, self.sentences, seed=self.seed)
         pad_token_id = checkpoint.tokenizer.pad_token_id or 0
         return single_stream(drawn, pad_token_id=pad_token_id, name="own-lengths")

@@ -144,7 +144,8 @@ def scaled(
     everywhere = np.exp(np.interp(np.arange(len(errors)), removed, np.log(ratios)))
     never_falls = np.maximum.accumulate(np.concatenate([[0.0], (errors * everywhere)[1:]]))
     slope = max(float(never_falls[-1]), _LEAST) * 1e-6 / len(errors)  # what is free is kept too
-    return never_falls + slope * np.arange(len(errors))
+    risen: NDArray[np.float64] = never_falls + slope * np.arange(len(errors))
+    return risen
 
 
 class _Walk:

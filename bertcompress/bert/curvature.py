@@ -6,12 +6,17 @@ the model's own answer: the Fisher information, no labels needed. We keep its di
 
     token weight  w_t = mean over outputs of g_t^2        row cost  a_r = mean over tokens of g_tr^2
 
-and from the inputs ``x_t`` of the output projection the Hessian ``H = sum_t w_t x_t x_t^T``, so
+A model is so sure of most texts it was trained on that their gradients all but vanish: a few
+doubtful ones would decide everything. So each text counts the same: within it ``w`` and ``g^2`` are
+divided by the mean of its ``w``.
+
+From the inputs ``x_t`` of the output projection the Hessian ``H = sum_t w_t x_t x_t^T``, so
 that the costs that `bertcompress.bert.obs` finds compare between layers: in the last layer of a
 classifier, for example, only the first token counts. A small share of the plain, unweighted
-Hessian keeps ``H`` regular where few tokens have weight: with ``s`` the mean of ``w_t``::
+Hessian keeps ``H`` regular where few tokens have weight: with ``s`` the mean of ``w_t`` before and
+``u_t`` what is left of it after that division::
 
-    H = s * mean_t v_t x_t x_t^T        v_t = (1 - PLAIN) w_t / s + PLAIN
+    H = s * mean_t v_t x_t x_t^T        v_t = (1 - PLAIN) u_t + PLAIN
 
 One pass forward and backward finds ``v``, ``s`` and ``a`` of all sub-layers. The Hessians, which
 are large, come after it, one at a time: with ``v`` known they need no gradient, only each layer run
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
 
 PLAIN = 0.1
 """The share of the unweighted Hessian, and of the unweighted token in the weights."""
+_LEAST = 1e-30
 
 
 @dataclass(frozen=True)
@@ -164,18 +170,20 @@ def _add(sums: dict[Key, _Sums], real: torch.Tensor, key: Key, gradient: torch.T
         raise PassError(f"the gradient of the {unit} of layer {layer} is not a finite number")
     squares = gradient.square()
     each = squares.mean(dim=-1) * real  # [batch, sequence]
+    share = each.sum(dim=1) / real.sum(dim=1)  # [batch], what the text has before it counts as 1
+    by_text = share.clamp_min(_LEAST)
     if key not in sums:
         sums[key] = _Sums(torch.zeros(gradient.shape[-1], dtype=torch.float64))
     one = sums[key]
-    one.rows += squares[real].double().sum(dim=0)
+    one.rows += (squares / by_text[:, None, None])[real].double().sum(dim=0)
     one.tokens += int(real.sum())
     one.weight += float(each.double().sum())
-    one.each.append(each)
+    one.each.append(each / by_text[:, None])
 
 
 def _costs(sums: _Sums) -> ErrorCosts:
     scale = sums.weight / sums.tokens
-    tokens = [(1 - PLAIN) * (each / max(scale, 1e-300)) + PLAIN for each in sums.each]
+    tokens = [(1 - PLAIN) * each + PLAIN for each in sums.each]
     return ErrorCosts(tokens, scale, sums.rows / (float(sums.rows.mean()) or 1.0))
 
 

@@ -9,13 +9,15 @@ gradients would let samples of opposite sign cancel.
 
 **The scores.** With ``g_b = d loss_b / d m`` at ``m = 1``:
 
-========== ===================== ==========================================================
-taylor     mean_b abs(g_b)       Michel, Levy, Neubig 2019, arXiv:1905.10650, section 4.1
-fisher     mean_b g_b ** 2       Kwon et al. 2022, arXiv:2204.09656, eq. 9 (diagonal, with
+=========== ==================== ==========================================================
+taylor      mean_b abs(g_b)      Michel, Levy, Neubig 2019, arXiv:1905.10650, section 4.1
+fisher      mean_b g_b ** 2      Kwon et al. 2022, arXiv:2204.09656, eq. 9 (diagonal, with
                                  per-sample instead of per-batch gradients)
-magnitude  ||W[:, unit]||_2      columns of the output projection; needs no data
-random     uniform               the floor that every other score must beat
-========== ===================== ==========================================================
+true-fisher the same             gold targets left out: see below
+wanda, obs                       from the activations, see `importance_from_inputs`
+magnitude   ||W[:, unit]||_2     columns of the output projection; needs no data
+random      uniform              the floor that every other score must beat
+=========== ==================== ==========================================================
 
 Squares estimate the loss added by removing a unit where the gradient is near zero (1/2 F), so they
 are comparable between layers; `fisher` is the default for a global ranking.
@@ -31,7 +33,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,21 +50,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SCORES_FROM_DATA",
+    "SCORES_FROM_GRADIENTS",
+    "SCORES_FROM_INPUTS",
     "SCORE_NAMES",
     "Batch",
     "Importance",
     "MaskGradient",
     "ScoreName",
     "Scores",
+    "checked",
     "from_data",
     "from_weights",
     "mask_gradients",
 ]
 
 Unit = Literal["heads", "ffn"]
-ScoreName = Literal["fisher", "taylor", "magnitude", "random"]
-SCORE_NAMES: tuple[ScoreName, ...] = ("fisher", "taylor", "magnitude", "random")
-SCORES_FROM_DATA = ("fisher", "taylor")
+ScoreName = Literal["fisher", "true-fisher", "taylor", "wanda", "obs", "magnitude", "random"]
+SCORE_NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
+SCORES_FROM_GRADIENTS = ("fisher", "true-fisher", "taylor")
+SCORES_FROM_INPUTS = ("wanda", "obs")
+SCORES_FROM_DATA = (*SCORES_FROM_GRADIENTS, *SCORES_FROM_INPUTS)
 
 Scores = tuple[NDArray[np.float64], ...]
 """One array a layer, ``[units]``; an emptied sub-layer has an empty array."""
@@ -106,7 +113,7 @@ def from_data(
     Args:
         model: In evaluation mode; left as it was.
         batches: What to measure on.
-        score: ``fisher`` or ``taylor``.
+        score: ``fisher``, ``true-fisher`` or ``taylor``.
         seed: For the targets drawn where the data has none.
         progress: Is told the samples done and their number.
 
@@ -119,9 +126,13 @@ def from_data(
     """
     import torch
 
-    if score not in SCORES_FROM_DATA:
-        raise UsageError(f"score from data must be fisher or taylor, got {score!r}")
+    if score not in SCORES_FROM_GRADIENTS:
+        raise UsageError(
+            f"score from gradients must be {' or '.join(SCORES_FROM_GRADIENTS)}, got {score!r}"
+        )
     batches = tuple(batches)
+    if score == "true-fisher":
+        batches = tuple(Batch(one.inputs, {}) for one in batches)
     total = sum(batch.size for batch in batches)
     if total == 0:
         raise PassError(f"{score} needs at least one sample, got none; give data, or use magnitude")
@@ -134,11 +145,11 @@ def from_data(
     done = 0
     for batch in batches:
         for found in mask_gradients(model, batch, generator):
-            each = np.square(found.values) if score == "fisher" else np.abs(found.values)
+            each = np.abs(found.values) if score == "taylor" else np.square(found.values)
             sums[found.unit][found.layer] += each.sum(axis=0)
         done += batch.size
         progress("importance", done, total)
-    return _checked(
+    return checked(
         Importance(
             tuple(values / total for values in sums["heads"]),
             tuple(values / total for values in sums["ffn"]),
@@ -190,10 +201,11 @@ def from_weights(
             continue
         heads.append(_column_norms(layer.attention_output, shape.head_size))
         ffn.append(_column_norms(layer.ffn_output, 1))
-    return _checked(Importance(tuple(heads), tuple(ffn), score, 0))
+    return checked(Importance(tuple(heads), tuple(ffn), score, 0))
 
 
-def _checked(importance: Importance) -> Importance:
+def checked(importance: Importance) -> Importance:
+    """Returns the importance, or fails with a PassError if it has a number that is not finite."""
     for unit, scores in (("heads", importance.heads), ("FFN", importance.ffn)):
         for layer, values in enumerate(scores):
             if not np.isfinite(values).all():

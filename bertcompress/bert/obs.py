@@ -96,6 +96,15 @@ def sweep(
     return Sweep(tuple(order), np.cumsum([0.0, *costs]), alone)
 
 
+def costs_of_each(
+    weight: torch.Tensor, hessian: torch.Tensor, *, width: int = 1, damping: float = DAMPING
+) -> NDArray[np.float64]:
+    """Returns what removing each unit alone costs, float64 ``[units]``; arguments as in `sweep`."""
+    costs = _costs(weight.detach().double(), damped_inverse(hessian, damping), width)
+    found: NDArray[np.float64] = costs.clamp_min(0.0).numpy()
+    return found
+
+
 def damped_inverse(matrix: torch.Tensor, damping: float) -> torch.Tensor:
     """Returns ``(matrix + damping * mean(diag) * I)^-1``, float64, by Cholesky.
 

@@ -6,11 +6,13 @@ from bertcompress.artifact import Checkpoint
 from bertcompress.bert.importance import (
     SCORE_NAMES,
     SCORES_FROM_DATA,
+    SCORES_FROM_INPUTS,
     Importance,
     ScoreName,
     from_data,
     from_weights,
 )
+from bertcompress.bert.importance_from_inputs import from_inputs
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
 from bertcompress.passes.torch_batches import batches_for
@@ -71,6 +73,8 @@ def importance_of(
         max_length=max_length,
         seed=seed,
     )
+    if score in SCORES_FROM_INPUTS:
+        return from_inputs(checkpoint.model, batches, score=score, seed=seed, progress=progress)
     return from_data(checkpoint.model, batches, score=score, seed=seed, progress=progress)
 
 

@@ -119,7 +119,9 @@ def make_passes(
         one = make_pass(step, material, seed=recipe.seed, progress=progress)
         digest.update(json.dumps([step.name, settings_of(one)], sort_keys=True).encode())
         if isinstance(one, Recover) and not one.teacher:
-            one = replace(one, teacher=_teacher_in(recipe, passes))
+            one = replace(one, teacher=_model_before(recipe, passes, "recover.teacher"))
+        if isinstance(one, Prune) and one.reference == "":
+            one = replace(one, reference=_model_before(recipe, passes, "prune.reference"))
         if isinstance(one, Finetune | Prune | Recover):
             one = replace(
                 one, state_folder=str(state_root / f"{TRAINING}{digest.hexdigest()[:12]}")
@@ -128,12 +130,12 @@ def make_passes(
     return passes
 
 
-def _teacher_in(recipe: Recipe, before: Sequence[Pass]) -> str:
+def _model_before(recipe: Recipe, before: Sequence[Pass], setting: str) -> str:
     """Returns the model before pruning: the recipe's own, unless an earlier step trains it."""
     if any(isinstance(one, Finetune) for one in before):
         raise UsageError(
-            f"{recipe.name}: recover learns from the model before pruning, and an earlier step "
-            "trains it; name its folder as recover.teacher"
+            f"{recipe.name}: this compares with the model before pruning, and an earlier step "
+            f"trains it; name its folder as {setting}"
         )
     return recipe.model
 

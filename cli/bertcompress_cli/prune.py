@@ -36,9 +36,32 @@ def prune(
             "such as 1.5; it is measured."
         ),
     ] = None,
+    target_latency: Annotated[
+        str | None, typer.Option(help="Until one sentence takes so long here, such as 5ms.")
+    ] = None,
+    target_params: Annotated[
+        str | None,
+        typer.Option(help="Until the model has so many parameters, 12M, or such a part, 0.6."),
+    ] = None,
+    target_flops: Annotated[
+        str | None,
+        typer.Option(help="Until a text takes so many operations, 0.3G, or such a part, 0.5."),
+    ] = None,
+    min_agreement: Annotated[
+        str | None,
+        typer.Option(help="Fail if fewer answers than this stay the same, such as 95%."),
+    ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="With --target-speedup: what will be deployed, fp32 (default) or int8."),
+        typer.Option(help="With a target in time: what will be deployed, fp32 (default) or int8."),
+    ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="With a target in time: what will run it, ort-cpu or openvino."),
+    ] = None,
+    at_length: Annotated[
+        int | None,
+        typer.Option(help="With a target in time: tokens of each sentence timed, not the data's."),
     ] = None,
     vocabulary: Annotated[
         bool,
@@ -50,6 +73,10 @@ def prune(
             help="Then train so many epochs to answer as the model before; no labels needed."
         ),
     ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="With --recover: prune in so many rounds, training after each."),
+    ] = None,
     layout: Annotated[
         str | None,
         typer.Option(
@@ -60,8 +87,8 @@ def prune(
     score: Annotated[
         str | None,
         typer.Option(
-            help="Rank by fisher, taylor, magnitude or random and cut, with no re-fit. Left out: "
-            "what the rest makes up for best goes, and the rest is re-fitted, with data."
+            help="Rank by fisher, true-fisher, taylor, wanda, obs, magnitude or random and cut, "
+            "with no re-fit. Left out: what the rest makes up for best goes, with a re-fit."
         ),
     ] = None,
     scope: Annotated[
@@ -86,10 +113,18 @@ def prune(
 ) -> None:
     """Remove heads, feed-forward neurons or layers."""
     from bertcompress_cli.place import place_of
+    from bertcompress_cli.prune_steps import by_score, in_rounds
+    from bertcompress_cli.quantities import amount, fraction, seconds
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed
 
-    if not vocabulary and (heads, ffn, layers, target_speedup) == (None,) * 4:
+    targets = typed(
+        target_speedup=target_speedup,
+        target_latency=seconds("target-latency", target_latency),
+        target_params=amount("target-params", target_params),
+        target_flops=amount("target-flops", target_flops),
+    )
+    if not vocabulary and not targets and (heads, ffn, layers) == (None,) * 3:
         raise UsageError(
             "prune must know what to remove; give --heads 0.3, --ffn 0.3, --layers 2, "
             "--vocabulary or --target-speedup 1.5"
@@ -97,22 +132,26 @@ def prune(
     place = place_of("prune", model, options, wants_checkpoint=True)
     measured = typed(samples=samples, max_length=max_length)
     ranked = {**measured, **typed(score=score, scope=scope)}
-    empty = {"allow_empty_layers": True} if allow_empty_layers else {}
+    if allow_empty_layers:
+        ranked["allow_empty_layers"] = True
     steps = []
     if layers is not None:
         steps.append(StepSpec("prune-layers", {"count": layers, **measured}))
-    asked = typed(heads=heads, ffn=ffn, target_speedup=target_speedup, precision=precision)
-    if target_speedup is not None or (place.data is not None and ranked == measured and not empty):
-        if ranked != measured or empty:
-            raise UsageError("--target-speedup does not go with --score, --scope or empty layers")
-        if asked:
-            steps.append(StepSpec("prune", {**asked, **measured, **typed(multiple=multiple)}))
-        heads = ffn = None
-    if heads is not None:
-        steps.append(StepSpec("prune-heads", {"fraction": heads, **ranked, **empty}))
-    if ffn is not None:
-        widths = typed(multiple=multiple)
-        steps.append(StepSpec("prune-ffn", {"fraction": ffn, **ranked, **widths}))
+    asked = {
+        **typed(heads=heads, ffn=ffn, precision=precision, runtime=runtime, length=at_length),
+        **typed(multiple=multiple),
+        **targets,
+        **typed(min_agreement=fraction("min-agreement", min_agreement)),
+        **measured,
+    }
+    if targets or (place.data is not None and ranked == measured):
+        if ranked != measured:
+            raise UsageError("a target does not go with --score, --scope or empty layers")
+        if targets or heads is not None or ffn is not None:
+            steps += in_rounds(asked, rounds, recover)
+            recover = None
+    else:
+        steps += by_score(heads, ffn, ranked, multiple)
     if recover is not None:
         steps.append(StepSpec("recover", {"epochs": recover}))
     if vocabulary:

@@ -49,6 +49,11 @@ def count(name: str, text: str | None) -> int | None:
     return None if number is None else round(number)
 
 
+def amount(name: str, text: str | None) -> float | None:
+    """Returns a count typed as ``12M``, or a part typed as ``0.6`` or ``60%``."""
+    return _read(name, text, {**_COUNTS, **_FRACTIONS}, "12M or 0.6")
+
+
 def _read(name: str, text: str | None, units: Mapping[str, float], form: str) -> float | None:
     if text is None:
         return None

@@ -228,11 +228,11 @@ def _prune(settings: Mapping[str, object], material: Material) -> Prune:
     pruning = {key: value for key, value in settings.items() if key in own}
     timing = {key: value for key, value in settings.items() if key not in own}
     examples = material.examples
-    if pruning.get("target_speedup") is not None:
+    if any(pruning.get(name) is not None for name in ("target_speedup", "target_latency")):
         timing["seed"] = settings["seed"]
         pruning["latency"] = MeasureLatency(examples, **timing)  # type: ignore[arg-type]  # checked above
     elif timing:
-        raise UsageError(f"{next(iter(timing))} is for a target speed-up; add target_speedup")
+        raise UsageError(f"{next(iter(timing))} is for a target in time; add target_speedup")
     return Prune(examples, **pruning)  # type: ignore[arg-type]  # checked above
 
 

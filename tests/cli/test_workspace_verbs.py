@@ -169,8 +169,8 @@ def test_a_target_that_can_not_be_meant_is_one_sentence(
     assert "must be above 1, got 0.5" in fails(2, "prune", "--target-speedup", "0.5")
     both = ("prune", "--target-speedup", "1.5", "--heads", "0.3")
     assert "not heads and ffn and target_speedup" in fails(2, *both)
-    assert "does not go with --score" in fails(2, *both[:3], "--score", "fisher")
-    assert "precision is for a target speed-up" in fails(
+    assert "a target does not go with --score" in fails(2, *both[:3], "--score", "fisher")
+    assert "precision is for a target in time" in fails(
         2, "prune", "--heads", "0.3", "--precision", "int8"
     )
     assert "precision must be fp32 or int8" in fails(2, *both[:3], "--precision", "int4")

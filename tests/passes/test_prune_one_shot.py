@@ -211,7 +211,8 @@ def test_a_target_beyond_all_pruning_is_one_sentence(
     prune = Prune(examples(), target_speedup=14.0, latency=Additive(), **SMALL)
 
     with pytest.raises(
-        PassError, match=r"14 can't be met .* without any it would be 13\.00x, .* \(an add.*at 11\.70x"
+        PassError,
+        match=r"14 can't be met .* without any it would be 13\.00x, .* \(an add.*at 11\.70x",
     ):
         prune(tiny_checkpoint())
 
