@@ -121,6 +121,8 @@ METHODS: dict[str, Callable[[Request], list[Pass]]] = {
     "ours, cut only": lambda a: ours(a, refit=False),
     "Fisher, cut only": scored("fisher"),
     "Taylor, cut only": scored("taylor"),
+    "Wanda, cut only": scored("wanda"),
+    "OBS, cut only": scored("obs"),
     "magnitude, cut only": scored("magnitude"),
     "random, cut only": scored("random"),
 }

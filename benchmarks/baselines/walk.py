@@ -17,16 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import encoder_of
-from bertcompress.bert.sublayers import (
-    UNITS,
-    Seen,
-    Unit,
-    first_calls,
-    output_module,
-    run_layer,
-    watched,
-)
+from bertcompress.bert.structure import encoder_of, projection
+from bertcompress.bert.sublayers import UNITS, Unit, enter, first_calls, leave, normed
 from bertcompress.errors import PassError
 
 if TYPE_CHECKING:
@@ -73,13 +65,13 @@ class Walk:
         self.states = list(self._wanted)
         """The student's hidden states before the current layer, one tensor a batch."""
         self._targets: dict[Unit, list[torch.Tensor]] = {}
-        self._seen: list[Seen] = []
+        self._entered: list[tuple[torch.Tensor, torch.Tensor]] = []
         self.layer = 0
         self._look_at_teacher()
 
     def projection(self, unit: Unit) -> Any:
         """Returns the student's output projection; one without units has only a ``bias``."""
-        return output_module(self._students[self.layer], unit).dense
+        return projection(self._students[self.layer], unit)
 
     def sums(self, unit: Unit, *, first_token: bool = False) -> Sums:
         """Runs the student's layer as it is now and sums up.
@@ -97,15 +89,17 @@ class Walk:
         inputs, outputs = getattr(dense, "in_features", 0), dense.bias.shape[0]
         xx = torch.zeros(inputs, inputs, dtype=torch.float64)
         yx, yy = torch.zeros(outputs, inputs, dtype=torch.float64), 0.0
-        self._seen = []
+        student = self._students[self.layer]
+        self._entered = []
         with torch.no_grad():
             for at, call in enumerate(self._calls):
-                with watched(self._students[self.layer], unit) as seen:
-                    run_layer(self._students[self.layer], self.states[at], call)
-                one = seen[unit]
-                self._seen.append(one)
-                x = one.inputs if inputs else one.residual[..., :0]
-                y = self._targets[unit][at] - one.residual - dense.bias
+                states = self.states[at]
+                if unit == "ffn":
+                    states = leave(student, "heads", *enter(student, "heads", states, call))
+                given, residual = enter(student, unit, states, call)
+                self._entered.append((given, residual))
+                x = given if inputs else residual[..., :0]
+                y = self._targets[unit][at] - residual - dense.bias
                 x, y = (v[:, 0] if first_token else v[call.real] for v in (x, y))
                 xx += (x.T @ x).double()
                 yx += (y.T @ x).double()
@@ -118,9 +112,9 @@ class Walk:
         """Goes to the next layer; `sums` of the FFN was called last."""
         import torch
 
-        output = output_module(self._students[self.layer], "ffn")
+        student = self._students[self.layer]
         with torch.no_grad():
-            self.states = [output(one.inputs, one.residual) for one in self._seen]
+            self.states = [leave(student, "ffn", *one) for one in self._entered]
         self.layer += 1
         if self.layer < len(self._students):
             self._look_at_teacher()
@@ -132,7 +126,8 @@ class Walk:
         self._targets = {unit: [] for unit in UNITS}
         with torch.no_grad():
             for at, call in enumerate(self._calls):
-                with watched(teacher, *UNITS) as seen:
-                    self._wanted[at] = run_layer(teacher, self._wanted[at], call)
                 for unit in UNITS:
-                    self._targets[unit].append(seen[unit].total)
+                    given, residual = enter(teacher, unit, self._wanted[at], call)
+                    total = projection(teacher, unit)(given) + residual
+                    self._targets[unit].append(total)
+                    self._wanted[at] = normed(teacher, unit, total)

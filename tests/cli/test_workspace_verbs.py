@@ -208,3 +208,34 @@ def test_convert_legacy_says_when_there_is_nothing_to_convert(
 ) -> None:
     assert "has no pruned_heads" in fails(2, "convert-legacy", model, "-o", "new")
     assert not (here / "new").exists()
+
+
+def test_rounds_become_steps_that_train_in_between() -> None:
+    from bertcompress_cli.prune_steps import in_rounds
+
+    steps = in_rounds({"target_speedup": 4.0, "multiple": 8}, 2, 3.0)
+
+    assert [one.name for one in steps] == ["prune", "recover", "prune", "recover"]
+    assert [one.settings.get("target_speedup") for one in steps[::2]] == [2.0, 4.0]
+    assert steps[0].settings["reference"] == ""
+    assert [one.settings["epochs"] for one in steps[1::2]] == [1.5, 1.5]
+    halves = in_rounds({"heads": 0.75}, 2, 1.0)
+    assert [one.settings["heads"] for one in halves[::2]] == [0.5, 0.5]
+
+
+def test_rounds_that_can_not_be_meant_are_one_sentence(fails: Ok, workspace: Path) -> None:
+    assert "needs --recover" in fails(2, "prune", "--heads", "0.3", "--rounds", "3")
+    assert "leave it out with rounds" in fails(
+        *(2, "prune", "--heads", "0.3", "--rounds", "2", "--recover", "1"),
+        *("--min-agreement", "90%"),
+    )
+    assert "must be a part of the original" in fails(
+        *(2, "prune", "--target-params", "12M", "--rounds", "2", "--recover", "1")
+    )
+
+
+def test_parameters_as_people_type_them(ok: Ok, workspace: Path, model: Path) -> None:
+    assert ok("prune", "--target-params", "80%", "--multiple", "8") == "artifacts/001-prune"
+    manifest = read_manifest(workspace / "artifacts/001-prune")
+    assert manifest is not None
+    assert manifest.history[0].settings["target_params"] == 0.8

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from bertcompress.artifact import Checkpoint, OnnxModel, save
+from bertcompress.bench.explanation import explanation_of
 from bertcompress.bert.load import load
-from bertcompress.bert.structure import shape_of
+from bertcompress.bert.structure import layers_of, shape_of
 from bertcompress.cost_table import CostTable
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, TextExample
@@ -254,3 +255,104 @@ def test_it_goes_on_from_its_state_and_gives_the_same_bytes(
     assert all(a[name].equal(b[name]) for name in a)
     assert "curvature" not in told
     assert "state_folder" not in resumed.history[-1].settings
+
+
+def parameters(checkpoint: Checkpoint) -> int:
+    return sum(one.numel() for one in checkpoint.model.parameters())
+
+
+def test_a_part_of_the_parameters_is_kept(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    before = parameters(tiny_checkpoint())
+
+    result = Prune(examples(), target_params=0.7, **SMALL)(tiny_checkpoint())
+    counted = Prune(examples(), target_params=0.7 * before, **SMALL)(tiny_checkpoint())
+
+    assert 0.55 * before < parameters(result) <= 0.7 * before
+    assert shape_of(result.model) == shape_of(counted.model)
+    target = result.history[-1].details["target"]
+    assert isinstance(target, dict)
+    assert target["asked"] == "70.0% of the params"
+    assert target["prediction_error"] == "0.0%"
+    assert target["after"] == f"{parameters(result):,} parameters"
+
+
+def test_a_part_of_the_operations_is_kept(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    result = Prune(examples(), target_flops=0.5, **SMALL)(tiny_checkpoint())
+
+    target = result.history[-1].details["target"]
+    assert isinstance(target, dict)
+    assert float(str(target["measured"]).split("%")[0]) <= 50.0
+
+
+def test_a_latency_is_met_on_the_machine(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    machine = Additive()  # whole: 1 + 2 * (2 + 4) seconds
+
+    result = Prune(examples(), target_latency=8.0, latency=machine, **SMALL)(tiny_checkpoint())
+
+    shape = shape_of(result.model)
+    assert machine.table(result, progress=None).predict(shape.layer_heads, shape.layer_ffn) <= 8.16
+    with pytest.raises(PassError, match="a latency of 20000 ms is met already"):
+        Prune(examples(), target_latency=20.0, latency=machine, **SMALL)(tiny_checkpoint())
+
+
+def test_answers_on_the_way_to_the_target_are_told(
+    tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    result = Prune(examples(), target_speedup=4.0, latency=Additive(), **SMALL)(tiny_checkpoint())
+
+    rungs = result.history[-1].details["ladder"]
+    assert isinstance(rungs, list)
+    assert [rung["at"] for rung in rungs] == ["1.41x", "2.00x", "2.83x", "4.00x"]
+    assert all(0.0 <= rung["agreement"] <= 1.0 for rung in rungs)
+
+
+def test_too_few_answers_that_stay_are_an_error_that_names_where_they_break(
+    tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    checkpoint = tiny_checkpoint(task="token-classification")
+    texts = examples(task="token-classification", count=40)
+    prune = Prune(texts, target_speedup=8.0, min_agreement=1.0, latency=Additive(), **SMALL)
+
+    with pytest.raises(PassError, match=r"only .*% of the answers .* 100\.0% were.* at 8\.00x"):
+        prune(checkpoint)
+
+
+def test_a_ratio_may_be_of_another_model(
+    tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path
+) -> None:
+    checkpoint, machine = tiny_checkpoint(), Additive()
+    folder = str(save(checkpoint, tmp_path / "whole"))
+    once = Prune(examples(), target_speedup=1.5, latency=machine, **SMALL)(checkpoint)
+
+    twice = Prune(examples(), target_speedup=3.0, reference=folder, latency=machine, **SMALL)(once)
+
+    shape = shape_of(twice.model)
+    whole, left = 13.0, machine.table(twice, progress=None)
+    assert left.predict(shape.layer_heads, shape.layer_ffn) <= whole / 3 * 1.02
+
+
+def test_each_removed_piece_is_explained(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    result = Prune(examples(count=40), heads=0.5, ffn=0.5, **SMALL)(tiny_checkpoint())
+
+    told = explanation_of(result.history)
+    assert told is not None
+    shape = shape_of(result.model)
+    assert [len(kept) for kept in told.heads_kept] == list(shape.layer_heads)
+    assert told.ffn_after == shape.layer_ffn
+    assert sum(piece.removed for piece in told.pieces if piece.unit == "heads") == 4
+    assert sum(piece.removed for piece in told.pieces if piece.unit == "ffn") == 64
+    assert all(piece.in_truth is not None and piece.in_truth >= 0 for piece in told.pieces)
+    assert told.cost_unit == "KL, nats"
+
+
+def test_a_dead_unit_goes_first(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    checkpoint = tiny_checkpoint()
+    _, layer = layers_of(checkpoint.model)
+    assert layer.attention_output is not None
+    layer.attention_output.weight.data[:, 8:16] = 0  # head 1 of layer 1
+
+    result = Prune(examples(), heads=1 / 8, **SMALL)(checkpoint)
+
+    told = explanation_of(result.history)
+    assert told is not None
+    assert told.heads_kept == ((0, 1, 2, 3), (0, 2, 3))
