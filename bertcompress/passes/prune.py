@@ -27,7 +27,7 @@ from bertcompress.examples import Example
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.passes.prune_details import explanation_of, layers_table, removed_sentence
 from bertcompress.passes.prune_search import Choice, Outcome, Search
-from bertcompress.passes.prune_target import MeasuresLatency, Target, target_of
+from bertcompress.passes.prune_target import MeasuresLatency, target_of
 from bertcompress.passes.pruned import check_counts
 from bertcompress.passes.torch_batches import batches_for
 from bertcompress.progress import Progress, silent
@@ -57,7 +57,7 @@ class Prune:
         min_agreement: The share of answers that must stay the original's, on texts held out; None
             asks for nothing.
         reference: The folder or hub name of the model that a speed-up or a part is of; None means
-            the model given.
+            the model given. In a recipe an empty text means the recipe's own model.
         latency: Measures where and how it will be deployed; needed for a speed-up or a latency.
         refit: Whether what is left is re-fitted to the original model.
         multiple: A layer's neurons are kept in multiples of this, or all.
@@ -255,6 +255,3 @@ class _Work:
             "explain": explanation_of(search, choice),
         }
         return _Made(smaller, choice, outcome, details)
-
-
-__all__ = ["TARGETS", "MeasuresLatency", "Prune", "Target"]

@@ -94,8 +94,13 @@ class Target:
             choice = search.within(self.table, self.whole / ratio, power=1.0)
             if choice is not None:
                 found = search.quick_outcome(choice)
-                row = {"at": f"{ratio:.2f}x", "agreement": round(found.agreement, 4)}
-                rungs.append({**row, "divergence": found.divergence})
+                rungs.append(
+                    {
+                        "at": self._ratio(self.whole / ratio),
+                        "agreement": round(found.agreement, 4),
+                        "divergence": found.divergence,
+                    }
+                )
         progress("where answers break", RUNGS, RUNGS)
         return rungs
 

@@ -46,15 +46,13 @@ def in_rounds(
         raise UsageError(
             f"rounds must be 1 or more, and needs --recover to train after each, got {count}"
         )
+    if count > 1 and "min_agreement" in asked:
+        raise UsageError("min-agreement is checked before training; leave it out with rounds")
     steps = []
     for number in range(1, count + 1):
-        last = number == count
         steps.append(StepSpec("prune", dict(asked) if count == 1 else _part(asked, number, count)))
         if recover is not None:
-            share = round(recover / count, 4)
-            steps.append(StepSpec("recover", {"epochs": share}))
-        if not last and "min_agreement" in steps[-2].settings:
-            raise UsageError("min-agreement is checked before training; leave it out with rounds")
+            steps.append(StepSpec("recover", {"epochs": round(recover / count, 4)}))
     return steps
 
 
