@@ -36,8 +36,8 @@ from bertcompress.bert.structure import encoder_of, projection, shape_of
 from bertcompress.bert.sublayers import (
     Key,
     LayerCall,
+    Walk,
     enter,
-    first_calls,
     leave,
     normed,
     sublayers_of,
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _LEAST = 1e-12
+_Entered = tuple[Batch, LayerCall, Any, "torch.Tensor", "torch.Tensor"]
+"""A probe, its layers' call, the answer wanted, and what `enter` gave at a sub-layer."""
 
 
 def divergence(
@@ -108,18 +110,22 @@ def costs_alone(
 
     found: dict[Key, list[float]] = {}
     with torch.no_grad():
-        fitting, probing = _Walk(model, batches), _Walk(model, probes)
+        fitting, probing = Walk(model, batches), Walk(model, probes)
         wanted = [model(**one.inputs) for one in probes]
         for key in sublayers_of(model):
-            if key in kept:
-                progress("try sub-layers", len(found), len(kept))
-                gram = _gram(fitting, key, weights)
-                found[key] = [
-                    _cost(model, probing, probes, wanted, key, _fitted(model, key, gram, units))
-                    for units in kept[key]
-                ]
-            fitting.step(key)
-            probing.step(key)
+            if key not in kept:
+                fitting.step(key)
+                probing.step(key)
+                continue
+            progress("try sub-layers", len(found), len(kept))
+            gram = _gram(fitting, key, weights)
+            entered = [
+                (probes[at], probing.calls[at], wanted[at], inputs, residual)
+                for at, inputs, residual in probing.through(key)
+            ]
+            found[key] = [
+                _cost(model, key, entered, _fitted(model, key, gram, units)) for units in kept[key]
+            ]
     progress("try sub-layers", len(kept), len(kept))
     return found
 
@@ -148,37 +154,17 @@ def scaled(
     return risen
 
 
-class _Walk:
-    """Hidden states of texts on their way through the original's sub-layers."""
-
-    def __init__(self, model: PreTrainedModel, batches: Sequence[Batch]) -> None:
-        self._layers = encoder_of(model).layer
-        self.calls: Sequence[LayerCall] = first_calls(model, batches)
-        self._states = [call.hidden for call in self.calls]
-
-    def at(self, key: Key, number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns what goes into the sub-layer's projection, and the residual."""
-        unit, layer = key
-        return enter(self._layers[layer], unit, self._states[number], self.calls[number])
-
-    def step(self, key: Key) -> None:
-        """Takes the states past the sub-layer."""
-        unit, layer = key
-        for number in range(len(self.calls)):
-            self._states[number] = leave(self._layers[layer], unit, *self.at(key, number))
-
-
-def _gram(walk: _Walk, key: Key, weights: TokenWeights | None) -> torch.Tensor:
-    """Returns the weighted sum of outer products of the inputs and a 1, float64."""
+def _gram(walk: Walk, key: Key, weights: TokenWeights | None) -> torch.Tensor:
+    """Walks on, and returns the weighted sum of outer products of the inputs and a 1, float64."""
     import torch
 
     gram: Gram | None = None
-    for number, call in enumerate(walk.calls):
-        inputs, _ = walk.at(key, number)
-        x = inputs[call.real]
+    for at, inputs, _ in walk.through(key):
+        real = walk.calls[at].real
+        x = inputs[real]
         x = torch.cat([x, x.new_ones(len(x), 1)], dim=1)
         gram = gram or Gram(x.shape[1])
-        gram.add(x, weights[key][number][call.real] if weights else x.new_ones(len(x)))
+        gram.add(x, weights[key][at][real] if weights else x.new_ones(len(x)))
     assert gram is not None  # there are texts
     return gram.total()
 
@@ -206,23 +192,20 @@ def _fitted(
 
 def _cost(
     model: PreTrainedModel,
-    walk: _Walk,
-    probes: Sequence[Batch],
-    wanted: Sequence[Any],
     key: Key,
+    entered: Sequence[_Entered],
     fitted: tuple[torch.Tensor, torch.Tensor, list[int]],
 ) -> float:
     unit, layer = key
     weight, bias, columns = fitted
     own = encoder_of(model).layer[layer]
     total = 0.0
-    for number, batch in enumerate(probes):
-        inputs, residual = walk.at(key, number)
+    for batch, call, wanted, inputs, residual in entered:
         changed = inputs[..., columns] @ weight.T + bias + residual
-        states = _run_on(model, key, normed(own, unit, changed), walk.calls[number])
+        states = _run_on(model, key, normed(own, unit, changed), call)
         with _encoder_gives(model, states):
-            total += _loss(model, wanted[number], model(**batch.inputs), batch) * batch.size
-    return total / sum(batch.size for batch in probes)
+            total += _loss(model, wanted, model(**batch.inputs), batch) * batch.size
+    return total / sum(batch.size for batch, *_ in entered)
 
 
 def _run_on(

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 from bertcompress.bert.importance import frozen
 from bertcompress.bert.sample_losses import Batch, sample_losses
 from bertcompress.bert.structure import encoder_of, projection
-from bertcompress.bert.sublayers import UNITS, Key, enter, first_calls, leave
+from bertcompress.bert.sublayers import UNITS, Key, Walk, sublayers_of
 from bertcompress.errors import PassError
 from bertcompress.numerics.gram import Gram
 from bertcompress.progress import Progress, silent
@@ -65,6 +65,10 @@ class ErrorCosts:
     tokens: list[torch.Tensor]
     scale: float
     rows: torch.Tensor
+
+    def weighed(self, weight: torch.Tensor) -> torch.Tensor:
+        """Returns a projection's weight, float64, with each row scaled by what its errors cost."""
+        return weight.detach().double() * self.rows.sqrt()[:, None]
 
 
 @dataclass
@@ -141,25 +145,22 @@ def hessians(
     import torch
 
     with torch.no_grad():
-        calls = first_calls(model, batches)
-        states = [call.hidden for call in calls]
+        walk = Walk(model, batches)
     last = max((layer for _, layer in wanted), default=-1)
-    for layer, module in enumerate(encoder_of(model).layer[: last + 1]):
-        for unit in UNITS:
-            own = costs[unit, layer]
-            gram: Gram | None = None
-            tokens = 0
-            with torch.no_grad():
-                for at, call in enumerate(calls):
-                    inputs, residual = enter(module, unit, states[at], call)
-                    states[at] = leave(module, unit, inputs, residual)
-                    if (unit, layer) in wanted:
-                        gram = gram or Gram(inputs.shape[-1])
-                        x = inputs[call.real]
-                        gram.add(x, own.tokens[at][call.real])
-                        tokens += len(x)
-            if gram is not None:
-                yield (unit, layer), gram.total().mul_(own.scale / tokens)
+    for key in sublayers_of(model):
+        if key[1] > last:
+            return
+        gram: Gram | None = None
+        tokens = 0
+        with torch.no_grad():
+            for at, inputs, _ in walk.through(key):
+                if key in wanted:
+                    gram = gram or Gram(inputs.shape[-1])
+                    real = walk.calls[at].real
+                    gram.add(inputs[real], costs[key].tokens[at][real])
+                    tokens += int(real.sum())
+        if gram is not None:
+            yield key, gram.total().mul_(costs[key].scale / tokens)
 
 
 def _add(sums: dict[Key, _Sums], real: torch.Tensor, key: Key, gradient: torch.Tensor) -> None:

@@ -22,13 +22,12 @@ from bertcompress.bert.curvature import error_costs, hessians
 from bertcompress.bert.importance import SCORES_FROM_INPUTS, Importance, ScoreName, checked
 from bertcompress.bert.obs import costs_of_each
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import layers_of, shape_of
-from bertcompress.bert.sublayers import UNITS, Key, enter, first_calls, leave
+from bertcompress.bert.structure import shape_of
+from bertcompress.bert.sublayers import UNITS, Key, Walk, projections_of, sublayers_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel
 
 
@@ -68,38 +67,22 @@ def from_inputs(
     return checked(Importance(heads, ffn, score, sum(one.size for one in batches)))
 
 
-def _projections(model: PreTrainedModel) -> dict[Key, tuple[nn.Linear, int]]:
-    """Returns each sub-layer's projection and the width of its units, where it has any."""
-    head_size = shape_of(model).head_size
-    found: dict[Key, tuple[nn.Linear, int]] = {}
-    for layer in layers_of(model):
-        if layer.attention_output is not None:
-            found["heads", layer.index] = layer.attention_output, head_size
-        if layer.ffn_output is not None:
-            found["ffn", layer.index] = layer.ffn_output, 1
-    return found
-
-
 def _wanda(model: PreTrainedModel, batches: Sequence[Batch]) -> dict[Key, NDArray[np.float64]]:
     import torch
 
-    calls = first_calls(model, batches)
-    states = [call.hidden for call in calls]
-    wanted = _projections(model)
+    wanted = projections_of(model)
     found: dict[Key, NDArray[np.float64]] = {}
-    for layer in layers_of(model):
-        for unit in UNITS:
-            squares: torch.Tensor | None = None
-            with torch.no_grad():
-                for at, call in enumerate(calls):
-                    inputs, residual = enter(layer.layer, unit, states[at], call)
-                    own = inputs[call.real].double().square().sum(dim=0)
-                    squares = own if squares is None else squares + own
-                    states[at] = leave(layer.layer, unit, inputs, residual)
-            if (unit, layer.index) in wanted and squares is not None:
-                dense, width = wanted[unit, layer.index]
-                each = dense.weight.detach().double().square().sum(dim=0) * squares
-                found[unit, layer.index] = each.reshape(-1, width).sum(dim=1).sqrt().numpy()
+    with torch.no_grad():
+        walk = Walk(model, batches)
+        for key in sublayers_of(model):
+            squares = sum(
+                inputs[walk.calls[at].real].double().square().sum(dim=0)
+                for at, inputs, _ in walk.through(key)
+            )
+            if key in wanted:
+                dense, width = wanted[key]
+                each = dense.weight.double().square().sum(dim=0) * squares
+                found[key] = each.reshape(-1, width).sum(dim=1).sqrt().numpy()
     return found
 
 
@@ -107,11 +90,10 @@ def _obs(
     model: PreTrainedModel, batches: Sequence[Batch], seed: int, progress: Progress
 ) -> dict[Key, NDArray[np.float64]]:
     costs = error_costs(model, batches, seed=seed, progress=progress)
-    wanted = _projections(model)
+    wanted = projections_of(model)
     found: dict[Key, NDArray[np.float64]] = {}
     for key, hessian in hessians(model, batches, costs, set(wanted)):
         dense, width = wanted[key]
-        weight = dense.weight.detach().double() * costs[key].rows.sqrt()[:, None]
-        found[key] = costs_of_each(weight, hessian, width=width)
+        found[key] = costs_of_each(costs[key].weighed(dense.weight), hessian, width=width)
         progress("obs", len(found), len(wanted))
     return found

@@ -52,6 +52,11 @@ TokenWeights = dict[Key, list["torch.Tensor"]]
 """For each sub-layer and batch what an error at each position costs, ``[batch, sequence]``."""
 
 
+def held_out_of(count: int) -> range:
+    """Returns which of so many batches are held out: their answers check what the others fit."""
+    return range(1, count, HELD_OUT)
+
+
 @dataclass(frozen=True)
 class Refitted:
     """What re-fitting one sub-layer did.
@@ -149,7 +154,7 @@ class _Run:
         dense = projection(student, unit)
         bias = dense.bias
         weight = dense.weight if hasattr(dense, "weight") else bias.new_zeros(len(bias), 0)
-        held_out = range(1, len(self._calls), HELD_OUT)
+        held_out = held_out_of(len(self._calls))
         rest = [at for at in range(len(self._calls)) if at not in held_out]
         moments = Moments(weight.shape[1], len(bias))
         self._add(moments, student, unit, costs, rest)

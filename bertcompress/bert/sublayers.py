@@ -9,12 +9,12 @@ halves: `enter` gives what the output projection takes, `leave` what the sub-lay
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import encoder_of, names_in, projection
+from bertcompress.bert.structure import encoder_of, layers_of, names_in, projection, shape_of
 
 if TYPE_CHECKING:
     import torch
@@ -47,6 +47,25 @@ class LayerCall:
 def sublayers_of(model: PreTrainedModel) -> list[Key]:
     """Returns all sub-layers in the order in which they run."""
     return [(unit, layer) for layer in range(len(encoder_of(model).layer)) for unit in UNITS]
+
+
+def projections_of(
+    model: PreTrainedModel, units: Sequence[Unit] = UNITS
+) -> dict[Key, tuple[nn.Linear, int]]:
+    """Returns the output projection and the width of a unit of each sub-layer that has any.
+
+    Args:
+        model: Left as it was.
+        units: The kinds of sub-layer to look at.
+    """
+    head_size = shape_of(model).head_size
+    found: dict[Key, tuple[nn.Linear, int]] = {}
+    for layer in layers_of(model):
+        if "heads" in units and layer.attention_output is not None:
+            found["heads", layer.index] = layer.attention_output, head_size
+        if "ffn" in units and layer.ffn_output is not None:
+            found["ffn", layer.index] = layer.ffn_output, 1
+    return found
 
 
 class _StopError(Exception):
@@ -132,3 +151,41 @@ def normed(layer: Any, unit: Unit, total: torch.Tensor) -> torch.Tensor:
     norm = layer.get_submodule(names.attention_norm if unit == "heads" else names.ffn_norm)
     output: torch.Tensor = norm(total)
     return output
+
+
+class Walk:
+    """Hidden states of texts on their way through a model, one sub-layer after the other.
+
+    Args:
+        model: In evaluation mode; left as it was.
+        batches: The texts.
+
+    Attributes:
+        calls: What the first layer is called with, for each batch.
+    """
+
+    def __init__(self, model: PreTrainedModel, batches: Sequence[Batch]) -> None:
+        self._layers = encoder_of(model).layer
+        self.calls: Sequence[LayerCall] = first_calls(model, batches)
+        self._states = [call.hidden for call in self.calls]
+
+    def through(self, key: Key) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
+        """Takes all texts past the next sub-layer; to be iterated to its end, without gradients.
+
+        Args:
+            key: The sub-layer that is next.
+
+        Yields:
+            The number of a batch, what goes into the projection, and the residual, as `enter`.
+        """
+        unit, layer = key
+        own = self._layers[layer]
+        for number, call in enumerate(self.calls):
+            inputs, residual = enter(own, unit, self._states[number], call)
+            yield number, inputs, residual
+            self._states[number] = leave(own, unit, inputs, residual)
+
+    def step(self, key: Key) -> None:
+        """Takes all texts past the next sub-layer."""
+        for _ in self.through(key):
+            pass

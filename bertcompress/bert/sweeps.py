@@ -18,13 +18,11 @@ from bertcompress.bert.finished_parts import FinishedParts
 from bertcompress.bert.obs import DAMPING, Sweep, sweep
 from bertcompress.bert.refit import TokenWeights
 from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.structure import layers_of, shape_of
-from bertcompress.bert.sublayers import Key, sublayers_of
+from bertcompress.bert.sublayers import UNITS, Key, Unit, projections_of, sublayers_of
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
     from transformers import PreTrainedModel
 
 _METHOD = 3
@@ -78,31 +76,19 @@ def swept(
     if costs is None:
         costs = error_costs(model, batches, seed=seed, progress=progress)
         parts.write("costs", _tensors_of(costs))
-    wanted = _wanted(model, heads=heads, ffn=ffn)
+    units: list[Unit] = [unit for unit, asked in zip(UNITS, (heads, ffn), strict=True) if asked]
+    wanted = projections_of(model, units)
     sweeps = {key: one for key in wanted if (one := _read_sweep(parts, key)) is not None}
     missing = {key for key in wanted if key not in sweeps}
     progress("sweep", len(sweeps), len(wanted))
     for key, hessian in hessians(model, batches, costs, missing):
         dense, width = wanted[key]
-        weight = dense.weight.detach().double() * costs[key].rows.sqrt()[:, None]
-        sweeps[key] = sweep(weight, hessian, width=width)
+        sweeps[key] = sweep(costs[key].weighed(dense.weight), hessian, width=width)
         parts.write(_name(key), _tensors_of_sweep(sweeps[key]))
         progress("sweep", len(sweeps), len(wanted))
     return Swept(
         {key: sweeps[key] for key in wanted}, {key: one.tokens for key, one in costs.items()}
     )
-
-
-def _wanted(model: PreTrainedModel, *, heads: bool, ffn: bool) -> dict[Key, tuple[nn.Linear, int]]:
-    """Returns the projection and the width of a unit of each sub-layer to sweep."""
-    head_size = shape_of(model).head_size
-    wanted: dict[Key, tuple[nn.Linear, int]] = {}
-    for layer in layers_of(model):
-        if heads and layer.attention_output is not None:
-            wanted["heads", layer.index] = layer.attention_output, head_size
-        if ffn and layer.ffn_output is not None:
-            wanted["ffn", layer.index] = layer.ffn_output, 1
-    return wanted
 
 
 def _name(key: Key) -> str:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from bertcompress.bert.agreement import agreement
 from bertcompress.bert.alone import costs_alone, divergence, scaled
-from bertcompress.bert.refit import HELD_OUT, TokenWeights, refit
+from bertcompress.bert.refit import TokenWeights, held_out_of, refit
 from bertcompress.bert.sample_losses import Batch
 from bertcompress.bert.selection import Kept
 from bertcompress.bert.structure import shape_of
@@ -120,7 +120,7 @@ class Search:
             progress=progress,
         )
         self._sweeps, self.weights = found.sweeps, found.weights
-        held_out = set(range(1, len(batches), HELD_OUT))
+        held_out = held_out_of(len(batches))
         self.held_out = [one for at, one in enumerate(batches) if at in held_out] or list(batches)
         self._probes = _first(self.held_out, PROBES)
         fitting = [at for at in range(len(batches)) if at not in held_out]
