@@ -2,16 +2,16 @@
 
 A product's weight is an initializer, or an initializer behind a ``DequantizeLinear``. Its
 activation has three axes (``[batch, sequence, in]``) or, behind the pooling, two: such products
-see one vector a sentence. Scores and context are an ``Attention``, or products of two
-activations; how wide they are is found by walking back from keys and values to the weight product
-that made them.
+see one vector a sentence, as those do whose activation has one token (`graph/first_token.py`; that
+layer's scores are counted for all tokens, a part in a hundred too many at most). Scores and context
+are an ``Attention``, or products of two activations; how wide they are is found by walking back
+from keys and values to the weight product that made them.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +67,7 @@ class _Count:
         self._nodes = graph.graph.node
         self._tensors = {tensor.name: tensor for tensor in graph.graph.initializer}
         self._makers = {output: node for node in self._nodes for output in node.output}
-        self._ranks = _ranks(graph)
+        self._single = _single_vectors(graph)
         self._products: dict[str, WeightUse] = {}
 
     def operations(self) -> Operations:
@@ -92,7 +92,7 @@ class _Count:
         )
 
     def _product(self, node: onnx.NodeProto) -> WeightUse | None:
-        per_sentence = self._ranks.get(node.input[0]) == 2 if node.input else False
+        per_sentence = bool(node.input) and node.input[0] in self._single
         if node.op_type == "MatMulNBits":
             facts = {one.name: one.i for one in node.attribute}
             is_integer = facts.get("accuracy_level", 0) == _INTEGER_LEVEL
@@ -151,8 +151,8 @@ class _Count:
         return 0
 
 
-def _ranks(graph: onnx.ModelProto) -> Mapping[str, int]:
-    """Returns each tensor's number of axes, as far as the graph or shape inference tells."""
+def _single_vectors(graph: onnx.ModelProto) -> set[str]:
+    """Returns the tensors of one vector a sentence, as far as the graph or its shapes tell."""
     import onnx
 
     hollow = onnx.ModelProto()
@@ -167,11 +167,12 @@ def _ranks(graph: onnx.ModelProto) -> Mapping[str, int]:
         value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         hollow.graph.value_info.append(value)
     inferred = onnx.shape_inference.infer_shapes(hollow).graph
-    return {
-        value.name: len(value.type.tensor_type.shape.dim)
-        for value in (*inferred.input, *inferred.value_info, *inferred.output)
-        if value.type.tensor_type.HasField("shape")
-    }
+    found = set()
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        axes = value.type.tensor_type.shape.dim
+        if len(axes) == 2 or (len(axes) == 3 and axes[1].dim_value == 1):
+            found.add(value.name)
+    return found
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

@@ -6,24 +6,28 @@ last digits with what else is in its batch; `QuantizeStatic` has no such effect.
 
 from __future__ import annotations
 
-import tempfile
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
-from bertcompress.graph.edit import copy_of
+from bertcompress.graph.edit import drop_unused_initializers, replace_nodes
 from bertcompress.graph.embeddings import quantize_embeddings
-from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantized import (
-    HEADS,
-    check_patterns,
-    finished,
-    split_products,
-    without_advice,
+from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
+from bertcompress.graph.integer_products import (
+    bias_additions,
+    import_domain,
+    inputs_now,
+    scaled_product,
+    self_scaling_product,
 )
+from bertcompress.graph.products import WeightProduct
+from bertcompress.passes.base import graph_for
+from bertcompress.passes.quantized import HEADS, check_patterns, finished, split_products
 from bertcompress.progress import Progress, silent
-from bertcompress.runtimes.ort_runtime import import_onnxruntime
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True)
@@ -48,27 +52,12 @@ class QuantizeDynamic:
 
     def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
         """Returns the quantized graph; raises as `QuantizeStatic` does, without calibration."""
-        import onnx
-
         model = graph_for(self, artifact)
         quantized, stay = split_products(model, self.keep_float)
-        import_onnxruntime("quantizing")
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
         timer = StepTimer(model)
         progress("quantize", 0, 2)
-        with tempfile.TemporaryDirectory() as folder, without_advice():
-            path = Path(folder) / "dynamic.onnx"
-            # MatMul alone: by default the standard Attention would be rewritten, wrongly.
-            quantize_dynamic(
-                copy_of(model.graph),
-                path,
-                op_types_to_quantize=["MatMul"],
-                per_channel=True,
-                weight_type=QuantType.QInt8,
-                nodes_to_quantize=[product.node for product in quantized],
-            )
-            graph = onnx.load_model(str(path))
+        graph = shaped_for_onnxruntime(model.graph)
+        quantize_products(graph, quantized)
         tables = quantize_embeddings(graph) if self.embeddings else ()
         progress("quantize", 1, 2)
         result = finished(
@@ -83,3 +72,38 @@ class QuantizeDynamic:
         )
         progress("quantize", 2, 2)
         return result
+
+
+def quantize_products(graph: onnx.ModelProto, products: tuple[WeightProduct, ...]) -> None:
+    """Makes the products integer ones, in place; a tensor that several read is quantized once.
+
+    Args:
+        graph: Shaped for ONNX Runtime.
+        products: Those of the graph before it was shaped.
+    """
+    present = inputs_now(graph, products)
+    readers = Counter(product.tensor for product in present)
+    biases = bias_additions(graph, products)
+    replacements: dict[str, list[onnx.NodeProto]] = {}
+    quantized: set[str] = set()
+    for product in present:
+        addition = biases.get(product.node)
+        if readers[product.tensor] == 1:
+            replacements[product.node] = [self_scaling_product(graph, product, addition)]
+            continue
+        integers, quantization = _quantized(product.tensor)
+        new = [] if product.tensor in quantized else [quantization]
+        quantized.add(product.tensor)
+        replacements[product.node] = [*new, scaled_product(graph, product, integers, addition)]
+    replacements |= {addition.name: [] for addition in biases.values()}
+    replace_nodes(graph, replacements)
+    drop_unused_initializers(graph)
+    import_domain(graph)
+
+
+def _quantized(tensor: str) -> tuple[tuple[str, str, str], onnx.NodeProto]:
+    """Returns the names of a tensor's integers, scale and zero point, and what makes them."""
+    from onnx import helper
+
+    names = (f"{tensor}.q", f"{tensor}.scale", f"{tensor}.zero_point")
+    return names, helper.make_node("DynamicQuantizeLinear", [tensor], names, names[0])

@@ -1,40 +1,44 @@
 """INT8 with ranges found beforehand: the fastest on long texts, and the same for any batch mates.
 
-Placement (Q/DQ form, which ONNX Runtime fuses into ``MatMulIntegerToFloat``):
+Placement:
 
 * Inputs of **weight products only**: LayerNorm, softmax, GELU, residual additions and the products
   of two activations stay in float. Quantizing those too breaks the fusions and costs accuracy.
 * Activations U8, asymmetric, one scale a tensor; weights S8, symmetric, one scale an output
   channel. With S8 activations ONNX Runtime on x64 leaves most products in float.
-* No quantized output and a float bias: the integer product's result goes straight into the float
-  addition it is fused with.
+* No quantized output and a float bias, added as the integer product is scaled.
 * Query, key and value read one quantized tensor: it is quantized once.
 * The ranges do not depend on the batch, so neither do the answers.
+
+The products are written as the operator that ONNX Runtime runs (`graph/integer_products.py`), or,
+with ``portable``, as standard Q/DQ pairs around a ``MatMul``, which other runtimes read and ONNX
+Runtime fuses into the same kernel, with the bias left over as an addition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
 from bertcompress.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError
-from bertcompress.graph.edit import (
-    add_initializer,
-    copy_of,
-    drop_unused_initializers,
-    initializer_values,
-    replace_nodes,
-)
+from bertcompress.graph.edit import add_initializer, drop_unused_initializers, replace_nodes
 from bertcompress.graph.embeddings import quantize_embeddings
+from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
+from bertcompress.graph.integer_products import (
+    bias_additions,
+    import_domain,
+    inputs_now,
+    int8_weight,
+    output_of,
+    scaled_product,
+)
 from bertcompress.graph.products import WeightProduct, rank_of
-from bertcompress.numerics.affine import choose_asymmetric_u8, choose_symmetric_s8, quantize_s8
-from bertcompress.numerics.granularity import PerAxis
+from bertcompress.numerics.affine import choose_asymmetric_u8
 from bertcompress.passes.base import graph_for
 from bertcompress.passes.quantized import HEADS, check_patterns, finished, split_products
 from bertcompress.progress import Progress, silent
@@ -52,12 +56,14 @@ class QuantizeStatic:
             table (`bertcompress_calibration.SavedTable`).
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns (``bert.encoder.layer.0.*``).
+        portable: Whether the graph keeps to standard operators, for OpenVINO and others.
         seed: Draws the inputs on which the drift is measured.
     """
 
     calibrate: Callable[[OnnxModel], CalibrationTable]
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
+    portable: bool = False
     seed: int = 0
 
     consumes: ClassVar[Kind] = "onnx"
@@ -81,8 +87,8 @@ class QuantizeStatic:
         timer = StepTimer(model)
         table = self.calibrate(model)
         progress("quantize", 0, 2)
-        graph = copy_of(model.graph)
-        insert_qdq(graph, quantized, table)
+        graph = shaped_for_onnxruntime(model.graph)
+        quantize_products(graph, quantized, table, portable=self.portable)
         tables = quantize_embeddings(graph) if self.embeddings else ()
         progress("quantize", 1, 2)
         result = finished(
@@ -107,17 +113,28 @@ class QuantizeStatic:
         return result
 
 
-def insert_qdq(
-    graph: onnx.ModelProto, products: tuple[WeightProduct, ...], table: CalibrationTable
+def quantize_products(
+    graph: onnx.ModelProto,
+    products: tuple[WeightProduct, ...],
+    table: CalibrationTable,
+    *,
+    portable: bool = False,
 ) -> None:
     """Makes the products integer ones, in place.
+
+    Args:
+        graph: Shaped for ONNX Runtime.
+        products: Those of the graph before it was shaped.
+        table: Has their ranges.
+        portable: Whether to keep to standard operators.
 
     Raises:
         CalibrationError: If two products of one tensor have different ranges.
     """
     quantized: dict[str, _Activation] = {}
     replacements: dict[str, list[onnx.NodeProto]] = {}
-    for product in products:
+    biases = {} if portable else bias_additions(graph, products)
+    for product in inputs_now(graph, products):
         found = table.range_of(product.module)
         new: list[onnx.NodeProto] = []
         if product.tensor not in quantized:
@@ -129,10 +146,12 @@ def insert_qdq(
                 f"the table gives {product.module} another range than its neighbour of the same "
                 "input; calibrate again"
             )
-        make = _integer_product if rank_of(graph, product.tensor) == 2 else _qdq_product
-        replacements[product.node] = [*new, *make(graph, product, activation)]
+        replacements[product.node] = [*new, *_product(graph, product, activation, biases, portable)]
+    replacements |= {addition.name: [] for addition in biases.values()}
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
+    if not portable:
+        import_domain(graph)
 
 
 @dataclass(frozen=True)
@@ -161,19 +180,33 @@ def _add_quantization(graph: onnx.ModelProto, tensor: str, found: TensorRange) -
     return _Activation(integers, scale, scale_name, zero_point_name, ends, [node])
 
 
+def _product(
+    graph: onnx.ModelProto,
+    product: WeightProduct,
+    activation: _Activation,
+    biases: Mapping[str, onnx.NodeProto],
+    portable: bool,
+) -> list[onnx.NodeProto]:
+    if not portable:
+        names = (activation.integers, activation.scale_name, activation.zero_point_name)
+        return [scaled_product(graph, product, names, biases.get(product.node))]
+    make = _integer_product if rank_of(graph, product.tensor) == 2 else _qdq_product
+    return make(graph, product, activation)
+
+
 def _qdq_product(
     graph: onnx.ModelProto, product: WeightProduct, activation: _Activation
 ) -> list[onnx.NodeProto]:
     """The product between dequantized values; ONNX Runtime fuses the three into one kernel."""
     from onnx import helper
 
-    integers, scale = _int8_weight(graph, product.weight)
+    integers, scale = int8_weight(graph, product.weight)
     scales = add_initializer(graph, f"{product.weight}.scale", scale)
     zeros = np.zeros(scale.shape, dtype=np.int8)
     zero_points = add_initializer(graph, f"{product.weight}.zero_point", zeros)
     left, right = f"{product.node}.input", f"{product.weight}.dq"
     inputs = [activation.integers, activation.scale_name, activation.zero_point_name]
-    output = _output_of(graph, product)
+    output = output_of(graph, product)
     return [
         helper.make_node("DequantizeLinear", inputs, [left], left),
         helper.make_node(
@@ -193,23 +226,12 @@ def _integer_product(
     """
     from onnx import TensorProto, helper
 
-    integers, scale = _int8_weight(graph, product.weight)
+    integers, scale = int8_weight(graph, product.weight)
     scales = add_initializer(graph, f"{product.weight}.scale", activation.scale * scale)
     summed, cast_name = f"{product.node}.int32", f"{product.node}.float"
     inputs = [activation.integers, integers, activation.zero_point_name]
     return [
         helper.make_node("MatMulInteger", inputs, [summed], summed),
         helper.make_node("Cast", [summed], [cast_name], cast_name, to=TensorProto.FLOAT),
-        helper.make_node("Mul", [cast_name, scales], [_output_of(graph, product)], product.node),
+        helper.make_node("Mul", [cast_name, scales], [output_of(graph, product)], product.node),
     ]
-
-
-def _int8_weight(graph: onnx.ModelProto, name: str) -> tuple[str, NDArray[np.float32]]:
-    """Adds the weight ``[in, out]`` as int8; returns its name and its scales ``[out]``."""
-    weight = cast("NDArray[np.float32]", initializer_values(graph, name))
-    scale = choose_symmetric_s8(weight, PerAxis(1))
-    return add_initializer(graph, f"{name}.int8", quantize_s8(weight, scale, PerAxis(1))), scale
-
-
-def _output_of(graph: onnx.ModelProto, product: WeightProduct) -> str:
-    return next(str(n.output[0]) for n in graph.graph.node if n.name == product.node)

@@ -29,6 +29,7 @@ from bertcompress.errors import (
     UsageError,
     did_you_mean,
 )
+from bertcompress.graph.kernels import INTEGER_KERNELS
 from bertcompress.runtimes.base import Arrays
 
 PRECISIONS = ("f32", "bf16")
@@ -159,7 +160,7 @@ class OpenVinoRuntime:
             compiled = core.compile_model(graph, "CPU", settings)
         except RuntimeError as error:
             raise RunError(f"OpenVINO can't load {self._model}: {_last_line(error)}") from error
-        integer = _integer_products(graph)
+        integer = _integer_products(graph) or _integer_operators(self._model)
         if integer and not any("i8" in kernel.lower() for kernel in _kernels_of(compiled)):
             raise RunError(
                 f"OpenVINO computes all {integer} integer products of {self._model} in float; "
@@ -200,6 +201,14 @@ def _integer_products(graph: Any) -> int:
         integer = node.get_input_element_type(0).is_integral_number()
         count += integer or source.get_type_name() == "FakeQuantize"
     return count
+
+
+def _integer_operators(path: Path) -> int:
+    """Counts ONNX Runtime's own integer products, which OpenVINO spells out as it reads them."""
+    import onnx
+
+    nodes = onnx.load_model(str(path), load_external_data=False).graph.node
+    return sum(node.op_type in INTEGER_KERNELS for node in nodes)
 
 
 def _kernels_of(compiled: Any) -> dict[str, int]:

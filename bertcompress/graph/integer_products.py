@@ -1,0 +1,123 @@
+"""Weight products on integers, in the operators that ONNX Runtime itself runs.
+
+``MatMulIntegerToFloat`` multiplies U8 activations with S8 weights, scales and adds the bias in one
+pass over the result; ``DynamicQuantizeMatMul`` finds the range of its activation first. They are
+what ONNX Runtime makes of the standard operators (Q/DQ, ``DynamicQuantizeLinear``), except that it
+leaves a bias as an addition of its own: 4 additions a layer, 6 % of the time at 128 tokens.
+
+Source: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.graph.edit import add_initializer, initializer_values
+from bertcompress.graph.products import WeightProduct
+from bertcompress.numerics.affine import choose_symmetric_s8, quantize_s8
+from bertcompress.numerics.granularity import PerAxis
+
+if TYPE_CHECKING:
+    import onnx
+
+DOMAIN = "com.microsoft"
+
+
+def import_domain(graph: onnx.ModelProto) -> None:
+    """Declares ONNX Runtime's own operators, in place."""
+    from onnx import helper
+
+    if all(one.domain != DOMAIN for one in graph.opset_import):
+        graph.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+
+
+def inputs_now(
+    graph: onnx.ModelProto, products: tuple[WeightProduct, ...]
+) -> tuple[WeightProduct, ...]:
+    """Returns products with the tensors that they read now that their graph was shaped."""
+    tensors = {node.name: node.input[0] for node in graph.graph.node}
+    return tuple(replace(product, tensor=tensors[product.node]) for product in products)
+
+
+def int8_weight(graph: onnx.ModelProto, name: str) -> tuple[str, NDArray[np.float32]]:
+    """Adds the weight ``[in, out]`` as int8; returns its name and its scales, float32 ``[out]``."""
+    weight = cast("NDArray[np.float32]", initializer_values(graph, name))
+    scale = choose_symmetric_s8(weight, PerAxis(1))
+    return add_initializer(graph, f"{name}.int8", quantize_s8(weight, scale, PerAxis(1))), scale
+
+
+def bias_additions(
+    graph: onnx.ModelProto, products: tuple[WeightProduct, ...]
+) -> dict[str, onnx.NodeProto]:
+    """Returns the addition of each product's bias, by the product's node.
+
+    A product whose result is read by anything else has none.
+    """
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in graph.graph.node:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    results = {node.name: node.output[0] for node in graph.graph.node}
+    found = {}
+    for product in products:
+        after = readers.get(results[product.node], [])
+        if product.bias and len(after) == 1 and product.bias in after[0].input:
+            found[product.node] = after[0]
+    return found
+
+
+def scaled_product(
+    graph: onnx.ModelProto,
+    product: WeightProduct,
+    integers: tuple[str, str, str],
+    addition: onnx.NodeProto | None,
+) -> onnx.NodeProto:
+    """Returns the product of a quantized activation.
+
+    Args:
+        graph: Gets the int8 weight and its scales.
+        product: What it stands for.
+        integers: The names of the U8 activation, its scale and its zero point.
+        addition: The bias's, which this node takes over; None leaves it out.
+    """
+    from onnx import helper
+
+    values, scale, zero_point = integers
+    weight, scales = _weight(graph, product)
+    bias, output = _end(graph, product, addition)
+    inputs = [values, weight, scale, scales, zero_point, *(["", bias] if bias else [])]
+    return helper.make_node("MatMulIntegerToFloat", inputs, [output], product.node, domain=DOMAIN)
+
+
+def self_scaling_product(
+    graph: onnx.ModelProto, product: WeightProduct, addition: onnx.NodeProto | None
+) -> onnx.NodeProto:
+    """Returns the product of a float activation that is quantized as it comes."""
+    from onnx import helper
+
+    weight, scales = _weight(graph, product)
+    bias, output = _end(graph, product, addition)
+    inputs = [product.tensor, weight, scales, *(["", bias] if bias else [])]
+    return helper.make_node("DynamicQuantizeMatMul", inputs, [output], product.node, domain=DOMAIN)
+
+
+def _weight(graph: onnx.ModelProto, product: WeightProduct) -> tuple[str, str]:
+    integers, scale = int8_weight(graph, product.weight)
+    return integers, add_initializer(graph, f"{product.weight}.scale", scale)
+
+
+def _end(
+    graph: onnx.ModelProto, product: WeightProduct, addition: onnx.NodeProto | None
+) -> tuple[str | None, str]:
+    if addition is not None:
+        return product.bias, str(addition.output[0])
+    return None, output_of(graph, product)
+
+
+def output_of(graph: onnx.ModelProto, product: WeightProduct) -> str:
+    """Returns the name of a product's result."""
+    return next(str(n.output[0]) for n in graph.graph.node if n.name == product.node)
