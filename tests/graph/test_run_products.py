@@ -9,8 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from bertcompress.artifact import OnnxModel
-from bertcompress.graph.run_products import module_names, run_products
 from bertcompress.graph.products import weight_products
+from bertcompress.graph.run_products import module_names, run_products
 from bertcompress.runtimes.ort_runtime import optimized_graph
 
 

@@ -22,8 +22,8 @@ from bertcompress.artifact import Checkpoint, OnnxModel, save
 from bertcompress.bert.surgery import cut
 from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import RunError
-from bertcompress.graph.run_products import run_products
 from bertcompress.graph.products import weight_products
+from bertcompress.graph.run_products import run_products
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize_static import QuantizeStatic
