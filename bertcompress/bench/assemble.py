@@ -18,6 +18,7 @@ from bertcompress.bench.metric_rows import metric_rows
 from bertcompress.bench.noise import noise_of
 from bertcompress.bench.operations import operations_of
 from bertcompress.bench.paired import Scored, score_against
+from bertcompress.bench.precision_map import PrecisionMap
 from bertcompress.bench.report import (
     FORMAT_VERSION,
     Accuracy,
@@ -50,6 +51,7 @@ class Parts:
         roofs: The machine's limits, None if they were not asked for.
         tunings: The best settings of each variant, empty if they were not asked for.
         servers: What each variant bears, empty if it was not asked for.
+        precision_maps: What ran in which precision, for each variant; empty if nobody asked.
         skipped: What was left out, and why.
     """
 
@@ -60,6 +62,7 @@ class Parts:
     roofs: Roofs | None = None
     tunings: tuple[Tuning, ...] = ()
     servers: tuple[ServerResult, ...] = ()
+    precision_maps: tuple[PrecisionMap | None, ...] = ()
     skipped: tuple[str, ...] = ()
 
 
@@ -128,6 +131,7 @@ def _result(
         best_peak_bytes=best_peak_bytes(mine),
         server=parts.servers[position] if parts.servers else None,
         explanation=explanation_of(manifest.history) if manifest else None,
+        precision_map=parts.precision_maps[position] if parts.precision_maps else None,
     )
 
 

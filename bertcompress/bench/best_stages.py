@@ -57,7 +57,7 @@ def tune_all(
         )
 
     return tuple(
-        _kept(place, f"tuning-{position}", Tuning, partial(tune, position))
+        kept_part(place, f"tuning-{position}", Tuning, partial(tune, position))
         for position in range(len(variants))
     )
 
@@ -102,7 +102,7 @@ def serve_all(
         )
 
     return tuple(
-        _kept(place, f"server-{position}", ServerResult, partial(serve, position))
+        kept_part(place, f"server-{position}", ServerResult, partial(serve, position))
         for position in range(len(variants))
     )
 
@@ -132,7 +132,7 @@ def _longest_text(folder: Path) -> int | None:
     return longest_text(found) if known else None
 
 
-def _kept(place: Place, part: str, kind: type[T], make: Callable[[], T]) -> T:
+def kept_part(place: Place, part: str, kind: type[T], make: Callable[[], T]) -> T:
     """Returns a part of the state folder, made and kept if it is not there."""
     plain = place.state.read(part)
     if plain is None:

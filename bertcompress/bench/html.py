@@ -13,6 +13,7 @@ from bertcompress.bench import html_evidence, html_tables
 from bertcompress.bench.best_tables import best_section
 from bertcompress.bench.figures import figures_of, own_variants, series_of
 from bertcompress.bench.html_explanation import explanation_section
+from bertcompress.bench.html_precision_map import precision_section
 from bertcompress.bench.limits import limits_section
 from bertcompress.bench.markup import Content, Html, bullets, named, section, tag, written
 from bertcompress.bench.report import Report
@@ -47,6 +48,7 @@ def html_of(report: Report, summary: Summary | None = None) -> str:
         written(best_section(summary)),
         written(limits_section(report, series_of(summary))),
         written(explanation_section(summary)),
+        written(precision_section(summary)),
         written(html_evidence.answers_section(report, summary)),
         written(html_evidence.classes_section(report, summary)),
         written(html_evidence.history_section(summary)),

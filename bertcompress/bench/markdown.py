@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bertcompress.bench import precision_map_text
 from bertcompress.bench.best_tables import best_markdown
 from bertcompress.bench.explanation import grouped
 from bertcompress.bench.explanation_text import (
@@ -56,6 +57,7 @@ def markdown_of(report: Report, summary: Summary | None = None) -> str:
     lines += _best(summary)
     lines += _limits(report)
     lines += _explanations(summary)
+    lines += _precisions(summary)
     lines += _answers(report, summary)
     lines += ["", "## Where it was measured", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {_cell(value)} |" for name, value in machine_facts(report)]
@@ -225,6 +227,26 @@ def _explanations(summary: Summary) -> list[str]:
             lines += ["", f"{PIECES_HEADING}. {how_to_read(explanation)}", ""]
             lines += _table(PIECE_COLUMNS, piece_rows(explanation))
     return lines
+
+
+def _precisions(summary: Summary) -> list[str]:
+    lines: list[str] = []
+    for variant in summary.variants:
+        mapped = variant.result.precision_map
+        if mapped is not None:
+            lines += [
+                "",
+                f"### {variant.name}",
+                "",
+                " ".join(precision_map_text.sentences(mapped)),
+                "",
+            ]
+            rows = precision_map_text.joined_rows(mapped) + precision_map_text.other_rows(mapped)
+            lines += _table(precision_map_text.columns(mapped), rows)
+    if not lines:
+        return []
+    heading = f"## {precision_map_text.HEADING}"
+    return ["", heading, "", precision_map_text.HOW_TO_READ, *lines]
 
 
 def _listed(heading: str, sentences: Sequence[str]) -> list[str]:

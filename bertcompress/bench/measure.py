@@ -3,6 +3,7 @@
     once                 the machine's own limits, in a process of its own
     for each variant     find its best settings and save them with it
     for each variant     answer the whole data set in a process of its own -> accuracy, paired
+    for each quantized   time each operator that ran for it (after the rounds)
     for each round       start a process a variant, take turns -> latency, throughput, memory
 
 The baseline is the first variant. It runs twice in every round (an A/A pair): what its two
@@ -37,6 +38,7 @@ from bertcompress.bench.environment import (
 from bertcompress.bench.json_codec import Json, from_plain, to_plain
 from bertcompress.bench.lineage import model_files
 from bertcompress.bench.paired import Scored
+from bertcompress.bench.precision_map_stage import map_all
 from bertcompress.bench.process import WorkerProcess, thread_variables
 from bertcompress.bench.recorded_runs import RecordedRuns
 from bertcompress.bench.report import FORMAT_VERSION, Report
@@ -105,6 +107,9 @@ def bench(
             if settings.server
             else ()
         )
+        maps, untold = (
+            map_all(variants, subject, settings, place) if settings.precision_map else ((), ())
+        )
         roofs = better_of(roofs, _roofs("after", settings, place))
         workloads = [workloads_of(subject, settings, number) for number in range(settings.rounds)]
         tokenized = time_tokenization(subject, count=settings.requests, seed=settings.seed)
@@ -117,7 +122,8 @@ def bench(
             roofs,
             tunings=tunings,
             servers=servers,
-            skipped=(*skipped, *too_long),
+            precision_maps=maps,
+            skipped=(*skipped, *too_long, *untold),
         )
         report = assemble(
             variants, subject, settings, parts, environment=environment, command=command

@@ -14,6 +14,7 @@ from bertcompress.bench.environment import Environment
 from bertcompress.bench.explanation import Explanation
 from bertcompress.bench.operations import Operations
 from bertcompress.bench.paired import Paired
+from bertcompress.bench.precision_map import PrecisionMap
 from bertcompress.bench.roofs import Roofs
 from bertcompress.bench.server import ServerResult
 from bertcompress.bench.settings import BenchSettings
@@ -176,6 +177,8 @@ class VariantResult:
         best_peak_bytes: The most memory a process took at those settings; None without them.
         server: The rate of requests that it answers in time, None if that was not asked for.
         explanation: What pruning removed and what that cost, None if its history does not tell.
+        precision_map: What ran in which precision, None where nothing was quantized, or nobody
+            asked.
     """
 
     name: str
@@ -195,6 +198,7 @@ class VariantResult:
     best_peak_bytes: int | None = None
     server: ServerResult | None = None
     explanation: Explanation | None = None
+    precision_map: PrecisionMap | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,8 @@ class BenchSettings:
         server_requests: Requests of each trial.
         peers: Whether what a user would do instead is measured besides; whoever calls the
             benchmark makes them, see `bertcompress.bench.peers`.
+        precision_map: Whether each operator of the quantized variants is timed, and told with the
+            precision it ran in.
         roofs: Whether the machine's own limits are measured, to compare with.
         roofs_s: About how long that takes, half of it before the timings and half after.
     """
@@ -78,6 +80,7 @@ class BenchSettings:
     server_bound_s: float | None = None
     server_requests: int = 662
     peers: bool = False
+    precision_map: bool = True
     roofs: bool = True
     roofs_s: float = 4.0
 

@@ -16,6 +16,8 @@ line to stdout:
      "allowed": …}                                      -> latencies of requests at random times
     {"command": "memory"}                                               -> resident and peak bytes
     {"command": "roofs", "threads": 2, "seconds": 4}                    -> the machine's limits
+    {"command": "execute", "folder": …, "runtime": "auto", "threads": 2, "workload": FILE}
+                                                        -> each operator that ran, and its times
     {"command": "quit"}
 
 A command that fails answers ``{"error": sentence, "kind": class}`` and the process goes on. The
@@ -79,6 +81,7 @@ class Worker:
             "arrive": self.arrive,
             "memory": self.memory,
             "roofs": self.roofs,
+            "execute": self.execute,
         }
 
     def answer(self, command: Command) -> Answer:
@@ -203,6 +206,17 @@ class Worker:
 
         limits = measure(int(_number(command, "threads")), _number(command, "seconds"))
         return {name: to_plain(getattr(limits, name)) for name in limits.__dataclass_fields__}
+
+    def execute(self, command: Command) -> Answer:
+        """Runs an artifact under its runtime's profiler; for a process that holds none."""
+        from bertcompress.bench.json_codec import to_plain
+        from bertcompress.runtimes.executed import execute
+
+        folder, threads = Path(str(command["folder"])), int(_number(command, "threads"))
+        feeds = self._workload(command).feeds
+        return {
+            "executed": to_plain(execute(folder, str(command["runtime"]), feeds, threads=threads))
+        }
 
     def _run_timed(self, feed: Feed) -> float:
         runtime, taken = self._runtime_or_fail(), self._taken(feed)

@@ -5,6 +5,7 @@ products.py     the matrix products with weights, and the embedding tables
 edit.py         replacing initializers and nodes
 fingerprint.py  the hash of a graph's weights
 kernels.py      what a runtime made of the graph: integer kernels, fused operators
+run_products.py which of its products is which module's, and what it multiplies
     embeddings.py   embedding tables as INT8 with one scale a row
 
 Nothing here runs a graph; that is what runtimes do.

@@ -35,7 +35,8 @@ FUSED_KERNELS = {
 }
 """Operators that stand for several of the model's; what the report counts."""
 
-_FLOAT_PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm")
+FLOAT_PRODUCTS = ("MatMul", "Gemm", "FusedMatMul", "FusedGemm")
+"""Products of two float matrices."""
 
 
 @dataclass(frozen=True)
@@ -84,5 +85,5 @@ def _float_products(optimized: onnx.ModelProto) -> tuple[str, ...]:
     return tuple(
         node.input[1].removesuffix(WEIGHT_SUFFIX)
         for node in optimized.graph.node
-        if node.op_type in _FLOAT_PRODUCTS and node.input[1] in matrices
+        if node.op_type in FLOAT_PRODUCTS and node.input[1] in matrices
     )

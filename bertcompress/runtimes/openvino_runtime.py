@@ -15,6 +15,8 @@ Source: OpenVINO documentation, "CPU Device" and "High-level Performance Hints".
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self, cast
@@ -47,6 +49,27 @@ def import_openvino(purpose: str) -> ModuleType:
     return cast("ModuleType", openvino)
 
 
+@dataclass(frozen=True)
+class RanOperator:
+    """One operator of a compiled graph.
+
+    Attributes:
+        name: As OpenVINO calls it; mostly the name of a node of the ONNX graph.
+        kind: What it does, ``FullyConnected``.
+        kernel: The code that does it, ``brgemm_avx512_I8``.
+        stands_for: The operators of the given graph that it does.
+        inputs: The operators that its inputs come from, each with its element type.
+        seconds: Of the last run; None for one that does not run, a constant.
+    """
+
+    name: str
+    kind: str
+    kernel: str
+    stands_for: tuple[str, ...]
+    inputs: tuple[tuple[str, str], ...]
+    seconds: float | None
+
+
 class OpenVinoRuntime:
     """Runs one graph on the CPU.
 
@@ -55,13 +78,20 @@ class OpenVinoRuntime:
         threads: Threads of one run.
         streams: Runs at a time that the compiled graph is made for; see `another`.
         precision: What float operators compute in, one of `PRECISIONS`.
+        counted: Whether each operator is timed, see `operators`.
 
     Raises:
         UsageError: If there is no such precision, or streams is below 1.
     """
 
     def __init__(
-        self, model: Path, *, threads: int, streams: int = 1, precision: str = "f32"
+        self,
+        model: Path,
+        *,
+        threads: int,
+        streams: int = 1,
+        precision: str = "f32",
+        counted: bool = False,
     ) -> None:
         if precision not in PRECISIONS:
             raise UsageError(
@@ -74,6 +104,7 @@ class OpenVinoRuntime:
         self._threads = threads
         self._streams = streams
         self._precision = precision
+        self._counted = counted
         self._compiled: Any = None
         self._request: Any = None
         self._types: dict[str, np.dtype[np.generic]] = {}
@@ -137,6 +168,18 @@ class OpenVinoRuntime:
         self._opened()
         return _kernels_of(self._compiled)
 
+    def operators(self) -> list[RanOperator]:
+        """Returns the operators of the compiled graph, in its order, as the last run timed them.
+
+        Raises:
+            RunError: If the runtime was not entered.
+        """
+        request = self._opened()
+        seconds = {one.node_name: one.real_time.total_seconds() for one in request.profiling_info}
+        return [
+            _ran(node, seconds) for node in self._compiled.get_runtime_model().get_ordered_ops()
+        ]
+
     def _compile(self) -> Any:
         openvino = import_openvino("running a graph in OpenVINO")
         if not self._model.is_file():
@@ -154,6 +197,7 @@ class OpenVinoRuntime:
             "INFERENCE_NUM_THREADS": self._streams * self._threads,
             "ENABLE_CPU_PINNING": False,
             "CACHE_DIR": "",
+            "PERF_COUNT": self._counted,
         }
         try:
             graph = core.read_model(self._model)
@@ -218,6 +262,22 @@ def _kernels_of(compiled: Any) -> dict[str, int]:
         if facts["layerType"].astype(str) in _PRODUCTS:
             counts[facts["primitiveType"].astype(str)] += 1
     return dict(counts)
+
+
+def _ran(node: Any, seconds: Mapping[str, float]) -> RanOperator:
+    facts, name = node.get_rt_info(), node.get_friendly_name()
+    inputs = (
+        (value.get_node().get_friendly_name(), value.get_element_type().get_type_name())
+        for value in node.input_values()
+    )
+    return RanOperator(
+        name=name,
+        kind=facts["layerType"].astype(str),
+        kernel=facts["primitiveType"].astype(str),
+        stands_for=tuple(facts["originalLayersNames"].astype(str).split(",")),
+        inputs=tuple(inputs),
+        seconds=seconds.get(name),
+    )
 
 
 def _last_line(error: Exception) -> str:

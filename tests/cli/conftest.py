@@ -114,7 +114,8 @@ def quick_recipe(here: Path, model: Path, data: Path) -> Callable[..., Path]:
     def write(*variants: str, more: str = "", bench: str | None = None) -> Path:
         shortest = (
             "{rounds: 1, threads: 1, requests: 6, grid_repeats: 0, offline_sentences: 0, "
-            "blocks: 1, warm_minimum_s: 0.01, warm_maximum_s: 0.02, roofs: false, tune: false}"
+            "blocks: 1, warm_minimum_s: 0.01, warm_maximum_s: 0.02, roofs: false, tune: false, "
+            "precision_map: false}"
         )
         lines = [f"model: {model}", f"data: {data}", more, "variants:"]
         lines += [f"  {variant}" for variant in variants]
@@ -141,5 +142,6 @@ def short_quick(monkeypatch: pytest.MonkeyPatch) -> None:
         warm_maximum_s=0.02,
         roofs=False,
         tune=False,
+        precision_map=False,
     )
     monkeypatch.setattr(settings, "QUICK", shortest)

@@ -40,7 +40,8 @@ def start(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_all_verbs_are_there() -> None:
     expected = [
-        *("doctor", "init", "log", "show", "finetune", "prune", "calibrate", "quantize"),
+        *("doctor", "init", "log", "show", "explain", "finetune", "prune"),
+        *("calibrate", "quantize"),
         *("export", "evaluate", "predict", "bench", "report", "gate", "compare", "run", "demo"),
         "convert-legacy",
     ]
