@@ -30,6 +30,10 @@ SIDE_FILES = (
 Kind = Literal["checkpoint", "onnx"]
 
 
+REJECTED, REJECTED_FOR = "rejected", "rejected for"
+"""The keys of a step's details that say why an artifact does not keep what was asked of it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One line of an artifact's history.
@@ -55,6 +59,11 @@ class Step:
     bytes_after: int
     details: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> str | None:
+        """Why the result does not keep what was asked of it; None where it does."""
+        return str(self.details[REJECTED]) if REJECTED in self.details else None
 
 
 @dataclass(frozen=True)

@@ -109,9 +109,12 @@ class MeasureLatency:
         return table_from_totals(totals, layers=shape.layers, deployment=self.deployment)
 
     def seconds(
-        self, models: Mapping[str, Checkpoint], *, progress: Progress = silent
+        self, models: Mapping[str, Artifact], *, progress: Progress = silent
     ) -> dict[str, float]:
-        """Measures whole models against each other, by name, all of the same task."""
+        """Measures whole models against each other, by name, all of the same task.
+
+        A checkpoint is exported, and quantized if `precision` says so; a graph runs as it is.
+        """
         with tempfile.TemporaryDirectory(prefix="bertcompress-latency-") as name:
             scratch = Path(name)
             folders = {
@@ -131,15 +134,17 @@ class MeasureLatency:
             f"{cpu_model()}"
         )
 
-    def _deployed(self, checkpoint: Checkpoint, folder: Path) -> Path:
-        made: Artifact = ExportOnnx()(checkpoint)
+    def _deployed(self, artifact: Artifact, folder: Path) -> Path:
+        if not isinstance(artifact, Checkpoint):
+            return save(artifact, folder)
+        made: Artifact = ExportOnnx()(artifact)
         if self.precision == "int8":
             made = QuantizeDynamic()(made)
         return save(made, folder)
 
     def _seconds(
         self,
-        checkpoint: Checkpoint,
+        like: Artifact,
         folders: Mapping[str, Path],
         scratch: Path,
         stage: str,
@@ -149,7 +154,7 @@ class MeasureLatency:
         settings = BenchSettings(
             rounds=1, requests=self.sentences, blocks=6, warm_minimum_s=0.2, warm_maximum_s=1.0
         )
-        workload = self._workload(checkpoint)
+        workload = self._workload(like)
         entrants = [Entrant(name, folder, self.runtime) for name, folder in folders.items()]
         rounds: list[list[tuple[float, ...]]] = []
         for number in range(self.rounds):
@@ -168,17 +173,17 @@ class MeasureLatency:
         middle = np.median(np.asarray(rounds), axis=0).mean(axis=1)  # [models]
         return {name: float(value) for name, value in zip(folders, middle, strict=True)}
 
-    def _workload(self, checkpoint: Checkpoint) -> Workload:
-        task = make_task(checkpoint.task, checkpoint.config)
-        longest = min(LONGEST, longest_text(checkpoint.config))
+    def _workload(self, like: Artifact) -> Workload:
+        task = make_task(like.task, like.config)
+        longest = min(LONGEST, longest_text(like.config))
         some = random.Random(self.seed).sample(
             self.examples, min(self.sentences, len(self.examples))
         )
-        features = task.encode(checkpoint.tokenizer, some, max_length=longest)
+        features = task.encode(like.tokenizer, some, max_length=longest)
         if self.length is not None:
             return passages(features, sequence_length=self.length, repeats=self.sentences)
         drawn = sample_features(features, self.sentences, seed=self.seed)
-        pad_token_id = checkpoint.tokenizer.pad_token_id or 0
+        pad_token_id = like.tokenizer.pad_token_id or 0
         return single_stream(drawn, pad_token_id=pad_token_id, name="own-lengths")
 
 

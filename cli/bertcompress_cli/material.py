@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from bertcompress.examples import Dataset, Example
 
 
+HELD_OUT = 4
+"""Of every so many examples one is held out, where there is no validation split."""
+
+
 class Material:
     """The examples that a recipe's steps take, each split read once, when it is asked for.
 
@@ -45,13 +49,28 @@ class Material:
     @cached_property
     def validation(self) -> tuple[Example, ...]:
         """Labelled validation examples; none where the data is one split only."""
+        return self._load("validation").examples if self._has_validation else ()
+
+    @property
+    def _has_validation(self) -> bool:
         if self.data is None or self.data.split is not None:
-            return ()
-        if self.data.validation is None:
-            source = self.data.source
-            if source is None or self.data.train is not None or is_named_for(source, "train"):
-                return ()
-        return self._load("validation").examples
+            return False
+        if self.data.validation is not None:
+            return True
+        source = self.data.source
+        return not (source is None or self.data.train is not None or is_named_for(source, "train"))
+
+    @cached_property
+    def calibration(self) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        """What ranges are found on, and what is held out to judge by, with labels or without.
+
+        The validation split is held out, or one part in four of the training split.
+        """
+        if self._has_validation:
+            return self.examples, self._load("validation", require_labels=False).examples
+        held_out = self.examples[HELD_OUT - 1 :: HELD_OUT]
+        rest = [one for at, one in enumerate(self.examples) if at % HELD_OUT != HELD_OUT - 1]
+        return tuple(rest), held_out
 
     @cached_property
     def test(self) -> Dataset:
@@ -89,3 +108,8 @@ class StandIn(Material):
     def validation(self) -> tuple[Example, ...]:
         """None."""
         return ()
+
+    @cached_property
+    def calibration(self) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        """The same one twice."""
+        return self.examples, self.examples

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -27,13 +28,27 @@ def quantize(
     method: Annotated[
         str | None,
         typer.Option(
-            help="With 8 bits: static (ranges found on data beforehand) or dynamic (as they come)."
+            help="With 8 bits: best (each timed and judged here), static (ranges found on data) or "
+            "dynamic (as they come)."
         ),
     ] = None,
     ranges: Annotated[
         str | None, typer.Option(help="How static ranges are found: percentile or minmax.")
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Examples that ranges are found on.")] = None,
+    max_drop: Annotated[
+        str | None,
+        typer.Option(help="What the metric may lose on held-out texts: 0.5% if not set."),
+    ] = None,
+    target_latency: Annotated[
+        str | None,
+        typer.Option(help="Take the most accurate within this time a text, such as 2ms."),
+    ] = None,
+    at_length: Annotated[
+        int | None,
+        typer.Option(help="Tokens of the texts timed; as long as the data's if not set."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of what is timed.")] = None,
     max_length: MaxLengthOption = None,
     table: Annotated[
         Path | None, typer.Option(help="A table that bertcompress calibrate wrote.")
@@ -54,20 +69,28 @@ def quantize(
     options: DataOptions,
 ) -> None:
     """Store weights in 8 or 4 bits; export first if needed."""
-    _check(bits, method, block_size=block_size, ranging=bool(ranges or samples or table))
     from bertcompress.passes.quantized import HEADS
     from bertcompress_cli.place import place_of
+    from bertcompress_cli.quantities import fraction, seconds
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed
 
+    wanted = typed(
+        max_drop=fraction("max-drop", max_drop),
+        target_latency=seconds("target-latency", target_latency),
+        length=at_length,
+        threads=threads,
+    )
+    _check(bits, method, block_size=block_size, ranging=bool(ranges or samples or table))
+    _check_search(bits, method, wanted, table)
     place = place_of("quantize", model, options)
     shared: dict[str, object] = {"embeddings": False} if no_embeddings else {}
     if keep_float:
         shared["keep_float"] = [*HEADS, *keep_float]
-    step = StepSpec(
-        "quantize-static",
-        {**shared, **typed(method=ranges, samples=samples, max_length=max_length)},
-    )
+    ranging = typed(method=ranges, samples=samples, max_length=max_length)
+    step = StepSpec("quantize-static", {**shared, **ranging})
+    if method != "static":
+        step = StepSpec("quantize", {**shared, **ranging, **wanted})
     if table is not None:
         step = StepSpec("quantize-static", {**shared, "table": str(table)})
     if bits == 4:
@@ -80,11 +103,23 @@ def quantize(
 def _check(bits: int, method: str | None, *, block_size: int | None, ranging: bool) -> None:
     if bits not in (4, 8):
         raise UsageError(f"bits must be 8 or 4, got {bits}")
-    if method not in (None, "static", "dynamic"):
-        raise UsageError(f"method must be static or dynamic, got {method!r}")
+    if method not in (None, "best", "static", "dynamic"):
+        raise UsageError(f"method must be best, static or dynamic, got {method!r}")
     if bits == 4 and (method is not None or ranging):
         raise UsageError("4 bits are for weights only, which need no method and no ranges")
     if method == "dynamic" and ranging:
         raise UsageError("dynamic finds its ranges as it runs; leave --ranges, --samples, --table")
     if bits == 8 and block_size is not None:
         raise UsageError("block-size is for 4 bits; type --bits 4 or leave it out")
+
+
+def _check_search(
+    bits: int, method: str | None, wanted: Mapping[str, object], table: Path | None
+) -> None:
+    for name in wanted:
+        option = {"length": "at-length"}.get(name, name.replace("_", "-"))
+        if bits == 4 or method in ("static", "dynamic") or table is not None:
+            raise UsageError(
+                f"{option} is for the search of the fastest INT8; leave it out, or leave --method, "
+                "--table and --bits 4"
+            )

@@ -16,6 +16,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from bertcompress.bench.gate import GateLimits
 from bertcompress.bench.measure_latency import MeasureLatency
+from bertcompress.bench.quantization_trials import QuantizationTrials
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import Pass
@@ -26,6 +27,7 @@ from bertcompress.passes.prune_ffn import PruneFfn
 from bertcompress.passes.prune_heads import PruneHeads
 from bertcompress.passes.prune_layers import PruneLayers
 from bertcompress.passes.prune_vocabulary import PruneVocabulary
+from bertcompress.passes.quantize_best import QuantizeBest
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_weights import QuantizeWeights
@@ -46,15 +48,18 @@ STEPS: Mapping[str, type] = {
     "recover": Recover,
     "layout": Relayout,
     "export": ExportOnnx,
+    "quantize": QuantizeBest,
     "quantize-static": QuantizeStatic,
     "quantize-dynamic": QuantizeDynamic,
     "quantize-weights": QuantizeWeights,
 }
 _FILLED_IN = (
-    *("examples", "train", "validation", "calibrate", "latency"),
+    *("examples", "train", "validation", "calibrate", "latency", "trials"),
     *("state_folder", "progress"),
 )
 _TABLE = "table"
+_TIMING = ("length", "threads", "sentences", "rounds")
+"""How the ways of quantizing are timed."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class StepSpec:
     @property
     def wants_graph(self) -> bool:
         """Whether it works on an exported graph."""
-        return self.name.startswith("quantize-")
+        return self.name.startswith("quantize")
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,9 @@ def settings_allowed(name: str) -> dict[str, object]:
         allowed = {**_field_types(MeasureLatency), **allowed}
     if STEPS[name] is QuantizeStatic:
         allowed = {**_field_types(Calibrate), **allowed, _TABLE: str | None}
+    if STEPS[name] is QuantizeBest:
+        timing = _field_types(MeasureLatency)
+        allowed = {**{key: timing[key] for key in _TIMING}, **_field_types(Calibrate), **allowed}
     return {key: hint for key, hint in allowed.items() if key not in _FILLED_IN}
 
 
@@ -139,6 +147,8 @@ def make_pass(
     kind = STEPS[step.name]
     if kind is QuantizeStatic:
         return _quantize_static(settings, material, progress)
+    if kind is QuantizeBest:
+        return _quantize_best(settings, material, progress)
     if kind is Prune:
         return _prune(settings, material)
     names = {one.name for one in fields(kind)}
@@ -234,6 +244,31 @@ def _prune(settings: Mapping[str, object], material: Material) -> Prune:
     elif timing:
         raise UsageError(f"{next(iter(timing))} is for a target in time; add target_speedup")
     return Prune(examples, **pruning)  # type: ignore[arg-type]  # checked above
+
+
+def _quantize_best(
+    settings: Mapping[str, object], material: Material, progress: Progress
+) -> QuantizeBest:
+    own = {one.name for one in fields(QuantizeBest)}
+    timing = {key: value for key, value in settings.items() if key in _TIMING}
+    ranging = {
+        key: value
+        for key, value in settings.items()
+        if key == "seed" or (key not in own and key not in timing)
+    }
+    examples, held_out = material.calibration
+    if not examples:
+        raise UsageError(
+            "the fastest INT8 that holds its accuracy is found on data and none was given; add "
+            "--data, or take --method dynamic, which needs none"
+        )
+    seed = typing.cast("int", settings["seed"])
+    latency = MeasureLatency(held_out or examples, **timing, seed=seed)  # type: ignore[arg-type]  # checked above
+    return QuantizeBest(
+        calibrate=Calibrate(examples, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
+        trials=QuantizationTrials(held_out, latency, seed=seed),
+        **{key: value for key, value in settings.items() if key in own},  # type: ignore[arg-type]  # checked above
+    )
 
 
 def _quantize_static(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bertcompress.artifact import artifact_bytes
+from bertcompress.artifact import Artifact, artifact_bytes
+from bertcompress.errors import AccuracyGateError, SpeedGateError
+from bertcompress.manifest import REJECTED_FOR
 from bertcompress_cli.apply_steps import check_steps, make_artifact
 from bertcompress_cli.output import note, result
 from bertcompress_cli.place import Place
@@ -59,6 +61,20 @@ def run_verb(
         "steps": [step.name for step in made.history],
     }
     result(target, facts, as_json=as_json)
+    refuse_rejected(made, target)
+
+
+def refuse_rejected(made: Artifact, folder: Path) -> None:
+    """Fails if an artifact does not keep what was asked of it; the folder stays.
+
+    Raises:
+        AccuracyGateError: It lost more than allowed.
+        SpeedGateError: It is slower than asked.
+    """
+    for step in made.history:
+        if step.rejected is not None:
+            kind = SpeedGateError if step.details[REJECTED_FOR] == "speed" else AccuracyGateError
+            raise kind(f"{step.rejected}; the attempt is kept in {folder}, marked rejected")
 
 
 def typed(**values: object) -> dict[str, object]:

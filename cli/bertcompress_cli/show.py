@@ -9,6 +9,7 @@ from bertcompress_cli.options import DataOptions, JsonOption, ModelArgument
 
 if TYPE_CHECKING:
     from bertcompress.bench.explanation import Explanation
+    from bertcompress.manifest import Step
 
 
 def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
@@ -48,6 +49,7 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
         ("task", str(facts["task"])),
         ("labels", shown),
         ("size", bytes_text(artifact_bytes(folder))),
+        *(("rejected", step.rejected) for step in steps if step.rejected is not None),
     ]
     table((place.model, ""), rows)
     if steps:
@@ -61,9 +63,26 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
             for step in steps
         ]
         table(("step", "settings", "before", "after"), lines)
+    for step in steps:
+        _print_ways(step)
     explanation = explanation_of(steps)
     if explanation is not None:
         _print_cuts(explanation)
+
+
+def _print_ways(step: Step) -> None:
+    """Prints every way of quantizing that was timed and judged."""
+    from bertcompress.passes.quantize_best import WAYS
+    from bertcompress_cli.output import table
+
+    ways = step.details.get(WAYS)
+    if isinstance(ways, list) and ways:
+        columns = tuple(ways[0])
+        table(columns, [tuple(_cell(way[column]) for column in columns) for way in ways])
+
+
+def _cell(value: object) -> str:
+    return {True: "yes", False: ""}[value] if isinstance(value, bool) else str(value)
 
 
 def _print_cuts(explanation: Explanation) -> None:

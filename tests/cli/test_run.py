@@ -120,7 +120,7 @@ def test_a_wrong_order_names_the_two_passes(
     "verb",
     [
         ("prune", "--heads", "0.25", "--ffn", "0.5", "--multiple", "8"),
-        ("quantize", "--bits", "8", "--samples", "10"),
+        ("quantize", "--bits", "8", "--method", "static", "--samples", "10"),
         ("finetune", "--epochs", "1", "--batch-size", "8"),
     ],
 )

@@ -28,8 +28,16 @@ def test_prune_and_quantize_work_as_typed(ok: Ok, workspace: Path) -> None:
     manifest = read_manifest(workspace / "artifacts/002-quantize")
     assert manifest is not None
     names = [step.name for step in manifest.history]
-    assert names == ["Prune", "ExportOnnx", "QuantizeStatic"]
+    assert names == ["Prune", "ExportOnnx", "QuantizeBest"]
     assert (workspace / "artifacts/002-quantize/onnx/model.onnx").is_file()
+
+
+def test_what_is_too_slow_is_kept_and_marked_rejected(fails: Ok, ok: Ok, workspace: Path) -> None:
+    sentence = fails(4, "quantize", "--target-latency", "0.001ms")
+
+    assert "0.00 ms were asked" in sentence
+    assert "kept in artifacts/001-quantize, marked rejected" in sentence
+    assert "rejected" in ok("show", "artifacts/001-quantize")
 
 
 def test_prune_after_quantize_names_the_checkpoint_to_give(
