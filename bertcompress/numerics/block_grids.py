@@ -150,7 +150,7 @@ def _offsets(blocks: Floats, grid: BlockGrid) -> Floats:
     """Returns the nearest steps less the zero point, ``[rows, blocks, block_size]``."""
     zero_points = grid.zero_points[:, :, None].astype(np.float32)
     steps = np.rint(blocks / grid.scales[:, :, None])
-    return np.clip(steps, -zero_points, grid.format.largest - zero_points)
+    return np.asarray(np.clip(steps, -zero_points, grid.format.largest - zero_points))
 
 
 def _became(blocks: Floats, grid: BlockGrid) -> Floats:

@@ -74,7 +74,7 @@ class BlockFormat:
     @property
     def largest(self) -> int:
         """The largest integer; the smallest is 0."""
-        return 2**self.bits - 1
+        return int(2**self.bits) - 1
 
     @property
     def middle(self) -> int:
@@ -197,7 +197,7 @@ def pack_bits(integers: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
         return integers
     if integers.shape[-1] % 2:
         integers = np.concatenate([integers, np.zeros_like(integers[..., :1])], axis=-1)
-    return integers[..., 0::2] | (integers[..., 1::2] << 4)
+    return np.asarray(integers[..., 0::2] | (integers[..., 1::2] << 4), dtype=np.uint8)
 
 
 def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:
