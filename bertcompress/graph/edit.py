@@ -44,6 +44,21 @@ def add_initializer(graph: onnx.ModelProto, name: str, values: NDArray[np.generi
     return name
 
 
+def set_initializer(graph: onnx.ModelProto, name: str, values: NDArray[np.generic]) -> None:
+    """Gives an initializer other values.
+
+    Raises:
+        KeyError: If the graph has none of that name.
+    """
+    from onnx import numpy_helper
+
+    for tensor in graph.graph.initializer:
+        if tensor.name == name:
+            tensor.CopyFrom(numpy_helper.from_array(np.asarray(values), name))
+            return
+    raise KeyError(name)
+
+
 def replace_nodes(
     graph: onnx.ModelProto, replacements: Mapping[str, Sequence[onnx.NodeProto]]
 ) -> None:

@@ -13,6 +13,6 @@
     quantize_dynamic.py    QuantizeDynamic   graph -> graph
     quantize_weights.py    QuantizeWeights   graph -> graph
 
-base.py says what a pass is; parity.py, pruned.py, quantized.py, torch_batches.py and training.py
-hold what several of them share.
+base.py says what a pass is; parity.py, pruned.py, quantized.py, torch_batches.py, graph_samples.py
+and training.py hold what several of them share; bit_budget.py and block_*.py are QuantizeWeights'.
 """

@@ -51,7 +51,7 @@ def check_patterns(keep_float: tuple[str, ...]) -> None:
 def without_advice() -> Iterator[None]:
     """Keeps ONNX Runtime's quantizers from talking, and from setting up logging for the process.
 
-    They log general advice at the root, and importing one of them configures the root logger.
+    They log general advice at the root, which gives the root logger a handler if it has none.
     """
     root = logging.getLogger()
     disabled, level, handlers = root.manager.disable, root.level, list(root.handlers)
@@ -156,19 +156,33 @@ def finished(
     stay: tuple[WeightProduct, ...],
     seed: int,
     details: Mapping[str, object] | None = None,
+    precisions: Mapping[str, str] | None = None,
 ) -> OnnxModel:
-    """Audits a quantized graph and returns it as the pass's result."""
+    """Audits a quantized graph and returns it as the pass's result.
+
+    Args:
+        pass_: The pass, for its settings.
+        model: What it was given.
+        graph: What it made.
+        timer: Started before its work.
+        quantized: The products that must run on integers.
+        stay: Those in float.
+        seed: Draws the inputs on which the drift is measured.
+        details: What else the step tells.
+        precisions: How parts were stored, by module, tables too; without, ``quantized`` for all.
+    """
     kernels = audit(graph, stay, quantized)
     ratio = drift_db(model, graph, seed=seed)
     result = replace(model, graph=graph)
     found: dict[str, object] = {
         "kernels": kernels.to_json(),
         "precision": [
-            {
-                "module": product.module,
-                "precision": "float32" if product in stay else "quantized",
-            }
-            for product in (*quantized, *stay)
+            {"module": module, "precision": precision}
+            for module, precision in {
+                **{product.module: "quantized" for product in quantized},
+                **{product.module: "float32" for product in stay},
+                **(precisions or {}),
+            }.items()
         ],
         "output SQNR (dB)": round(ratio, 1) if math.isfinite(ratio) else None,
         "left in float": ", ".join(product.module for product in stay) or "nothing",

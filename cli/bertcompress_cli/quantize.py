@@ -35,7 +35,7 @@ def quantize(
     ranges: Annotated[
         str | None, typer.Option(help="How static ranges are found: percentile or minmax.")
     ] = None,
-    samples: Annotated[int | None, typer.Option(help="Examples that ranges are found on.")] = None,
+    samples: Annotated[int | None, typer.Option(help="Examples that are run.")] = None,
     max_drop: Annotated[
         str | None,
         typer.Option(help="What the metric may lose on held-out texts: 0.5% if not set."),
@@ -61,7 +61,21 @@ def quantize(
         bool, typer.Option("--no-embeddings", help="Leave the embedding tables in float.")
     ] = False,
     block_size: Annotated[
-        int | None, typer.Option(help="With 4 bits: weights that share a scale.")
+        int | None, typer.Option(help="With 4 bits: weights that share a scale, 16 to 256.")
+    ] = None,
+    rounding: Annotated[
+        str | None,
+        typer.Option(
+            help="With 4 bits: gptq (with data, the default) or awq, or without data mse (then "
+            "the default), hqq or rtn."
+        ),
+    ] = None,
+    target_size: Annotated[
+        str | None,
+        typer.Option(
+            help="The graph's file may be so large, such as 12MB: each weight gets the 4 or 8 "
+            "bits that cost the answers least."
+        ),
     ] = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
@@ -71,7 +85,7 @@ def quantize(
     """Store weights in 8 or 4 bits; export first if needed."""
     from bertcompress.passes.quantized import HEADS
     from bertcompress_cli.place import place_of
-    from bertcompress_cli.quantities import fraction, seconds
+    from bertcompress_cli.quantities import fraction, seconds, size_bytes
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed
 
@@ -81,8 +95,11 @@ def quantize(
         length=at_length,
         threads=threads,
     )
-    _check(bits, method, block_size=block_size, ranging=bool(ranges or samples or table))
-    _check_search(bits, method, wanted, table)
+    in_blocks = bits == 4 or target_size is not None
+    _check_blocks(in_blocks, block_size, rounding)
+    given = bool(ranges or table or (samples and not in_blocks))
+    _check(bits, method, in_blocks=in_blocks, ranging=given)
+    _check_search(in_blocks, method, wanted, table)
     place = place_of("quantize", model, options)
     shared: dict[str, object] = {"embeddings": False} if no_embeddings else {}
     if keep_float:
@@ -93,33 +110,40 @@ def quantize(
         step = StepSpec("quantize", {**shared, **ranging, **wanted})
     if table is not None:
         step = StepSpec("quantize-static", {**shared, "table": str(table)})
-    if bits == 4:
-        step = StepSpec("quantize-weights", {"bits": 4, **shared, **typed(block_size=block_size)})
+    if in_blocks:
+        sized = typed(target_size=size_bytes("target-size", target_size), block_size=block_size)
+        fitted = typed(rounding=rounding, samples=samples, max_length=max_length)
+        step = StepSpec("quantize-weights", {"bits": 4, **shared, **sized, **fitted})
     if method == "dynamic":
         step = StepSpec("quantize-dynamic", shared)
     run_verb("quantize", place, [step], out=out, overwrite=overwrite, as_json=as_json)
 
 
-def _check(bits: int, method: str | None, *, block_size: int | None, ranging: bool) -> None:
+def _check(bits: int, method: str | None, *, in_blocks: bool, ranging: bool) -> None:
     if bits not in (4, 8):
         raise UsageError(f"bits must be 8 or 4, got {bits}")
     if method not in (None, "best", "static", "dynamic"):
         raise UsageError(f"method must be best, static or dynamic, got {method!r}")
-    if bits == 4 and (method is not None or ranging):
-        raise UsageError("4 bits are for weights only, which need no method and no ranges")
+    if in_blocks and (method is not None or ranging):
+        raise UsageError(
+            "4 bits and a target size are for weights only, which need no method and no ranges"
+        )
     if method == "dynamic" and ranging:
         raise UsageError("dynamic finds its ranges as it runs; leave --ranges, --samples, --table")
-    if bits == 8 and block_size is not None:
-        raise UsageError("block-size is for 4 bits; type --bits 4 or leave it out")
 
 
 def _check_search(
-    bits: int, method: str | None, wanted: Mapping[str, object], table: Path | None
+    in_blocks: bool, method: str | None, wanted: Mapping[str, object], table: Path | None
 ) -> None:
     for name in wanted:
         option = {"length": "at-length"}.get(name, name.replace("_", "-"))
-        if bits == 4 or method in ("static", "dynamic") or table is not None:
+        if in_blocks or method in ("static", "dynamic") or table is not None:
             raise UsageError(
                 f"{option} is for the search of the fastest INT8; leave it out, or leave --method, "
-                "--table and --bits 4"
+                "--table, --bits 4 and --target-size"
             )
+
+
+def _check_blocks(in_blocks: bool, block_size: int | None, rounding: str | None) -> None:
+    if not in_blocks and (block_size is not None or rounding is not None):
+        raise UsageError("block-size and rounding are for 4 bits; type --bits 4 or leave them out")

@@ -20,6 +20,7 @@ from bertcompress.bench.quantization_trials import QuantizationTrials
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import Pass
+from bertcompress.passes.block_rounding import WITHOUT_DATA
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.finetune import Finetune
 from bertcompress.passes.prune import Prune
@@ -230,7 +231,9 @@ def _field_types(kind: type) -> dict[str, object]:
 
 
 def _needs_no_data(settings: Mapping[str, object]) -> bool:
-    return settings.get("score") in ("magnitude", "random")
+    if settings.get("score") in ("magnitude", "random"):
+        return True
+    return settings.get("rounding") in WITHOUT_DATA and settings.get("target_size") is None
 
 
 def _prune(settings: Mapping[str, object], material: Material) -> Prune:
