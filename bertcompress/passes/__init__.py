@@ -12,7 +12,8 @@
     quantize_static.py     QuantizeStatic    graph -> graph
     quantize_dynamic.py    QuantizeDynamic   graph -> graph
     quantize_weights.py    QuantizeWeights   graph -> graph
+    quantize_nncf.py       QuantizeNncf      graph -> graph
 
-base.py says what a pass is; parity.py, pruned.py, quantized.py, torch_batches.py and training.py
-hold what several of them share.
+base.py says what a pass is; parity.py, pruned.py, quantized.py, held_out.py, torch_batches.py and
+training.py hold what several of them share, and nncf_backend.py is NNCF's home.
 """
