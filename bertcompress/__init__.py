@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bertcompress.passes.prune_layers import PruneLayers
     from bertcompress.passes.prune_vocabulary import PruneVocabulary
     from bertcompress.passes.quantize_dynamic import QuantizeDynamic
+    from bertcompress.passes.quantize_nncf import QuantizeNncf
     from bertcompress.passes.quantize_static import QuantizeStatic
     from bertcompress.passes.quantize_weights import QuantizeWeights
     from bertcompress.passes.recover import Recover
@@ -67,6 +68,7 @@ _HOMES = {
     "PruneLayers": "bertcompress.passes.prune_layers",
     "PruneVocabulary": "bertcompress.passes.prune_vocabulary",
     "QuantizeDynamic": "bertcompress.passes.quantize_dynamic",
+    "QuantizeNncf": "bertcompress.passes.quantize_nncf",
     "QuantizeStatic": "bertcompress.passes.quantize_static",
     "QuantizeWeights": "bertcompress.passes.quantize_weights",
     "QuestionExample": "bertcompress.examples",
@@ -108,6 +110,7 @@ __all__ = [
     "PruneLayers",
     "PruneVocabulary",
     "QuantizeDynamic",
+    "QuantizeNncf",
     "QuantizeStatic",
     "QuantizeWeights",
     "QuestionExample",

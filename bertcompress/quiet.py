@@ -1,10 +1,13 @@
-"""Keeps Transformers from talking: no bars and no tables on a library's behalf."""
+"""Keeps libraries from talking: no bars and no tables on their behalf, and no calls home."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
+
+_SENDER = "openvino_telemetry"
 
 
 @contextmanager
@@ -22,3 +25,20 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Hides, while OpenVINO or NNCF is imported in it, the library that they call home with.
+
+    Importing either writes a client number and a counter into the home folder, even where the
+    switches against sending are set; without ``openvino_telemetry`` both go on and send nothing.
+    """
+    modules = cast("dict[str, object]", sys.modules)
+    before = {name: one for name, one in modules.items() if name.split(".")[0] == _SENDER}
+    modules[_SENDER] = None  # which makes importing it an ImportError
+    try:
+        yield
+    finally:
+        del modules[_SENDER]
+        modules.update(before)

@@ -1,14 +1,17 @@
-"""Transformers is silent while asked to be, and no longer."""
+"""Transformers is silent while asked to be, and no longer; what calls home is hidden."""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
 import transformers
 
-from bertcompress.quiet import quiet_transformers
+from bertcompress.quiet import quiet_transformers, without_telemetry
 
 logging: Any = transformers.utils.logging  # has no types
 
@@ -44,3 +47,19 @@ def test_everything_is_as_before_afterwards(bars: bool) -> None:
         fail_quietly()
 
     assert settings() == (logging.INFO, bars)
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_the_sender_is_hidden_and_comes_back(
+    imported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = ModuleType("openvino_telemetry")
+    if imported:
+        monkeypatch.setitem(sys.modules, "openvino_telemetry", sender)
+    else:
+        monkeypatch.delitem(sys.modules, "openvino_telemetry", raising=False)
+
+    with without_telemetry(), pytest.raises(ImportError):
+        importlib.import_module("openvino_telemetry")
+
+    assert sys.modules.get("openvino_telemetry") is (sender if imported else None)

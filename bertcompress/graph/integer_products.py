@@ -84,12 +84,31 @@ def scaled_product(
         integers: The names of the U8 activation, its scale and its zero point.
         addition: The bias's, which this node takes over; None leaves it out.
     """
+    return product_of_integers(graph, product, integers, _weight(graph, product), addition)
+
+
+def product_of_integers(
+    graph: onnx.ModelProto,
+    product: WeightProduct,
+    integers: tuple[str, str, str],
+    weight: tuple[str, str],
+    addition: onnx.NodeProto | None,
+) -> onnx.NodeProto:
+    """Returns the product of a quantized activation with a quantized weight.
+
+    Args:
+        graph: Has them both; is not changed.
+        product: What it stands for.
+        integers: The names of the U8 activation, its scale and its zero point.
+        weight: The names of the int8 weight ``[in, out]`` and its scales ``[out]``.
+        addition: The bias's, which this node takes over; None leaves it out.
+    """
     from onnx import helper
 
     values, scale, zero_point = integers
-    weight, scales = _weight(graph, product)
+    integer_weight, scales = weight
     bias, output = _end(graph, product, addition)
-    inputs = [values, weight, scale, scales, zero_point, *(["", bias] if bias else [])]
+    inputs = [values, integer_weight, scale, scales, zero_point, *(["", bias] if bias else [])]
     return helper.make_node("MatMulIntegerToFloat", inputs, [output], product.node, domain=DOMAIN)
 
 
@@ -103,6 +122,30 @@ def self_scaling_product(
     bias, output = _end(graph, product, addition)
     inputs = [product.tensor, weight, scales, *(["", bias] if bias else [])]
     return helper.make_node("DynamicQuantizeMatMul", inputs, [output], product.node, domain=DOMAIN)
+
+
+def spelled_out_product(
+    name: str, inputs: tuple[str, str, str], *, scales: str, output: str
+) -> list[onnx.NodeProto]:
+    """Returns the standard nodes of a product of integers, for matrices ``[batch, in]``.
+
+    ONNX Runtime makes a Gemm of a MatMul of two axes and its bias before it looks for Q/DQ pairs,
+    and a Gemm without a quantized output stays in float; so such a product is spelled out.
+
+    Args:
+        name: The product's; its last node is called so.
+        inputs: The activation's integers, the weight's, and the activation's zero point.
+        scales: The initializer of the activation's scale times the weight's, float32 ``[out]``.
+        output: The tensor that is made.
+    """
+    from onnx import TensorProto, helper
+
+    summed, as_float = f"{name}.int32", f"{name}.float"
+    return [
+        helper.make_node("MatMulInteger", list(inputs), [summed], summed),
+        helper.make_node("Cast", [summed], [as_float], as_float, to=TensorProto.FLOAT),
+        helper.make_node("Mul", [as_float, scales], [output], name),
+    ]
 
 
 def _weight(graph: onnx.ModelProto, product: WeightProduct) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bertcompress.graph.tidy import WEIGHT_SUFFIX
+from bertcompress.graph.tidy import INTEGERS_SUFFIX, WEIGHT_SUFFIX
 
 if TYPE_CHECKING:
     import onnx
@@ -81,9 +81,13 @@ def count_kernels(optimized: onnx.ModelProto) -> Kernels:
 
 
 def _float_products(optimized: onnx.ModelProto) -> tuple[str, ...]:
-    matrices = {t.name for t in optimized.graph.initializer if len(t.dims) == 2}
+    """Names the modules of float products, also of those with a weight that is dequantized."""
+    weights = {t.name: t.name for t in optimized.graph.initializer if len(t.dims) == 2}
+    for node in optimized.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in weights:
+            weights[node.output[0]] = node.input[0].removesuffix(INTEGERS_SUFFIX)
     return tuple(
-        node.input[1].removesuffix(WEIGHT_SUFFIX)
+        weights[node.input[1]].removesuffix(WEIGHT_SUFFIX)
         for node in optimized.graph.node
-        if node.op_type in FLOAT_PRODUCTS and node.input[1] in matrices
+        if node.op_type in FLOAT_PRODUCTS and node.input[1] in weights
     )

@@ -35,6 +35,8 @@ SCOPES_KEY = "pkg.torch.onnx.name_scopes"
 """Where the dynamo exporter keeps the module path of a node, innermost last."""
 
 WEIGHT_SUFFIX = ".weight_t"
+INTEGERS_SUFFIX = ".int8"
+"""What quantize passes add to the name of a weight that they made integers."""
 
 
 def tidy(graph: onnx.ModelProto, *, root: str = "") -> onnx.ModelProto:

@@ -9,10 +9,13 @@
     prune_ffn.py           PruneFfn          checkpoint -> checkpoint
     prune_layers.py        PruneLayers       checkpoint -> checkpoint
     export_onnx.py         ExportOnnx        checkpoint -> graph
+    quantize_best.py       QuantizeBest      graph -> graph
     quantize_static.py     QuantizeStatic    graph -> graph
     quantize_dynamic.py    QuantizeDynamic   graph -> graph
     quantize_weights.py    QuantizeWeights   graph -> graph
+    quantize_nncf.py       QuantizeNncf      graph -> graph
 
-base.py says what a pass is; parity.py, pruned.py, quantized.py, torch_batches.py, graph_samples.py
-and training.py hold what several of them share; bit_budget.py and block_*.py are QuantizeWeights'.
+base.py says what a pass is; parity.py, pruned.py, quantized.py, held_out.py, torch_batches.py,
+graph_samples.py and training.py hold what several of them share; bit_budget.py and block_*.py are
+QuantizeWeights', mixed_precision.py is QuantizeBest's, nncf_backend.py is NNCF's home.
 """

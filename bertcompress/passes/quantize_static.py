@@ -36,6 +36,7 @@ from bertcompress.graph.integer_products import (
     int8_weight,
     output_of,
     scaled_product,
+    spelled_out_product,
 )
 from bertcompress.graph.products import WeightProduct, rank_of
 from bertcompress.numerics.affine import choose_asymmetric_u8
@@ -219,19 +220,9 @@ def _qdq_product(
 def _integer_product(
     graph: onnx.ModelProto, product: WeightProduct, activation: _Activation
 ) -> list[onnx.NodeProto]:
-    """The product spelled out, for matrices ``[batch, in]``.
-
-    ONNX Runtime makes a Gemm of such a MatMul and its bias before it looks for Q/DQ pairs, and a
-    Gemm without a quantized output stays in float.
-    """
-    from onnx import TensorProto, helper
-
+    """The product spelled out, for matrices ``[batch, in]``."""
     integers, scale = int8_weight(graph, product.weight)
     scales = add_initializer(graph, f"{product.weight}.scale", activation.scale * scale)
-    summed, cast_name = f"{product.node}.int32", f"{product.node}.float"
-    inputs = [activation.integers, integers, activation.zero_point_name]
-    return [
-        helper.make_node("MatMulInteger", inputs, [summed], summed),
-        helper.make_node("Cast", [summed], [cast_name], cast_name, to=TensorProto.FLOAT),
-        helper.make_node("Mul", [cast_name, scales], [output_of(graph, product)], product.node),
-    ]
+    inputs = (activation.integers, integers, activation.zero_point_name)
+    output = output_of(graph, product)
+    return spelled_out_product(product.node, inputs, scales=scales, output=output)

@@ -32,6 +32,7 @@ from bertcompress.errors import (
     did_you_mean,
 )
 from bertcompress.graph.kernels import INTEGER_KERNELS
+from bertcompress.quiet import without_telemetry
 from bertcompress.runtimes.base import Arrays
 
 PRECISIONS = ("f32", "bf16")
@@ -43,7 +44,8 @@ _PRODUCTS = ("FullyConnected", "MatMul")
 def import_openvino(purpose: str) -> ModuleType:
     """Imports the library, or fails with the sentence that says how to install it."""
     try:
-        import openvino
+        with without_telemetry():
+            import openvino
     except ImportError as error:
         raise MissingDependencyError("openvino", "openvino", purpose) from error
     return cast("ModuleType", openvino)

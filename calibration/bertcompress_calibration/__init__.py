@@ -3,11 +3,13 @@
 table = calibrate(model, examples, task=task)            a table, to look at or to save
 QuantizeStatic(calibrate=Calibrate(examples))            measured when the pass runs
 QuantizeStatic(calibrate=SavedTable("table.safetensors"))     measured before
+QuantizeNncf(draw=DrawFeatures(examples))                  inputs for a calibration of its own
 """
 
 from bertcompress_calibration.calibrators import Calibrate, SavedTable
 from bertcompress_calibration.collect import calibrate
+from bertcompress_calibration.draw import DrawFeatures
 from bertcompress_calibration.observers import METHODS
 from bertcompress_calibration.sampling import draw_samples
 
-__all__ = ["METHODS", "Calibrate", "SavedTable", "calibrate", "draw_samples"]
+__all__ = ["METHODS", "Calibrate", "DrawFeatures", "SavedTable", "calibrate", "draw_samples"]

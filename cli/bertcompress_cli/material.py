@@ -94,10 +94,12 @@ class StandIn(Material):
 
     @cached_property
     def examples(self) -> tuple[Example, ...]:
-        """One example where there is data."""
+        """Two examples where there is data: some steps hold a part of them out."""
         from bertcompress.examples import TextExample
 
-        return () if self.data is None else (TextExample("stand-in:1", "text", label="label"),)
+        if self.data is None:
+            return ()
+        return tuple(TextExample(f"stand-in:{at}", "text", label="label") for at in (1, 2))
 
     @cached_property
     def train(self) -> tuple[Example, ...]:

@@ -30,14 +30,16 @@ from bertcompress.passes.prune_layers import PruneLayers
 from bertcompress.passes.prune_vocabulary import PruneVocabulary
 from bertcompress.passes.quantize_best import QuantizeBest
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.quantize_nncf import QuantizeNncf
 from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_weights import QuantizeWeights
 from bertcompress.passes.recover import Recover
 from bertcompress.passes.relayout import Relayout
 from bertcompress.progress import Progress, silent
-from bertcompress_calibration import Calibrate, SavedTable
+from bertcompress_calibration import Calibrate, DrawFeatures, SavedTable
 from bertcompress_cli.data_source import DataSource
 from bertcompress_cli.material import Material
+from bertcompress_cli.nncf_step import HELD_OUT, quantize_nncf
 
 STEPS: Mapping[str, type] = {
     "finetune": Finetune,
@@ -53,10 +55,11 @@ STEPS: Mapping[str, type] = {
     "quantize-static": QuantizeStatic,
     "quantize-dynamic": QuantizeDynamic,
     "quantize-weights": QuantizeWeights,
+    "quantize-nncf": QuantizeNncf,
 }
 _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
-    *("state_folder", "progress"),
+    *("state_folder", "progress", "draw"),
 )
 _TABLE = "table"
 _TIMING = ("length", "threads", "sentences", "rounds")
@@ -130,6 +133,8 @@ def settings_allowed(name: str) -> dict[str, object]:
     if STEPS[name] is QuantizeBest:
         timing = _field_types(MeasureLatency)
         allowed = {**{key: timing[key] for key in _TIMING}, **_field_types(Calibrate), **allowed}
+    if STEPS[name] is QuantizeNncf:
+        allowed = {**_field_types(DrawFeatures), **allowed, HELD_OUT: int}
     return {key: hint for key, hint in allowed.items() if key not in _FILLED_IN}
 
 
@@ -150,6 +155,8 @@ def make_pass(
         return _quantize_static(settings, material, progress)
     if kind is QuantizeBest:
         return _quantize_best(settings, material, progress)
+    if kind is QuantizeNncf:
+        return quantize_nncf(settings, material)
     if kind is Prune:
         return _prune(settings, material)
     names = {one.name for one in fields(kind)}

@@ -11,7 +11,6 @@ CTranslate2's "Transformers" guide (converter, and BERT's head in NumPy).
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -27,6 +26,8 @@ from bertcompress.bench.peers.folder import FILES, HEAD_NAME, ONNX_NAME, OPENVIN
 from bertcompress.bench.workload import load_workload
 from bertcompress.bert.families import input_names
 from bertcompress.bert.load import load
+from bertcompress.passes.nncf_backend import import_nncf
+from bertcompress.runtimes.openvino_runtime import import_openvino
 from bertcompress.runtimes.torch_runtime import OUTPUT_NAMES
 
 Recipe = Callable[[Path, Path, Path], Opening]
@@ -150,9 +151,8 @@ def onnxruntime_fused_dynamic(model: Path, feeds: Path, out: Path) -> Opening:
 
 def openvino_nncf(model: Path, feeds: Path, out: Path) -> Opening:
     """NNCF's post-training quantization of the plain export."""
-    import nncf
-    import openvino
-
+    nncf = import_nncf("NNCF as a peer")
+    openvino = import_openvino("NNCF as a peer")
     with tempfile.TemporaryDirectory() as name:
         plain = Path(name) / "model.onnx"
         stock_export(_checkpoint(model), plain, attention="sdpa")
@@ -208,7 +208,6 @@ RECIPES: dict[str, Recipe] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Makes one peer; a failure ends with its sentence as the last line of stderr."""
-    os.environ.setdefault("NNCF_CI", "1")  # NNCF's switch for its telemetry
     recipe, model, feeds, out = arguments
     try:
         opening = RECIPES[recipe](Path(model), Path(feeds), Path(out))
