@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.graph.edit import add_initializer
+from bertcompress.graph.edit import ORT_DOMAIN, add_initializer
 from bertcompress.numerics.blocks import BlockFormat, BlockWeights, Floats, pack_bits
 
 if TYPE_CHECKING:
@@ -22,17 +22,8 @@ if TYPE_CHECKING:
 
     from bertcompress.graph.products import EmbeddingTable, WeightProduct
 
-DOMAIN = "com.microsoft"
 INT8_ARITHMETIC = 4
 """The product's accuracy level: activations are quantized to INT8 by block as they come."""
-
-
-def import_domain(graph: onnx.ModelProto) -> None:
-    """Declares the operators' domain, if the graph does not yet."""
-    from onnx import helper
-
-    if all(one.domain != DOMAIN for one in graph.opset_import):
-        graph.opset_import.append(helper.make_opsetid(DOMAIN, 1))
 
 
 def block_product(
@@ -53,11 +44,12 @@ def block_product(
     from onnx import TensorProto, helper
 
     name, format_ = product.weight, weights.format
-    nodes, activation = [], product.tensor
+    (node,) = (one for one in graph.graph.node if one.name == product.node)
+    nodes, activation = [], str(node.input[0])
     if divisors is not None:
         factors = add_initializer(graph, f"{name}.channels", 1 / divisors)
         activation = f"{product.node}.scaled"
-        nodes = [helper.make_node("Mul", [product.tensor, factors], [activation], activation)]
+        nodes = [helper.make_node("Mul", [node.input[0], factors], [activation], activation)]
     integers = add_initializer(graph, f"{name}.q", pack_bits(weights.integers, format_.bits))
     half = add_initializer(graph, f"{name}.scale", weights.scales.astype(np.float16))
     scales = f"{name}.scale32"
@@ -65,7 +57,6 @@ def block_product(
     if not format_.symmetric:
         packed = pack_bits(weights.zero_points, format_.bits)
         zero_points = [add_initializer(graph, f"{name}.zero_point", packed)]
-    (output,) = (str(n.output[0]) for n in graph.graph.node if n.name == product.node)
     rows, _, _ = weights.integers.shape
     return [
         *nodes,
@@ -73,9 +64,9 @@ def block_product(
         helper.make_node(
             "MatMulNBits",
             [activation, integers, scales, *zero_points],
-            [output],
+            [node.output[0]],
             product.node,
-            domain=DOMAIN,
+            domain=ORT_DOMAIN,
             K=weights.columns,
             N=rows,
             bits=format_.bits,
@@ -107,7 +98,7 @@ def block_gather(
             [integers, node.input[1], scales, *zero_points],
             [half],
             f"{table.node}.rows",
-            domain=DOMAIN,
+            domain=ORT_DOMAIN,
             bits=format_.bits,
             block_size=format_.block_size,
             gather_axis=0,

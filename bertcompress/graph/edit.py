@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     import onnx
 
 
+ORT_DOMAIN = "com.microsoft"
+"""ONNX Runtime's own operators."""
+
+
+def import_ort_domain(graph: onnx.ModelProto) -> None:
+    """Declares ONNX Runtime's own operators in place, if the graph does not yet."""
+    from onnx import helper
+
+    if all(one.domain != ORT_DOMAIN for one in graph.opset_import):
+        graph.opset_import.append(helper.make_opsetid(ORT_DOMAIN, 1))
+
+
 def copy_of(graph: onnx.ModelProto) -> onnx.ModelProto:
     """Returns an independent copy."""
     import onnx

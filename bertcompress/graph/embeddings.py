@@ -1,9 +1,10 @@
-"""Embedding tables as INT8 with one scale a row.
+"""Embedding tables as INT8: half of a MiniLM's bytes are here.
 
-``Gather(table)`` becomes ``Cast(Gather(int8 table)) * Gather(scales)``: only the rows that a
-sentence needs are ever turned back into floats. A row is one token, so its range is its own and a
-rare token with large values costs the others nothing; half of a MiniLM's bytes are here. Tables of
-few rows (segments) stay float: nothing is to be had.
+Only the rows that a sentence needs are ever turned back into floats. In blocks of 128 columns,
+``GatherBlockQuantized`` reads and scales a row in one operator and the largest value of a row
+costs its own block alone. The portable form is ``Cast(Gather(int8 table)) * Gather(scales)`` with
+one scale a row, so that a rare token with large values costs the others nothing. Tables of few
+rows (segments) stay float: nothing is to be had.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.graph.block_weights import block_gather
 from bertcompress.graph.edit import (
     add_initializer,
     drop_unused_initializers,
+    import_ort_domain,
     initializer_values,
     replace_nodes,
 )
 from bertcompress.graph.products import EmbeddingTable, embedding_tables
 from bertcompress.numerics.affine import choose_symmetric_s8, quantize_s8
+from bertcompress.numerics.blocks import BlockFormat, minmax_grid, nearest
 from bertcompress.numerics.granularity import PerAxis
 
 if TYPE_CHECKING:
@@ -28,16 +32,34 @@ if TYPE_CHECKING:
 
 SMALLEST_TABLE = 16
 """Tables of fewer rows stay float."""
+_BLOCKS = BlockFormat(8, 128)
 
 
-def quantize_embeddings(graph: onnx.ModelProto) -> tuple[str, ...]:
-    """Quantizes the embedding tables of a graph in place and returns their names."""
+def quantize_embeddings(graph: onnx.ModelProto, *, portable: bool = False) -> tuple[str, ...]:
+    """Quantizes the embedding tables of a graph in place and returns their names.
+
+    Args:
+        graph: A float graph, or one whose products are quantized.
+        portable: Whether to keep to standard operators.
+    """
     tables = [table for table in embedding_tables(graph) if table.rows >= SMALLEST_TABLE]
     nodes = {node.name: node for node in graph.graph.node}
-    replacements = {table.node: _int8_gather(graph, table, nodes[table.node]) for table in tables}
+    replacements = {
+        table.node: _int8_gather(graph, table, nodes[table.node])
+        if portable
+        else _block_gather(graph, table)
+        for table in tables
+    }
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
+    if not portable:
+        import_ort_domain(graph)
     return tuple(table.weight for table in tables)
+
+
+def _block_gather(graph: onnx.ModelProto, table: EmbeddingTable) -> list[onnx.NodeProto]:
+    weight = cast("NDArray[np.float32]", initializer_values(graph, table.weight))
+    return block_gather(graph, table, nearest(weight, minmax_grid(weight, _BLOCKS)))
 
 
 def _int8_gather(

@@ -16,23 +16,13 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.graph.edit import add_initializer, initializer_values
+from bertcompress.graph.edit import ORT_DOMAIN, add_initializer, initializer_values
 from bertcompress.graph.products import WeightProduct
 from bertcompress.numerics.affine import choose_symmetric_s8, quantize_s8
 from bertcompress.numerics.granularity import PerAxis
 
 if TYPE_CHECKING:
     import onnx
-
-DOMAIN = "com.microsoft"
-
-
-def import_domain(graph: onnx.ModelProto) -> None:
-    """Declares ONNX Runtime's own operators, in place."""
-    from onnx import helper
-
-    if all(one.domain != DOMAIN for one in graph.opset_import):
-        graph.opset_import.append(helper.make_opsetid(DOMAIN, 1))
 
 
 def inputs_now(
@@ -109,7 +99,9 @@ def product_of_integers(
     integer_weight, scales = weight
     bias, output = _end(graph, product, addition)
     inputs = [values, integer_weight, scale, scales, zero_point, *(["", bias] if bias else [])]
-    return helper.make_node("MatMulIntegerToFloat", inputs, [output], product.node, domain=DOMAIN)
+    return helper.make_node(
+        "MatMulIntegerToFloat", inputs, [output], product.node, domain=ORT_DOMAIN
+    )
 
 
 def self_scaling_product(
@@ -121,7 +113,9 @@ def self_scaling_product(
     weight, scales = _weight(graph, product)
     bias, output = _end(graph, product, addition)
     inputs = [product.tensor, weight, scales, *(["", bias] if bias else [])]
-    return helper.make_node("DynamicQuantizeMatMul", inputs, [output], product.node, domain=DOMAIN)
+    return helper.make_node(
+        "DynamicQuantizeMatMul", inputs, [output], product.node, domain=ORT_DOMAIN
+    )
 
 
 def spelled_out_product(

@@ -26,12 +26,12 @@ from bertcompress.graph.edit import (
     copy_of,
     drop_dead_nodes,
     drop_unused_initializers,
+    import_ort_domain,
     initializer_values,
     replace_nodes,
 )
 from bertcompress.graph.integer_products import (
     bias_additions,
-    import_domain,
     int8_weight,
     output_of,
     product_of_integers,
@@ -137,7 +137,7 @@ def settle_products(
     drop_dead_nodes(graph)
     drop_unused_initializers(graph)
     if not portable:
-        import_domain(graph)
+        import_ort_domain(graph)
 
 
 def quantize_weight(graph: onnx.ModelProto, product: WeightProduct) -> None:

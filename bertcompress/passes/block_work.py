@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifact import OnnxModel
-from bertcompress.graph.block_weights import import_domain
 from bertcompress.graph.edit import (
-    copy_of,
     drop_unused_initializers,
+    import_ort_domain,
     initializer_values,
     replace_nodes,
     set_initializer,
 )
+from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.products import WeightProduct
 from bertcompress.numerics.blocks import BlockFormat, Floats
 from bertcompress.passes.bit_budget import FloatAnswers, choices, coarsest, offer
@@ -81,8 +81,8 @@ def round_pieces(
 
 def written(model: OnnxModel, pieces: Sequence[Piece], blocks: Blocks) -> onnx.ModelProto:
     """Returns the graph with blocks in the place of the float weights."""
-    graph = copy_of(model.graph)
-    import_domain(graph)
+    graph = shaped_for_onnxruntime(model.graph)
+    import_ort_domain(graph)
     replacements = {}
     for piece in pieces:
         rounded = blocks[piece.weight]

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
-from bertcompress.graph.edit import drop_unused_initializers, replace_nodes
+from bertcompress.graph.edit import drop_unused_initializers, import_ort_domain, replace_nodes
 from bertcompress.graph.embeddings import quantize_embeddings
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.integer_products import (
     bias_additions,
-    import_domain,
     inputs_now,
     scaled_product,
     self_scaling_product,
@@ -98,7 +97,7 @@ def quantize_products(graph: onnx.ModelProto, products: tuple[WeightProduct, ...
     replacements |= {addition.name: [] for addition in biases.values()}
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
-    import_domain(graph)
+    import_ort_domain(graph)
 
 
 def _quantized(tensor: str) -> tuple[tuple[str, str, str], onnx.NodeProto]:

@@ -141,7 +141,7 @@ class QuantizeNncf:
         import_nncf("quantizing with NNCF")
         timer = StepTimer(model)
         source = shaped_for_onnxruntime(model.graph)
-        tables = quantize_embeddings(source) if self.embeddings else ()
+        tables = quantize_embeddings(source, portable=True) if self.embeddings else ()
         nodes = frozenset(product.node for product in products)
         work = NncfWork(source, nodes, self._feeds(model), progress)
         held_out = HeldOut(model, self.held_out) if self.max_drop is not None else None

@@ -26,12 +26,16 @@ import numpy as np
 from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
 from bertcompress.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError
-from bertcompress.graph.edit import add_initializer, drop_unused_initializers, replace_nodes
+from bertcompress.graph.edit import (
+    add_initializer,
+    drop_unused_initializers,
+    import_ort_domain,
+    replace_nodes,
+)
 from bertcompress.graph.embeddings import quantize_embeddings
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.integer_products import (
     bias_additions,
-    import_domain,
     inputs_now,
     int8_weight,
     output_of,
@@ -90,7 +94,7 @@ class QuantizeStatic:
         progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
         quantize_products(graph, quantized, table, portable=self.portable)
-        tables = quantize_embeddings(graph) if self.embeddings else ()
+        tables = quantize_embeddings(graph, portable=self.portable) if self.embeddings else ()
         progress("quantize", 1, 2)
         result = finished(
             self,
@@ -152,7 +156,7 @@ def quantize_products(
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
     if not portable:
-        import_domain(graph)
+        import_ort_domain(graph)
 
 
 @dataclass(frozen=True)
