@@ -7,7 +7,7 @@ QuantizeStatic(calibrate=SavedTable("table.safetensors"))     measured before
 
 from bertcompress_calibration.calibrators import Calibrate, SavedTable
 from bertcompress_calibration.collect import calibrate
-from bertcompress_calibration.observers import METHODS
+from bertcompress_calibration.ranges import METHODS
 from bertcompress_calibration.sampling import draw_samples
 
 __all__ = ["METHODS", "Calibrate", "SavedTable", "calibrate", "draw_samples"]

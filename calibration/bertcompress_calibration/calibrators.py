@@ -14,7 +14,8 @@ from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.passes.base import NOT_A_SETTING
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks import make_task
-from bertcompress_calibration.collect import calibrate, check_positive, method_named
+from bertcompress_calibration.collect import calibrate, check_positive
+from bertcompress_calibration.ranges import method_named
 
 if TYPE_CHECKING:
     from bertcompress.artifact import OnnxModel
