@@ -6,7 +6,8 @@ one safetensors file: the statistics are its arrays, and everything else is a JS
 
     metadata["calibration_table"] = {
       "format": 2, "method": "percentile", "seed": 0, "sample_ids": ["train.tsv:17", …],
-      "data_fingerprint": "…", "weights_fingerprint": "…",
+      "split": "train", "data_fingerprint": "…", "weights_fingerprint": "…",
+      "stability": {"seeds": [0, 1, 2, 3, 4], "changes": {"encoder.layer.0…": 0.013, …}},
       "ranges": {"encoder.layer.0.attention.self.query": {
         "tensor": "layer_norm_1", "low": -3.1, "high": 4.2, "minimum": -5.0, "maximum": 9.7,
         "count": 3110400, "bin_width": 0.0078125}, …}
@@ -21,80 +22,49 @@ Format 1 had the histogram alone, under the module's name; it is still read.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bertcompress.calibration_file import AGAIN, TableFile, open_table, write_table
+from bertcompress.calibration_file import AGAIN, open_table, write_table
 from bertcompress.errors import CalibrationError, did_you_mean
+from bertcompress.tensor_range import (
+    Counts,
+    Floats,
+    TensorRange,
+    arrays_of,
+    facts_of,
+    read_range,
+)
 
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float32]
+__all__ = ["CalibrationTable", "Stability", "TensorRange"]
 
 
 @dataclass(frozen=True)
-class TensorRange:
-    """What was seen of one tensor ``[…, in]``, and the range decided for it.
-
-    Padding is left out of everything. The arrays after `bin_width` are None in a table that was
-    made by hand or written in format 1. Two are equal if all but their arrays are.
+class Stability:
+    """How far ranges move when other samples are drawn.
 
     Attributes:
-        tensor: Its name in the graph that was calibrated.
-        low: The smallest value that quantization shall represent.
-        high: The largest.
-        minimum: The smallest value seen.
-        maximum: The largest value seen.
-        count: How many values were seen.
-        histogram: int64 ``[bins]``: how many values fell into each bin from the one that holds
-            `minimum` to the one that holds `maximum`. Size 0 if none was kept.
-        bin_width: The width of a bin; bins begin at multiples of it. 0 without a histogram.
-        token_minima: int64 ``[bins]``, in the same bins: of each token's vector the smallest value.
-        token_maxima: int64 ``[bins]``: of each token's vector the largest value.
-        sample_minima: float32 ``[samples]``: the smallest value of each sample, in the order of
-            the samples (an example that was cut into several inputs gives several).
-        sample_maxima: float32 ``[samples]``: the largest.
-        channel_absmax: float32 ``[in]``: the largest size of each channel.
-        channel_mean: float32 ``[in]``: the mean of each channel over all tokens.
+        seeds: The seeds that samples were drawn with.
+        changes: By the first module that reads a tensor: how far the end of its range that moves
+            more moves over the seeds, as a fraction of all that the ranges span together, 0..1.
     """
 
-    tensor: str
-    low: float
-    high: float
-    minimum: float
-    maximum: float
-    count: int
-    histogram: Counts = field(compare=False, repr=False)
-    bin_width: float = 0.0
-    token_minima: Counts | None = field(default=None, compare=False, repr=False)
-    token_maxima: Counts | None = field(default=None, compare=False, repr=False)
-    sample_minima: Floats | None = field(default=None, compare=False, repr=False)
-    sample_maxima: Floats | None = field(default=None, compare=False, repr=False)
-    channel_absmax: Floats | None = field(default=None, compare=False, repr=False)
-    channel_mean: Floats | None = field(default=None, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        ends = (self.minimum, self.maximum, self.low, self.high)
-        ordered = self.minimum <= self.maximum and self.low <= self.high
-        if not (ordered and all(math.isfinite(end) for end in ends)):
-            raise CalibrationError(
-                f"the range of {self.tensor} must go from a smaller to a larger finite number, got "
-                f"{self.low} to {self.high} (seen {self.minimum} to {self.maximum}); {AGAIN}"
-            )
+    seeds: tuple[int, ...]
+    changes: Mapping[str, float]
 
     @property
-    def bin_edges(self) -> NDArray[np.float64]:
-        """Where the bins begin and the last one ends, float64 ``[bins + 1]``; else size 0."""
-        if not self.histogram.size:
-            return np.zeros(0)
-        first = math.floor(self.minimum / self.bin_width)
-        steps = np.arange(first, first + self.histogram.size + 1, dtype=np.float64)
-        return np.asarray(steps * self.bin_width, dtype=np.float64)
+    def least_stable(self) -> str:
+        """The module whose range moves the furthest."""
+        return max(self.changes, key=lambda module: self.changes[module])
+
+    @property
+    def largest(self) -> float:
+        """How far that is."""
+        return self.changes[self.least_stable]
 
 
 @dataclass(frozen=True)
@@ -109,6 +79,9 @@ class CalibrationTable:
         seed: Decided which examples were drawn.
         data_fingerprint: Of the data set that they were drawn from.
         weights_fingerprint: Of the float graph that ran.
+        split: The split that they are of (``train``, ``all``); ``random`` where the texts were
+            drawn from the vocabulary; None where that is not known.
+        stability: How far the ranges move over seeds, if that was measured.
     """
 
     ranges: Mapping[str, TensorRange]
@@ -117,6 +90,8 @@ class CalibrationTable:
     seed: int
     data_fingerprint: str
     weights_fingerprint: str
+    split: str | None = None
+    stability: Stability | None = None
 
     @property
     def share_groups(self) -> Mapping[str, tuple[str, ...]]:
@@ -160,15 +135,16 @@ class CalibrationTable:
         """
         arrays: dict[str, Counts | Floats] = {}
         for module, one in self.ranges.items():
-            for key, values in _arrays_of(one).items():
+            for key, values in arrays_of(one).items():
                 if key in arrays and not np.array_equal(arrays[key], values):
                     raise CalibrationError(
                         f"{module} has another {key} than its neighbour of the same input; {AGAIN}"
                     )
                 arrays[key] = values
-        facts = {one.name: getattr(self, one.name) for one in fields(self) if one.name != "ranges"}
-        ranges = {module: _facts_of(one) for module, one in self.ranges.items()}
-        write_table(Path(path), {**facts, "ranges": ranges}, arrays)
+        facts = {one.name: getattr(self, one.name) for one in fields(self)}
+        facts["ranges"] = {module: facts_of(one) for module, one in self.ranges.items()}
+        facts["stability"] = None if self.stability is None else asdict(self.stability)
+        write_table(Path(path), facts, arrays)
         return Path(path)
 
     @classmethod
@@ -181,45 +157,12 @@ class CalibrationTable:
         """
         with open_table(Path(path)) as (facts, file):
             kept = {str(name): value for name, value in facts.items() if name != "format"}
-            read = _range_of_format_1 if facts["format"] == 1 else _range_of_format_2
-            ranges = {module: read(file, module, one) for module, one in facts["ranges"].items()}
-            return cls(**{**kept, "ranges": ranges, "sample_ids": tuple(facts["sample_ids"])})
-
-
-_ARRAYS = (
-    *("histogram", "token_minima", "token_maxima"),
-    *("sample_minima", "sample_maxima", "channel_absmax", "channel_mean"),
-)
-
-
-def _arrays_of(one: TensorRange) -> dict[str, Counts | Floats]:
-    found = {f"{one.tensor}/{name}": getattr(one, name) for name in _ARRAYS}
-    return {key: values for key, values in found.items() if values is not None}
-
-
-def _facts_of(one: TensorRange) -> dict[str, object]:
-    names = [each.name for each in fields(one) if each.name not in _ARRAYS]
-    return {name: getattr(one, name) for name in names}
-
-
-def _range_of_format_1(file: TableFile, module: str, facts: Mapping[str, Any]) -> TensorRange:
-    return _checked(module, TensorRange(**facts, histogram=file.get_tensor(module)))
-
-
-def _range_of_format_2(file: TableFile, module: str, facts: Mapping[str, Any]) -> TensorRange:
-    there = set(file.keys())
-    keys = {name: f"{facts['tensor']}/{name}" for name in _ARRAYS}
-    found = {name: file.get_tensor(key) for name, key in keys.items() if key in there}
-    return _checked(module, TensorRange(**facts, **found))
-
-
-def _checked(module: str, one: TensorRange) -> TensorRange:
-    """Finds altered payloads: the counts have to add up to what the header says."""
-    if one.histogram.size and int(one.histogram.sum()) != one.count:
-        raise ValueError(f"the histogram of {module} does not hold {one.count:,} values")
-    if one.channel_absmax is not None and one.token_minima is not None:
-        tokens = one.count // one.channel_absmax.size
-        for name in ("token_minima", "token_maxima"):
-            if int(getattr(one, name).sum()) != tokens:
-                raise ValueError(f"the {name} of {module} do not hold {tokens:,} tokens")
-    return one
+            ranges = {
+                module: read_range(file, module, one, version=facts["format"])
+                for module, one in facts["ranges"].items()
+            }
+            kept["sample_ids"] = tuple(facts["sample_ids"])
+            if facts.get("stability") is not None:
+                found = facts["stability"]
+                kept["stability"] = Stability(tuple(found["seeds"]), found["changes"])
+            return cls(**{**kept, "ranges": ranges})

@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from bertcompress.calibration_file import HEADER_KEY
-from bertcompress.calibration_table import CalibrationTable, TensorRange
+from bertcompress.calibration_table import CalibrationTable, Stability, TensorRange
 from bertcompress.errors import CalibrationError
 
 QUERY = "encoder.layer.0.attention.self.query"
@@ -51,6 +51,8 @@ def table() -> CalibrationTable:
         seed=7,
         data_fingerprint="0123456789abcdef",
         weights_fingerprint="fedcba9876543210",
+        split="train",
+        stability=Stability((7, 8), {QUERY: 0.02, POOLER: 0.01}),
     )
 
 
@@ -150,9 +152,15 @@ def test_a_file_of_format_1(tmp_path: Path) -> None:
 
     read = table.range_of(QUERY)
     assert (table.method, table.seed, table.sample_ids) == ("percentile", 7, ("train.tsv:1",))
+    assert (table.split, table.stability) == (None, None)
     assert (read.tensor, read.low, read.high, read.bin_width) == ("x", -0.1, 0.7, 0.25)
     assert np.array_equal(read.histogram, counts)
     assert all(getattr(read, name) is None for name in ARRAYS[1:])
+
+
+def test_the_least_stable_module_is_named(table: CalibrationTable) -> None:
+    assert table.stability is not None
+    assert (table.stability.least_stable, table.stability.largest) == (QUERY, 0.02)
 
 
 def test_ranges_by_module(table: CalibrationTable) -> None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bertcompress.bert.families import longest_text
-from bertcompress.calibration_table import CalibrationTable, TensorRange
+from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import Example, fingerprint_of
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import WeightProduct, weight_products
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Feature, Task
-from bertcompress_calibration.ranges import Method, method_named
+from bertcompress_calibration.decide import decided
+from bertcompress_calibration.ranges import method_named
 from bertcompress_calibration.sampling import draw_samples
-from bertcompress_calibration.statistics import Statistics
+from bertcompress_calibration.training_data import check_training
 from bertcompress_calibration.watch import watch
 
 if TYPE_CHECKING:
@@ -39,6 +38,7 @@ def calibrate(
     batch_size: int = 8,
     max_length: int | None = None,
     seed: int = 0,
+    split: str | None = None,
     threads: int | None = None,
     progress: Progress = silent,
 ) -> CalibrationTable:
@@ -55,6 +55,7 @@ def calibrate(
         max_length: Where longer texts are cut, in tokens; None for the model's own limit, 512 at
             most.
         seed: Decides which examples are drawn.
+        split: The split that the examples are of; None for what their ids say.
         threads: Threads of one run; None for all processors that this process may use.
         progress: Is told how many inputs were run.
 
@@ -62,12 +63,14 @@ def calibrate(
         The table, by module path.
 
     Raises:
-        UsageError: A setting can't be meant.
+        UsageError: A setting can't be meant, or the examples are of a split that accuracy is
+            measured on.
         CalibrationError: There is no example, no weight product, or no finite range.
         DataError: The examples do not fit the task.
     """
-    decide = method_named(method)
+    choose = method_named(method)
     check_positive(samples=samples, batch_size=batch_size, max_length=max_length, threads=threads)
+    known_split = check_training(examples, split)
     products = _products_of(model.graph)
     drawn = draw_samples(examples, samples, seed=seed)
     seen = watch(
@@ -79,13 +82,15 @@ def calibrate(
         threads=threads or _usable_processors(),
         progress=progress,
     )
+    ranges = {tensor: decided(tensor, one, choose) for tensor, one in seen.items()}
     return CalibrationTable(
-        ranges=_ranges(products, seen, decide),
+        ranges={product.module: ranges[product.tensor] for product in products},
         method=method,
         sample_ids=tuple(example.id for example in drawn),
         seed=seed,
         data_fingerprint=fingerprint_of(examples),
         weights_fingerprint=weights_fingerprint(model.graph),
+        split=known_split,
     )
 
 
@@ -121,19 +126,6 @@ def _features(
             "like those that the model will see"
         )
     return features
-
-
-def _ranges(
-    products: Sequence[WeightProduct], seen: Mapping[str, Statistics], decide: Method
-) -> dict[str, TensorRange]:
-    decided = {tensor: _decided(tensor, one, decide) for tensor, one in seen.items()}
-    return {product.module: decided[product.tensor] for product in products}
-
-
-def _decided(tensor: str, seen: Statistics, decide: Method) -> TensorRange:
-    low, high = decide(seen)
-    kept = {**vars(seen), "channel_mean": seen.channel_mean.astype(np.float32)}
-    return TensorRange(tensor=tensor, low=low, high=high, **kept)
 
 
 def _usable_processors() -> int:

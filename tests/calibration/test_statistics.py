@@ -43,6 +43,7 @@ def same(one: Statistics, other: Statistics) -> bool:
 def in_bins(values: Matrix, seen: Statistics) -> list[int]:
     """Counts what lies between the borders of each bin."""
     first = math.floor(seen.minimum / seen.bin_width)
+    values = values.astype(np.float64)
     borders = [(first + at) * seen.bin_width for at in range(seen.histogram.size + 1)]
     return [
         int(np.count_nonzero((values >= low) & (values < high)))
