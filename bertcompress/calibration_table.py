@@ -1,95 +1,70 @@
-"""The calibration table: what range the input of each matrix product takes, and how we know.
+"""The calibration table: what was seen of the input of each matrix product, and its range.
 
-One table serves every runtime; each quantize pass makes its own graph from it. The table knows
-which weights and which data it was made from, and refuses other weights. It is kept in one
-safetensors file: the histograms are its tensors, and everything else is a JSON header in the
-file's metadata, so that nothing in it is ever executed.
+One table serves every runtime and every method; each quantize pass makes its own graph from it. The
+table knows which weights and which data it was made from, and refuses other weights. It is kept in
+one safetensors file: the statistics are its arrays, and everything else is a JSON header.
 
     metadata["calibration_table"] = {
-      "format": 1, "method": "percentile", "seed": 0, "sample_ids": ["train.tsv:17", …],
-      "data_fingerprint": "…", "weights_fingerprint": "…",
+      "format": 2, "method": "percentile", "seed": 0, "sample_ids": ["train.tsv:17", …],
+      "split": "train", "data_fingerprint": "…", "weights_fingerprint": "…",
+      "stability": {"seeds": [0, 1, 2, 3, 4], "changes": {"encoder.layer.0…": 0.013, …}},
       "ranges": {"encoder.layer.0.attention.self.query": {
-        "tensor": "…", "low": -3.1, "high": 4.2, "minimum": -5.0, "maximum": 9.7,
+        "tensor": "layer_norm_1", "low": -3.1, "high": 4.2, "minimum": -5.0, "maximum": 9.7,
         "count": 3110400, "bin_width": 0.0078125}, …}
     }
-    tensors["encoder.layer.0.attention.self.query"] = int64 [bins]
+    tensors["layer_norm_1/histogram"] = int64 [bins]; also token_minima, token_maxima,
+    sample_minima, sample_maxima, channel_absmax and channel_mean, see `TensorRange`
+
+The key of a range is the module path; modules with the same ``tensor`` (query, key and value) are a
+share group: they read one tensor of the graph, have one range, and the file holds its arrays once.
+Format 1 had the histogram alone, under the module's name; it is still read.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import os
-import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Protocol, Self, cast
+from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from bertcompress.calibration_file import AGAIN, open_table, write_table
 from bertcompress.errors import CalibrationError, did_you_mean
+from bertcompress.tensor_range import (
+    Counts,
+    Floats,
+    TensorRange,
+    arrays_of,
+    facts_of,
+    read_range,
+)
 
-FORMAT_VERSION = 1
-HEADER_KEY = "calibration_table"
-_AGAIN = "calibrate again"
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
-"""What reading a header of another shape than ours raises."""
-
-
-class _SafetensorsFile(Protocol):
-    """The part of an open safetensors file that a table is read from; its library has no types."""
-
-    def metadata(self) -> Mapping[str, str] | None: ...
-
-    def get_tensor(self, name: str) -> NDArray[np.int64]: ...
+__all__ = ["CalibrationTable", "Stability", "TensorRange"]
 
 
 @dataclass(frozen=True)
-class TensorRange:
-    """What was seen of one tensor, and the range decided for it.
-
-    Two are equal if all but the histograms are.
+class Stability:
+    """How far ranges move when other samples are drawn.
 
     Attributes:
-        tensor: Its name in the graph that was calibrated.
-        low: The smallest value that quantization shall represent.
-        high: The largest.
-        minimum: The smallest value seen.
-        maximum: The largest value seen.
-        count: How many values were seen, padding left out.
-        histogram: int64 ``[bins]``: how many values fell into each bin from the one that holds
-            `minimum` to the one that holds `maximum`. Size 0 if the method keeps none.
-        bin_width: The width of a bin; bins begin at multiples of it. 0 without a histogram.
+        seeds: The seeds that samples were drawn with.
+        changes: By the first module that reads a tensor: how far the end of its range that moves
+            more moves over the seeds, as a fraction of all that the ranges span together, 0..1.
     """
 
-    tensor: str
-    low: float
-    high: float
-    minimum: float
-    maximum: float
-    count: int
-    histogram: NDArray[np.int64] = field(compare=False, repr=False)
-    bin_width: float = 0.0
-
-    def __post_init__(self) -> None:
-        ends = (self.minimum, self.maximum, self.low, self.high)
-        ordered = self.minimum <= self.maximum and self.low <= self.high
-        if not (ordered and all(math.isfinite(end) for end in ends)):
-            raise CalibrationError(
-                f"the range of {self.tensor} must go from a smaller to a larger finite number, got "
-                f"{self.low} to {self.high} (seen {self.minimum} to {self.maximum}); {_AGAIN}"
-            )
+    seeds: tuple[int, ...]
+    changes: Mapping[str, float]
 
     @property
-    def bin_edges(self) -> NDArray[np.float64]:
-        """Where the bins begin and the last one ends, float64 ``[bins + 1]``; else size 0."""
-        if not self.histogram.size:
-            return np.zeros(0)
-        first = math.floor(self.minimum / self.bin_width)
-        steps = np.arange(first, first + self.histogram.size + 1, dtype=np.float64)
-        return np.asarray(steps * self.bin_width, dtype=np.float64)
+    def least_stable(self) -> str:
+        """The module whose range moves the furthest."""
+        return max(self.changes, key=lambda module: self.changes[module])
+
+    @property
+    def largest(self) -> float:
+        """How far that is."""
+        return self.changes[self.least_stable]
 
 
 @dataclass(frozen=True)
@@ -99,11 +74,14 @@ class CalibrationTable:
     Attributes:
         ranges: By the module path of the product that takes the tensor as its input
             (``encoder.layer.0.attention.self.query``); several products may share a tensor.
-        method: How `low` and `high` were chosen: ``minmax`` or ``percentile``.
+        method: How `low` and `high` were chosen, a name in ``bertcompress_calibration.METHODS``.
         sample_ids: The ids of the examples that were run.
         seed: Decided which examples were drawn.
         data_fingerprint: Of the data set that they were drawn from.
         weights_fingerprint: Of the float graph that ran.
+        split: The split that they are of (``train``, ``all``); ``random`` where the texts were
+            drawn from the vocabulary; None where that is not known.
+        stability: How far the ranges move over seeds, if that was measured.
     """
 
     ranges: Mapping[str, TensorRange]
@@ -112,6 +90,16 @@ class CalibrationTable:
     seed: int
     data_fingerprint: str
     weights_fingerprint: str
+    split: str | None = None
+    stability: Stability | None = None
+
+    @property
+    def share_groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The modules that read each tensor, by its name in the graph."""
+        groups: dict[str, tuple[str, ...]] = {}
+        for module, one in self.ranges.items():
+            groups[one.tensor] = (*groups.get(one.tensor, ()), module)
+        return groups
 
     def range_of(self, module: str) -> TensorRange:
         """Returns the range of the input of a module's matrix product.
@@ -122,7 +110,7 @@ class CalibrationTable:
         if module not in self.ranges:
             raise CalibrationError(
                 f"the calibration table has no range for {module}, only for {len(self.ranges)} "
-                f"other modules; {_AGAIN} with the model that you quantize"
+                f"other modules; {AGAIN} with the model that you quantize"
                 f"{did_you_mean(module, self.ranges)}"
             )
         return self.ranges[module]
@@ -132,7 +120,7 @@ class CalibrationTable:
         if weights_fingerprint != self.weights_fingerprint:
             raise CalibrationError(
                 f"the calibration table was made for the weights {self.weights_fingerprint}, the "
-                f"model has {weights_fingerprint}; {_AGAIN} with this model"
+                f"model has {weights_fingerprint}; {AGAIN} with this model"
             )
 
     def save(self, path: Path | str) -> Path:
@@ -142,21 +130,22 @@ class CalibrationTable:
             The path.
 
         Raises:
-            CalibrationError: It can't be written.
+            CalibrationError: It can't be written, or two modules of one tensor do not have the
+                same statistics.
         """
-        from safetensors.numpy import save
-
-        histograms = {module: one.histogram for module, one in self.ranges.items()}
-        target = Path(path)
-        content = save(histograms, metadata={HEADER_KEY: self._header()})
-        try:
-            _write_whole(target, content)
-        except OSError as error:
-            raise CalibrationError(
-                f"can't write the calibration table {target}: {error.strerror or error}; "
-                "name a file in a folder that you may write to"
-            ) from error
-        return target
+        arrays: dict[str, Counts | Floats] = {}
+        for module, one in self.ranges.items():
+            for key, values in arrays_of(one).items():
+                if key in arrays and not np.array_equal(arrays[key], values):
+                    raise CalibrationError(
+                        f"{module} has another {key} than its neighbour of the same input; {AGAIN}"
+                    )
+                arrays[key] = values
+        facts = {one.name: getattr(self, one.name) for one in fields(self)}
+        facts["ranges"] = {module: facts_of(one) for module, one in self.ranges.items()}
+        facts["stability"] = None if self.stability is None else asdict(self.stability)
+        write_table(Path(path), facts, arrays)
+        return Path(path)
 
     @classmethod
     def load(cls, path: Path | str) -> Self:
@@ -166,79 +155,14 @@ class CalibrationTable:
             CalibrationError: It is not there, is no calibration table, is damaged, or was written
                 by a newer version.
         """
-        from safetensors import SafetensorError, safe_open
-
-        source = Path(path)
-        if not source.is_file():
-            raise CalibrationError(f"there is no calibration table {source}; name the file")
-        try:
-            with safe_open(source, framework="numpy") as file:
-                return cls._from_file(cast("_SafetensorsFile", file), source)
-        except (SafetensorError, OSError, *_MALFORMED) as error:
-            raise CalibrationError(
-                f"{source} is damaged or not a calibration table ({error}); {_AGAIN}"
-            ) from error
-
-    def _header(self) -> str:
-        facts = {
-            "format": FORMAT_VERSION,
-            "method": self.method,
-            "seed": self.seed,
-            "sample_ids": list(self.sample_ids),
-            "data_fingerprint": self.data_fingerprint,
-            "weights_fingerprint": self.weights_fingerprint,
-            "ranges": {module: _range_facts(one) for module, one in self.ranges.items()},
-        }
-        return json.dumps(facts, ensure_ascii=False, allow_nan=False)
-
-    @classmethod
-    def _from_file(cls, file: _SafetensorsFile, source: Path) -> Self:
-        text = (file.metadata() or {}).get(HEADER_KEY)
-        if text is None:
-            raise CalibrationError(
-                f"{source} is a safetensors file but not a calibration table; name the file that "
-                "a calibration wrote"
-            )
-        facts = json.loads(text)
-        if facts["format"] > FORMAT_VERSION:
-            raise CalibrationError(
-                f"{source} has format {facts['format']}, this bertcompress reads up to "
-                f"{FORMAT_VERSION}; type: pip install --upgrade bertcompress"
-            )
-        ranges = {
-            module: TensorRange(**one, histogram=file.get_tensor(module))
-            for module, one in facts["ranges"].items()
-        }
-        for module, one in ranges.items():
-            _check_histogram(module, one)
-        return cls(
-            ranges=ranges,
-            method=facts["method"],
-            sample_ids=tuple(facts["sample_ids"]),
-            seed=facts["seed"],
-            data_fingerprint=facts["data_fingerprint"],
-            weights_fingerprint=facts["weights_fingerprint"],
-        )
-
-
-def _range_facts(one: TensorRange) -> dict[str, object]:
-    return {name: value for name, value in asdict(one).items() if name != "histogram"}
-
-
-def _check_histogram(module: str, one: TensorRange) -> None:
-    """Finds altered payloads: the counts have to add up to what the header says."""
-    if one.histogram.size and int(one.histogram.sum()) != one.count:
-        raise ValueError(f"the histogram of {module} does not hold {one.count:,} values")
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    staging = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        staging.chmod(0o644)
-        staging.replace(target)
-    finally:
-        staging.unlink(missing_ok=True)
+        with open_table(Path(path)) as (facts, file):
+            kept = {str(name): value for name, value in facts.items() if name != "format"}
+            ranges = {
+                module: read_range(file, module, one, version=facts["format"])
+                for module, one in facts["ranges"].items()
+            }
+            kept["sample_ids"] = tuple(facts["sample_ids"])
+            if facts.get("stability") is not None:
+                found = facts["stability"]
+                kept["stability"] = Stability(tuple(found["seeds"]), found["changes"])
+            return cls(**{**kept, "ranges": ranges})

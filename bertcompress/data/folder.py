@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bertcompress.data.build_examples import check_fits
 from bertcompress.data.read_file import is_data_file, read_file
-from bertcompress.data.split_source import ALL, SplitSource, split_named
+from bertcompress.data.split_source import ALL, SplitSource, split_in_name, split_named
 from bertcompress.data.table import Reading, ReadSettings
 from bertcompress.data.text_file import read_text
 from bertcompress.errors import DataError
@@ -63,7 +63,7 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
 def _split_files(folder: Path, files: Sequence[Path], settings: ReadSettings) -> dict[str, _Read]:
     found: dict[str, list[Path]] = {}
     for file in files:
-        split = _split_of(file)
+        split = split_in_name(file.name)
         if split is not None and is_data_file(file):
             found.setdefault(split, []).append(file)
     splits: dict[str, _Read] = {}
@@ -74,13 +74,6 @@ def _split_files(folder: Path, files: Sequence[Path], settings: ReadSettings) ->
         notes = (note,) if passed_over else ()
         splits[split] = functools.partial(_read_files, chosen, settings, notes=notes)
     return splits
-
-
-def _split_of(file: Path) -> str | None:
-    """Returns the split that the file's name means, if exactly one."""
-    words = re.split(r"[^A-Za-z0-9]+", file.name)
-    meant = {split for word in words if (split := split_named(word)) is not None}
-    return meant.pop() if len(meant) == 1 else None
 
 
 def _one_or_shards(folder: Path, split: str, files: list[Path]) -> list[Path]:

@@ -7,6 +7,7 @@ training data and no validation data gives a tenth of the former as the latter, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -50,6 +51,13 @@ class SplitSource:
 def split_named(word: str) -> str | None:
     """Returns the split that a word stands for (``dev``: validation), or None."""
     return _ALIASES.get(word.lower())
+
+
+def split_in_name(name: str) -> str | None:
+    """Returns the split that the words of a file's or part's name mean, if exactly one."""
+    words = re.split(r"[^A-Za-z0-9]+", name)
+    meant = {split for word in words if (split := split_named(word)) is not None}
+    return meant.pop() if len(meant) == 1 else None
 
 
 def read_split(source: SplitSource, split: str | None, *, seed: int) -> tuple[str, Reading]:

@@ -109,6 +109,7 @@ class QuantizeStatic:
                     "method": table.method,
                     "samples": len(table.sample_ids),
                     "seed": table.seed,
+                    "split": table.split,
                     "data": table.data_fingerprint,
                 },
                 "int8 embedding tables": ", ".join(tables) or "none",

@@ -14,7 +14,9 @@ from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.passes.base import NOT_A_SETTING
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks import make_task
-from bertcompress_calibration.collect import calibrate, check_positive, method_named
+from bertcompress_calibration.collect import calibrate, check_positive
+from bertcompress_calibration.ranges import method_named
+from bertcompress_calibration.training_data import check_training
 
 if TYPE_CHECKING:
     from bertcompress.artifact import OnnxModel
@@ -26,11 +28,12 @@ class Calibrate:
 
     Attributes:
         examples: What to draw from: training data, at least one example.
-        method: ``percentile`` or ``minmax``.
+        method: A name in `METHODS`.
         samples: How many examples to run.
-        batch_size: Examples in one run.
+        batch_size: The most examples in one run.
         max_length: Where longer texts are cut, in tokens; None for the model's own limit.
         seed: Decides which examples are drawn.
+        split: The split that the examples are of; None for what their ids say.
         threads: Threads of one run; None for all processors that this process may use.
         progress: Is told how many inputs were run.
     """
@@ -41,6 +44,7 @@ class Calibrate:
     batch_size: int = 8
     max_length: int | None = None
     seed: int = 0
+    split: str | None = field(default=None, metadata=NOT_A_SETTING)
     threads: int | None = field(default=None, metadata=NOT_A_SETTING)
     progress: Progress = field(default=silent, metadata=NOT_A_SETTING)
 
@@ -57,6 +61,7 @@ class Calibrate:
                 "calibration needs at least one example, got none; give it some hundred texts like "
                 "those that the model will see"
             )
+        check_training(self.examples, self.split)
 
     def __call__(self, model: OnnxModel) -> CalibrationTable:
         """Returns the table of a float graph; see `calibrate` for what can go wrong."""
@@ -69,6 +74,7 @@ class Calibrate:
             batch_size=self.batch_size,
             max_length=self.max_length,
             seed=self.seed,
+            split=self.split,
             threads=self.threads,
             progress=self.progress,
         )

@@ -35,11 +35,19 @@ class Material:
         self._seed = seed
 
     @cached_property
+    def unlabelled(self) -> Dataset | None:
+        """Training data, with or without labels; None where there is no data."""
+        return None if self.data is None else self._load("train", require_labels=False)
+
+    @cached_property
     def examples(self) -> tuple[Example, ...]:
-        """Training examples, with or without labels; none where there is no data."""
-        if self.data is None:
-            return ()
-        return self._load("train", require_labels=False).examples
+        """Its examples; none where there is no data."""
+        return () if self.unlabelled is None else self.unlabelled.examples
+
+    @property
+    def split(self) -> str | None:
+        """The split that they are of."""
+        return None if self.unlabelled is None else self.unlabelled.split
 
     @cached_property
     def train(self) -> tuple[Example, ...]:
@@ -100,6 +108,11 @@ class StandIn(Material):
         if self.data is None:
             return ()
         return tuple(TextExample(f"stand-in:{at}", "text", label="label") for at in (1, 2))
+
+    @property
+    def split(self) -> str | None:
+        """The split that was asked for."""
+        return None if self.data is None else self.data.split
 
     @cached_property
     def train(self) -> tuple[Example, ...]:

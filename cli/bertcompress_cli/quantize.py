@@ -33,7 +33,10 @@ def quantize(
         ),
     ] = None,
     ranges: Annotated[
-        str | None, typer.Option(help="How static ranges are found: percentile or minmax.")
+        str | None,
+        typer.Option(
+            help="How static ranges are found: percentile, minmax, mean, entropy, mse or tokens."
+        ),
     ] = None,
     samples: Annotated[int | None, typer.Option(help="Examples that are run.")] = None,
     max_drop: Annotated[

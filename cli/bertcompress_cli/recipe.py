@@ -59,7 +59,7 @@ STEPS: Mapping[str, type] = {
 }
 _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
-    *("state_folder", "progress", "draw"),
+    *("state_folder", "progress", "draw", "split"),
 )
 _TABLE = "table"
 _TIMING = ("length", "threads", "sentences", "rounds")
@@ -275,7 +275,7 @@ def _quantize_best(
     seed = typing.cast("int", settings["seed"])
     latency = MeasureLatency(held_out or examples, **timing, seed=seed)  # type: ignore[arg-type]  # checked above
     return QuantizeBest(
-        calibrate=Calibrate(examples, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
+        calibrate=Calibrate(examples, split=material.split, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
         trials=QuantizationTrials(held_out, latency, seed=seed),
         **{key: value for key, value in settings.items() if key in own},  # type: ignore[arg-type]  # checked above
     )
@@ -304,5 +304,7 @@ def _quantize_static(
             "static ranges are found on data and none was given; add --data, or take "
             "--method dynamic, which needs none"
         )
-    calibrate = Calibrate(examples, progress=progress, **ranging)  # type: ignore[arg-type]  # checked above
-    return QuantizeStatic(calibrate=calibrate, **quantizing)  # type: ignore[arg-type]  # checked above
+    return QuantizeStatic(
+        calibrate=Calibrate(examples, split=material.split, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
+        **quantizing,  # type: ignore[arg-type]  # checked above
+    )

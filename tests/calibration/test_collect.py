@@ -178,6 +178,28 @@ def test_ranges_are_those_of_torch(
         assert seen.count == values.size
 
 
+def test_samples_and_channels_are_those_of_torch(
+    tiny_checkpoint: Callable[..., Checkpoint],
+    tiny_model: OnnxModel,
+    texts: tuple[TextExample, ...],
+) -> None:
+    inputs = linear_inputs(tiny_checkpoint(), texts)
+    place = {example.id: at for at, example in enumerate(texts)}
+
+    table = table_of(tiny_model, texts, batch_size=3)
+
+    order = [place[one] for one in table.sample_ids]
+    for module, parts in inputs.items():
+        seen = table.range_of(module)
+        rows = np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts])
+        assert seen.channel_absmax == pytest.approx(np.abs(rows).max(axis=0), abs=1e-5)
+        assert seen.channel_mean == pytest.approx(rows.mean(axis=0), abs=1e-5)
+        assert seen.channel_mean is not None
+        assert seen.channel_mean.dtype == np.float32
+        assert seen.sample_minima == pytest.approx([parts[at].min() for at in order], abs=1e-5)
+        assert seen.sample_maxima == pytest.approx([parts[at].max() for at in order], abs=1e-5)
+
+
 def test_batches_of_1_and_8_give_the_same_ranges(
     tiny_model: OnnxModel, texts: tuple[TextExample, ...]
 ) -> None:
