@@ -52,7 +52,7 @@ def quantize_embeddings(graph: onnx.ModelProto, *, portable: bool = False) -> tu
     }
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
-    if not portable:
+    if tables and not portable:
         import_ort_domain(graph)
     return tuple(table.weight for table in tables)
 

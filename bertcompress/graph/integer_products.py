@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bertcompress.graph.edit import ORT_DOMAIN, add_initializer, initializer_values
 from bertcompress.graph.products import WeightProduct
+from bertcompress.graph.tidy import INTEGERS_SUFFIX
 from bertcompress.numerics.affine import choose_symmetric_s8, quantize_s8
 from bertcompress.numerics.granularity import PerAxis
 
@@ -37,7 +38,9 @@ def int8_weight(graph: onnx.ModelProto, name: str) -> tuple[str, NDArray[np.floa
     """Adds the weight ``[in, out]`` as int8; returns its name and its scales, float32 ``[out]``."""
     weight = cast("NDArray[np.float32]", initializer_values(graph, name))
     scale = choose_symmetric_s8(weight, PerAxis(1))
-    return add_initializer(graph, f"{name}.int8", quantize_s8(weight, scale, PerAxis(1))), scale
+    return add_initializer(
+        graph, f"{name}{INTEGERS_SUFFIX}", quantize_s8(weight, scale, PerAxis(1))
+    ), scale
 
 
 def bias_additions(

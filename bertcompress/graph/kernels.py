@@ -31,7 +31,7 @@ WEIGHT_ONLY_KERNELS = ("MatMulNBits",)
 FUSED_KERNELS = {
     "attention": ("Attention", "MultiHeadAttention", "QAttention"),
     "skip_layer_norm": ("SkipLayerNormalization",),
-    "bias_gelu": ("BiasGelu", "FastGelu"),
+    "gelu": ("Gelu", "BiasGelu", "FastGelu"),
 }
 """Operators that stand for several of the model's; what the report counts."""
 

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bertcompress.graph.block_weights import block_gather, block_product, import_domain
-from bertcompress.graph.edit import drop_unused_initializers, replace_nodes
+from bertcompress.graph.block_weights import block_gather, block_product
+from bertcompress.graph.edit import drop_unused_initializers, import_ort_domain, replace_nodes
 from bertcompress.graph.products import embedding_tables, weight_products
 from bertcompress.numerics.block_grids import least_squares_grid
 from bertcompress.numerics.blocks import BlockFormat, BlockWeights, dequantized, nearest
@@ -41,7 +41,7 @@ def product_graph(
     node = helper.make_node("MatMul", ["x", "w"], ["y"], "product")
     graph = model_of(node, np.ascontiguousarray(weight.T), TensorProto.FLOAT)
     (product,) = weight_products(graph)
-    import_domain(graph)
+    import_ort_domain(graph)
     replace_nodes(graph, {"product": block_product(graph, product, blocks, divisors=divisors)})
     drop_unused_initializers(graph)
     return graph
@@ -95,7 +95,7 @@ def test_gathered_rows_are_what_the_blocks_stand_for(
     node = helper.make_node("Gather", ["w", "x"], ["y"], "gather")
     graph = model_of(node, weight, TensorProto.INT64)
     (table,) = embedding_tables(graph)
-    import_domain(graph)
+    import_ort_domain(graph)
     replace_nodes(graph, {"gather": block_gather(graph, table, blocks)})
     drop_unused_initializers(graph)
 
@@ -107,8 +107,8 @@ def test_gathered_rows_are_what_the_blocks_stand_for(
 
 def test_the_domain_is_declared_once() -> None:
     graph = model_of(helper.make_node("Relu", ["x"], ["y"]), np.ones((2, 2), np.float32), 1)
-    import_domain(graph)
-    import_domain(graph)
+    import_ort_domain(graph)
+    import_ort_domain(graph)
     assert [(one.domain, one.version) for one in graph.opset_import] == [
         ("", 23),
         ("com.microsoft", 1),

@@ -71,7 +71,7 @@ def test_attention_is_one_operator_a_layer_and_everything_is_fused(tiny_graph: G
     assert isinstance(kernels, dict)
     assert kernels["attention"] == 2
     assert kernels["skip layer norm"] == 4
-    assert kernels["bias gelu"] == 2
+    assert kernels["gelu"] == 2
 
 
 def test_attention_takes_each_layers_own_number_of_heads(tiny_checkpoint: Checkpoints) -> None:
