@@ -15,10 +15,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
-"""Instruction sets that decide which integer kernels a runtime picks on x64."""
-
-ARM_FLAGS = ("asimd", "asimddp", "i8mm", "bf16", "sve")
+from bertcompress.cpu import cpu_facts, cpu_flags
 
 LIBRARIES = (
     "bertcompress",
@@ -44,7 +41,7 @@ class Environment:
     Attributes:
         date: When it was read, UTC, ISO 8601.
         cpu_model: As the system calls it.
-        cpu_flags: Those of `FLAGS` (or their Arm counterparts) that the CPU has.
+        cpu_flags: Those of `bertcompress.cpu.FLAGS` (or their Arm counterparts) that the CPU has.
         logical_cpus: Of the whole machine.
         physical_cpus: Cores of the whole machine, None where unknown.
         affinity_cpus: Those this process may use.
@@ -116,7 +113,7 @@ def read_environment(*, threads: int, thread_variables: Mapping[str, str]) -> En
     return Environment(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         cpu_model=cpu_model(),
-        cpu_flags=_cpu_flags(),
+        cpu_flags=cpu_flags(),
         logical_cpus=os.cpu_count() or 1,
         physical_cpus=_physical_cpus(),
         affinity_cpus=_affinity_count(),
@@ -169,23 +166,8 @@ def load_average() -> float | None:
 
 def cpu_model() -> str:
     """Returns the CPU's name, as the system calls it."""
-    fields = _cpuinfo()
+    fields = cpu_facts()
     return fields.get("model name") or platform.processor() or platform.machine() or "unknown"
-
-
-def _cpu_flags() -> tuple[str, ...]:
-    fields = _cpuinfo()
-    present = set((fields.get("flags") or fields.get("Features") or "").split())
-    return tuple(flag for flag in (*FLAGS, *ARM_FLAGS) if flag in present)
-
-
-def _cpuinfo() -> dict[str, str]:
-    path = Path("/proc/cpuinfo")
-    if not path.is_file():
-        return {}
-    first_cpu = path.read_text(encoding="utf-8", errors="replace").split("\n\n", 1)[0]
-    pairs = (line.partition(":") for line in first_cpu.splitlines())
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _physical_cpus() -> int | None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from bertcompress.graph.edit import ORT_DOMAIN, add_initializer, initializer_values
 from bertcompress.graph.products import WeightProduct
 from bertcompress.graph.tidy import INTEGERS_SUFFIX
-from bertcompress.numerics.affine import choose_symmetric_s8, quantize_s8
+from bertcompress.numerics.affine import S8_MAX, choose_symmetric_s8, quantize_s8
 from bertcompress.numerics.granularity import PerAxis
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ def inputs_now(
     return tuple(replace(product, tensor=tensors[product.node]) for product in products)
 
 
-def int8_weight(graph: onnx.ModelProto, name: str) -> tuple[str, NDArray[np.float32]]:
+def int8_weight(
+    graph: onnx.ModelProto, name: str, *, largest: int = S8_MAX
+) -> tuple[str, NDArray[np.float32]]:
     """Adds the weight ``[in, out]`` as int8; returns its name and its scales, float32 ``[out]``."""
     weight = cast("NDArray[np.float32]", initializer_values(graph, name))
-    scale = choose_symmetric_s8(weight, PerAxis(1))
+    scale = choose_symmetric_s8(weight, PerAxis(1), largest=largest)
     return add_initializer(
         graph, f"{name}{INTEGERS_SUFFIX}", quantize_s8(weight, scale, PerAxis(1))
     ), scale
@@ -68,6 +70,8 @@ def scaled_product(
     product: WeightProduct,
     integers: tuple[str, str, str],
     addition: onnx.NodeProto | None,
+    *,
+    largest: int = S8_MAX,
 ) -> onnx.NodeProto:
     """Returns the product of a quantized activation.
 
@@ -76,8 +80,10 @@ def scaled_product(
         product: What it stands for.
         integers: The names of the U8 activation, its scale and its zero point.
         addition: The bias's, which this node takes over; None leaves it out.
+        largest: The integer of the largest weight.
     """
-    return product_of_integers(graph, product, integers, _weight(graph, product), addition)
+    weight = _weight(graph, product, largest)
+    return product_of_integers(graph, product, integers, weight, addition)
 
 
 def product_of_integers(
@@ -108,12 +114,16 @@ def product_of_integers(
 
 
 def self_scaling_product(
-    graph: onnx.ModelProto, product: WeightProduct, addition: onnx.NodeProto | None
+    graph: onnx.ModelProto,
+    product: WeightProduct,
+    addition: onnx.NodeProto | None,
+    *,
+    largest: int = S8_MAX,
 ) -> onnx.NodeProto:
     """Returns the product of a float activation that is quantized as it comes."""
     from onnx import helper
 
-    weight, scales = _weight(graph, product)
+    weight, scales = _weight(graph, product, largest)
     bias, output = _end(graph, product, addition)
     inputs = [product.tensor, weight, scales, *(["", bias] if bias else [])]
     return helper.make_node(
@@ -145,8 +155,8 @@ def spelled_out_product(
     ]
 
 
-def _weight(graph: onnx.ModelProto, product: WeightProduct) -> tuple[str, str]:
-    integers, scale = int8_weight(graph, product.weight)
+def _weight(graph: onnx.ModelProto, product: WeightProduct, largest: int) -> tuple[str, str]:
+    integers, scale = int8_weight(graph, product.weight, largest=largest)
     return integers, add_initializer(graph, f"{product.weight}.scale", scale)
 
 

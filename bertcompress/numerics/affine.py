@@ -74,6 +74,8 @@ from bertcompress.numerics.granularity import (
 U8_MAX = 255
 S8_MAX = 127
 """The largest size of a weight's integer; -128 is not used."""
+S8_REDUCED = 63
+"""The same in 7 bits, for CPUs that add products in 16 bits (`bertcompress.cpu.saturates`)."""
 
 _FLOAT32 = np.finfo(np.float32)
 
@@ -102,13 +104,14 @@ def choose_asymmetric_u8(low: float, high: float) -> tuple[np.float32, np.uint8]
 
 
 def choose_symmetric_s8(
-    weight: NDArray[np.float32], granularity: Granularity
+    weight: NDArray[np.float32], granularity: Granularity, *, largest: int = S8_MAX
 ) -> NDArray[np.float32]:
     """Returns the scales that map the largest absolute weight to 127.
 
     Args:
         weight: The weight, float32, any shape.
         granularity: Which values share a scale.
+        largest: The integer of the largest weight: 63 leaves a bit free (`S8_REDUCED`).
 
     Returns:
         The scales, float32, shaped as the granularity says; 1 where all weights are zero.
@@ -123,7 +126,7 @@ def choose_symmetric_s8(
             f"a weight of shape {list(weight.shape)} holds NaN or infinity, which have no integer; "
             "repair the checkpoint"
         )
-    scale = np.asarray(amax, dtype=np.float32) / np.float32(S8_MAX)
+    scale = np.asarray(amax, dtype=np.float32) / np.float32(largest)
     return np.where(scale < _FLOAT32.tiny, np.float32(1.0), scale).astype(np.float32)
 
 

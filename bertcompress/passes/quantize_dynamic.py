@@ -21,8 +21,16 @@ from bertcompress.graph.integer_products import (
     self_scaling_product,
 )
 from bertcompress.graph.products import WeightProduct
+from bertcompress.numerics.affine import S8_MAX
 from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantized import HEADS, check_patterns, finished, split_products
+from bertcompress.passes.quantized import (
+    HEADS,
+    check_patterns,
+    finished,
+    largest_weight,
+    split_products,
+    weight_bits,
+)
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -36,11 +44,13 @@ class QuantizeDynamic:
     Attributes:
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns.
+        reduce_range: Whether weights keep 7 bits, for CPUs without VNNI; None asks this CPU.
         seed: Draws the inputs on which the drift is measured.
     """
 
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
+    reduce_range: bool | None = None
     seed: int = 0
 
     consumes: ClassVar[Kind] = "onnx"
@@ -56,7 +66,8 @@ class QuantizeDynamic:
         timer = StepTimer(model)
         progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
-        quantize_products(graph, quantized)
+        largest = largest_weight(self.reduce_range)
+        quantize_products(graph, quantized, largest=largest)
         tables = quantize_embeddings(graph) if self.embeddings else ()
         progress("quantize", 1, 2)
         result = finished(
@@ -67,18 +78,21 @@ class QuantizeDynamic:
             quantized=quantized,
             stay=stay,
             seed=self.seed,
-            details={"int8 embedding tables": ", ".join(tables) or "none"},
+            details={**weight_bits(largest), "int8 embedding tables": ", ".join(tables) or "none"},
         )
         progress("quantize", 2, 2)
         return result
 
 
-def quantize_products(graph: onnx.ModelProto, products: tuple[WeightProduct, ...]) -> None:
+def quantize_products(
+    graph: onnx.ModelProto, products: tuple[WeightProduct, ...], *, largest: int = S8_MAX
+) -> None:
     """Makes the products integer ones, in place; a tensor that several read is quantized once.
 
     Args:
         graph: Shaped for ONNX Runtime.
         products: Those of the graph before it was shaped.
+        largest: The integer of the largest weight.
     """
     present = inputs_now(graph, products)
     readers = Counter(product.tensor for product in present)
@@ -88,12 +102,17 @@ def quantize_products(graph: onnx.ModelProto, products: tuple[WeightProduct, ...
     for product in present:
         addition = biases.get(product.node)
         if readers[product.tensor] == 1:
-            replacements[product.node] = [self_scaling_product(graph, product, addition)]
+            replacements[product.node] = [
+                self_scaling_product(graph, product, addition, largest=largest)
+            ]
             continue
         integers, quantization = _quantized(product.tensor)
         new = [] if product.tensor in quantized else [quantization]
         quantized.add(product.tensor)
-        replacements[product.node] = [*new, scaled_product(graph, product, integers, addition)]
+        replacements[product.node] = [
+            *new,
+            scaled_product(graph, product, integers, addition, largest=largest),
+        ]
     replacements |= {addition.name: [] for addition in biases.values()}
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)

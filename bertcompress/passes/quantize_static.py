@@ -17,7 +17,7 @@ Runtime fuses into the same kernel, with the bias left over as an addition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -43,14 +43,16 @@ from bertcompress.graph.integer_products import (
     spelled_out_product,
 )
 from bertcompress.graph.products import WeightProduct, rank_of
-from bertcompress.numerics.affine import choose_asymmetric_u8
+from bertcompress.numerics.affine import S8_MAX, choose_asymmetric_u8
 from bertcompress.passes.base import graph_for
 from bertcompress.passes.quantized import (
     HEADS,
     calibration_details,
     check_patterns,
     finished,
+    largest_weight,
     split_products,
+    weight_bits,
 )
 from bertcompress.progress import Progress, silent
 
@@ -68,6 +70,7 @@ class QuantizeStatic:
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns (``bert.encoder.layer.0.*``).
         portable: Whether the graph keeps to standard operators, for OpenVINO and others.
+        reduce_range: Whether weights keep 7 bits, for CPUs without VNNI; None asks this CPU.
         seed: Draws the inputs on which the drift is measured.
     """
 
@@ -75,6 +78,7 @@ class QuantizeStatic:
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
     portable: bool = False
+    reduce_range: bool | None = None
     seed: int = 0
 
     consumes: ClassVar[Kind] = "onnx"
@@ -99,7 +103,8 @@ class QuantizeStatic:
         table = self.calibrate(model)
         progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
-        quantize_products(graph, quantized, table, portable=self.portable)
+        largest = largest_weight(self.reduce_range)
+        quantize_products(graph, quantized, table, portable=self.portable, largest=largest)
         tables = quantize_embeddings(graph, portable=self.portable) if self.embeddings else ()
         progress("quantize", 1, 2)
         result = finished(
@@ -112,6 +117,7 @@ class QuantizeStatic:
             seed=self.seed,
             details={
                 **calibration_details(table),
+                **weight_bits(largest),
                 "int8 embedding tables": ", ".join(tables) or "none",
             },
         )
@@ -125,6 +131,7 @@ def quantize_products(
     table: CalibrationTable,
     *,
     portable: bool = False,
+    largest: int = S8_MAX,
 ) -> None:
     """Makes the products integer ones, in place.
 
@@ -133,6 +140,7 @@ def quantize_products(
         products: Those of the graph before it was shaped.
         table: Has their ranges.
         portable: Whether to keep to standard operators.
+        largest: The integer of the largest weight.
 
     Raises:
         CalibrationError: If two products of one tensor have different ranges.
@@ -152,7 +160,13 @@ def quantize_products(
                 f"the table gives {product.module} another range than its neighbour of the same "
                 "input; calibrate again"
             )
-        replacements[product.node] = [*new, *_product(graph, product, activation, biases, portable)]
+        if portable:
+            made = _portable_product(graph, product, activation, largest)
+        else:
+            names = (activation.integers, activation.scale_name, activation.zero_point_name)
+            addition = biases.get(product.node)
+            made = [scaled_product(graph, product, names, addition, largest=largest)]
+        replacements[product.node] = [*new, *made]
     replacements |= {addition.name: [] for addition in biases.values()}
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
@@ -186,27 +200,20 @@ def _add_quantization(graph: onnx.ModelProto, tensor: str, found: TensorRange) -
     return _Activation(integers, scale, scale_name, zero_point_name, ends, [node])
 
 
-def _product(
-    graph: onnx.ModelProto,
-    product: WeightProduct,
-    activation: _Activation,
-    biases: Mapping[str, onnx.NodeProto],
-    portable: bool,
+def _portable_product(
+    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation, largest: int
 ) -> list[onnx.NodeProto]:
-    if not portable:
-        names = (activation.integers, activation.scale_name, activation.zero_point_name)
-        return [scaled_product(graph, product, names, biases.get(product.node))]
     make = _integer_product if rank_of(graph, product.tensor) == 2 else _qdq_product
-    return make(graph, product, activation)
+    return make(graph, product, activation, largest)
 
 
 def _qdq_product(
-    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation
+    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation, largest: int
 ) -> list[onnx.NodeProto]:
     """The product between dequantized values; ONNX Runtime fuses the three into one kernel."""
     from onnx import helper
 
-    integers, scale = int8_weight(graph, product.weight)
+    integers, scale = int8_weight(graph, product.weight, largest=largest)
     scales = add_initializer(graph, f"{product.weight}.scale", scale)
     zeros = np.zeros(scale.shape, dtype=np.int8)
     zero_points = add_initializer(graph, f"{product.weight}.zero_point", zeros)
@@ -223,10 +230,10 @@ def _qdq_product(
 
 
 def _integer_product(
-    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation
+    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation, largest: int
 ) -> list[onnx.NodeProto]:
     """The product spelled out, for matrices ``[batch, in]``."""
-    integers, scale = int8_weight(graph, product.weight)
+    integers, scale = int8_weight(graph, product.weight, largest=largest)
     scales = add_initializer(graph, f"{product.weight}.scale", activation.scale * scale)
     inputs = (activation.integers, integers, activation.zero_point_name)
     output = output_of(graph, product)

@@ -24,9 +24,11 @@ import numpy as np
 from bertcompress.artifact import OnnxModel, StepTimer
 from bertcompress.bert.families import longest_text
 from bertcompress.calibration_table import CalibrationTable
+from bertcompress.cpu import cpu_flags, saturates
 from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
 from bertcompress.graph.kernels import Kernels, count_kernels
 from bertcompress.graph.products import WeightProduct, weight_products
+from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
 from bertcompress.passes.base import settings_of
 from bertcompress.passes.parity import parity_feeds
 from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
@@ -46,6 +48,17 @@ def check_patterns(keep_float: tuple[str, ...]) -> None:
     for pattern in keep_float:
         if not isinstance(pattern, str) or not pattern:
             raise UsageError(f"keep_float takes module names or patterns, got {pattern!r}")
+
+
+def largest_weight(reduce_range: bool | None) -> int:
+    """Returns the integer of the largest weight: that of 7 bits where sums would overflow."""
+    reduced = saturates(cpu_flags()) if reduce_range is None else reduce_range
+    return S8_REDUCED if reduced else S8_MAX
+
+
+def weight_bits(largest: int) -> dict[str, object]:
+    """Returns what a step's details say of it."""
+    return {"weights": "7 bits (no VNNI)" if largest == S8_REDUCED else "8 bits"}
 
 
 @contextlib.contextmanager

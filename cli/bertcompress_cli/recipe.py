@@ -16,7 +16,6 @@ from typing import Literal, get_args, get_origin, get_type_hints
 
 from bertcompress.bench.gate import GateLimits
 from bertcompress.bench.measure_latency import MeasureLatency
-from bertcompress.bench.quantization_trials import QuantizationTrials
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import Pass
@@ -38,6 +37,7 @@ from bertcompress.passes.recover import Recover
 from bertcompress.passes.relayout import Relayout
 from bertcompress.progress import Progress, silent
 from bertcompress_calibration import Calibrate, DrawFeatures
+from bertcompress_cli.best_step import TIMING, quantize_best
 from bertcompress_cli.calibrated_steps import CALIBRATED, TABLE, calibrated
 from bertcompress_cli.data_source import DataSource
 from bertcompress_cli.material import Material
@@ -64,8 +64,6 @@ _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
     *("state_folder", "progress", "draw", "split"),
 )
-_TIMING = ("length", "threads", "sentences", "rounds")
-"""How the ways of quantizing are timed."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def settings_allowed(name: str) -> dict[str, object]:
         allowed = {**_field_types(Calibrate), **allowed, TABLE: str | None}
     if STEPS[name] is QuantizeBest:
         timing = _field_types(MeasureLatency)
-        allowed = {**{key: timing[key] for key in _TIMING}, **_field_types(Calibrate), **allowed}
+        allowed = {**{key: timing[key] for key in TIMING}, **_field_types(Calibrate), **allowed}
     if STEPS[name] is QuantizeNncf:
         allowed = {**_field_types(DrawFeatures), **allowed, HELD_OUT: int}
     return {key: hint for key, hint in allowed.items() if key not in _FILLED_IN}
@@ -156,7 +154,7 @@ def make_pass(
     if kind in CALIBRATED:
         return calibrated(kind, settings, material, progress)
     if kind is QuantizeBest:
-        return _quantize_best(settings, material, progress)
+        return quantize_best(settings, material, progress)
     if kind is QuantizeNncf:
         return quantize_nncf(settings, material)
     if kind is Prune:
@@ -257,28 +255,3 @@ def _prune(settings: Mapping[str, object], material: Material) -> Prune:
     elif timing:
         raise UsageError(f"{next(iter(timing))} is for a target in time; add target_speedup")
     return Prune(examples, **pruning)  # type: ignore[arg-type]  # checked above
-
-
-def _quantize_best(
-    settings: Mapping[str, object], material: Material, progress: Progress
-) -> QuantizeBest:
-    own = {one.name for one in fields(QuantizeBest)}
-    timing = {key: value for key, value in settings.items() if key in _TIMING}
-    ranging = {
-        key: value
-        for key, value in settings.items()
-        if key == "seed" or (key not in own and key not in timing)
-    }
-    examples, held_out = material.calibration
-    if not examples:
-        raise UsageError(
-            "the fastest INT8 that holds its accuracy is found on data and none was given; add "
-            "--data, or take --method dynamic, which needs none"
-        )
-    seed = typing.cast("int", settings["seed"])
-    latency = MeasureLatency(held_out or examples, **timing, seed=seed)  # type: ignore[arg-type]  # checked above
-    return QuantizeBest(
-        calibrate=Calibrate(examples, split=material.split, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
-        trials=QuantizationTrials(held_out, latency, seed=seed),
-        **{key: value for key, value in settings.items() if key in own},  # type: ignore[arg-type]  # checked above
-    )
