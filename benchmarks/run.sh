@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parts="reload export-paths bert-base calibration pruning pruning-suites sst2 conll2003 tables aa"
+parts="reload export-paths bert-base calibration pruning pruning-suites quantization sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -48,6 +48,7 @@ part() {
       "$python" benchmarks/calibration_cost.py "$BERTCOMPRESS_SHARED/models/minilm-sst2" \
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/calibration-cost ;;
     sst2 | conll2003) suite "$1" ;;
+    quantization) suite quantization-sst2 ;;
     tables) "$python" benchmarks/tables.py ;;
     pruning)
       for data in sst2 conll2003; do
