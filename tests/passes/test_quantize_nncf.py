@@ -240,6 +240,14 @@ def test_activations_become_unsigned(quantized: Make) -> None:
     assert {types[name] for name in points} == {TensorProto.UINT8}
 
 
+def test_signed_activations_are_named_too(
+    tiny_graph: Graphs, draw: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantize_nncf, "unsigned_activations", lambda graph: 0)
+    with pytest.raises(FusionAuditError, match=r"the first is bert\.encoder\.layer\.0\.att"):
+        QuantizeNncf(draw, portable=True)(tiny_graph())
+
+
 def test_modules_and_embeddings_can_be_kept_in_float(tiny_graph: Graphs, draw: Draw) -> None:
     keep = ("classifier", "bert.encoder.layer.0.*")
     result = QuantizeNncf(draw, keep_float=keep, embeddings=False)(tiny_graph())
