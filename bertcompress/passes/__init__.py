@@ -14,8 +14,10 @@
     quantize_dynamic.py    QuantizeDynamic   graph -> graph
     quantize_weights.py    QuantizeWeights   graph -> graph
     quantize_nncf.py       QuantizeNncf      graph -> graph
+    quantize_tensorrt.py   QuantizeTensorrt  graph -> graph
 
 base.py says what a pass is; parity.py, pruned.py, quantized.py, held_out.py, torch_batches.py,
 graph_samples.py and training.py hold what several of them share; bit_budget.py and block_*.py are
-QuantizeWeights', mixed_precision.py is QuantizeBest's, nncf_backend.py is NNCF's home.
+QuantizeWeights', mixed_precision.py is QuantizeBest's, tensorrt_plan.py is QuantizeTensorrt's,
+nncf_backend.py is NNCF's home.
 """

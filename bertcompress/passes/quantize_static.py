@@ -45,7 +45,13 @@ from bertcompress.graph.integer_products import (
 from bertcompress.graph.products import WeightProduct, rank_of
 from bertcompress.numerics.affine import choose_asymmetric_u8
 from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantized import HEADS, check_patterns, finished, split_products
+from bertcompress.passes.quantized import (
+    HEADS,
+    calibration_details,
+    check_patterns,
+    finished,
+    split_products,
+)
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -105,13 +111,7 @@ class QuantizeStatic:
             stay=stay,
             seed=self.seed,
             details={
-                "calibration": {
-                    "method": table.method,
-                    "samples": len(table.sample_ids),
-                    "seed": table.seed,
-                    "split": table.split,
-                    "data": table.data_fingerprint,
-                },
+                **calibration_details(table),
                 "int8 embedding tables": ", ".join(tables) or "none",
             },
         )

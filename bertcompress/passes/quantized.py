@@ -23,6 +23,7 @@ import numpy as np
 
 from bertcompress.artifact import OnnxModel, StepTimer
 from bertcompress.bert.families import longest_text
+from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
 from bertcompress.graph.kernels import Kernels, count_kernels
 from bertcompress.graph.products import WeightProduct, weight_products
@@ -117,10 +118,32 @@ def audit(
     return kernels
 
 
-def drift_db(model: OnnxModel, graph: onnx.ModelProto, *, seed: int) -> float:
+def calibration_details(table: CalibrationTable) -> dict[str, object]:
+    """Returns where the ranges came from, for a step's details."""
+    return {
+        "calibration": {
+            "method": table.method,
+            "samples": len(table.sample_ids),
+            "seed": table.seed,
+            "split": table.split,
+            "data": table.data_fingerprint,
+        }
+    }
+
+
+def drift_db(
+    model: OnnxModel, graph: onnx.ModelProto, *, seed: int, as_written: bool = False
+) -> float:
     """Returns the signal-to-quantization-noise ratio of the outputs, decibels.
 
     ``10 log10(sum(y ** 2) / sum((y - y_q) ** 2))`` over drawn inputs, padding left out.
+
+    Args:
+        model: The float one.
+        graph: The quantized graph.
+        seed: Draws the inputs.
+        as_written: Whether the quantized graph runs without ONNX Runtime's own fusions: where it is
+            meant for another runtime.
 
     Raises:
         ParityError: If it is below `LOWEST_SQNR_DB`, or a value is not a finite number.
@@ -128,7 +151,8 @@ def drift_db(model: OnnxModel, graph: onnx.ModelProto, *, seed: int) -> float:
     config = model.config
     feeds = parity_feeds(vocabulary=config.vocab_size, longest=longest_text(config), seed=seed)
     signal = noise = 0.0
-    expected, got = run_graph(model.graph, list(feeds)), run_graph(graph, list(feeds))
+    expected = run_graph(model.graph, list(feeds))
+    got = run_graph(graph, list(feeds), as_written=as_written)
     for feed, reference, candidate in zip(feeds, expected, got, strict=True):
         mask = feed["attention_mask"].astype(bool)
         for name, values in reference.items():

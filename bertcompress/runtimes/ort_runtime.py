@@ -41,6 +41,7 @@ class OrtRuntime:
         optimized_path: Where to write the graph as the runtime optimized it, for audits.
         trace_prefix: Where to write how long each operator took, once `end_trace` is called; the
             runtime adds to the name. Runs are a little slower then.
+        as_written: Whether each operator runs as it stands in the graph, none fused or folded.
     """
 
     name = "ort-cpu"
@@ -52,8 +53,10 @@ class OrtRuntime:
         threads: int,
         optimized_path: Path | None = None,
         trace_prefix: Path | None = None,
+        as_written: bool = False,
     ) -> None:
         self._model = model
+        self._as_written = as_written
         self._threads = threads
         self._optimized_path = optimized_path
         self._trace_prefix = trace_prefix
@@ -67,6 +70,8 @@ class OrtRuntime:
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
+        if self._as_written:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self._optimized_path is not None:
             options.optimized_model_filepath = str(self._optimized_path)
         if self._trace_prefix is not None:
@@ -133,10 +138,15 @@ def optimized_graph(graph: onnx.ModelProto, *, threads: int = 1) -> onnx.ModelPr
 
 
 def run_graph(
-    graph: onnx.ModelProto, feeds: list[Mapping[str, NDArray[np.generic]]], *, threads: int = 1
+    graph: onnx.ModelProto,
+    feeds: list[Mapping[str, NDArray[np.generic]]],
+    *,
+    threads: int = 1,
+    as_written: bool = False,
 ) -> list[dict[str, NDArray[np.generic]]]:
     """Runs a graph that is in memory over several feeds; inputs it lacks are left out."""
-    with OrtRuntime(graph.SerializeToString(), threads=threads) as runtime:
+    content = graph.SerializeToString()
+    with OrtRuntime(content, threads=threads, as_written=as_written) as runtime:
         return [runtime.run({name: feed[name] for name in runtime.inputs}) for feed in feeds]
 
 

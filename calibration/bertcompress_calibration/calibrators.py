@@ -35,6 +35,7 @@ class Calibrate:
         seed: Decides which examples are drawn.
         split: The split that the examples are of; None for what their ids say.
         threads: Threads of one run; None for all processors that this process may use.
+        attention: Whether query, key and value are watched too, for TensorRT's quantized attention.
         progress: Is told how many inputs were run.
     """
 
@@ -46,6 +47,7 @@ class Calibrate:
     seed: int = 0
     split: str | None = field(default=None, metadata=NOT_A_SETTING)
     threads: int | None = field(default=None, metadata=NOT_A_SETTING)
+    attention: bool = False
     progress: Progress = field(default=silent, metadata=NOT_A_SETTING)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class Calibrate:
             seed=self.seed,
             split=self.split,
             threads=self.threads,
+            attention=self.attention,
             progress=self.progress,
         )
 

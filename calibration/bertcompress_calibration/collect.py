@@ -10,6 +10,7 @@ from bertcompress.bert.families import longest_text
 from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import Example, fingerprint_of
+from bertcompress.graph.attention_products import attention_operands
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import WeightProduct, weight_products
 from bertcompress.progress import Progress, silent
@@ -18,7 +19,7 @@ from bertcompress_calibration.decide import decided
 from bertcompress_calibration.ranges import method_named
 from bertcompress_calibration.sampling import draw_samples
 from bertcompress_calibration.training_data import check_training
-from bertcompress_calibration.watch import watch
+from bertcompress_calibration.watch import Watched, watch
 
 if TYPE_CHECKING:
     import onnx
@@ -40,6 +41,7 @@ def calibrate(
     seed: int = 0,
     split: str | None = None,
     threads: int | None = None,
+    attention: bool = False,
     progress: Progress = silent,
 ) -> CalibrationTable:
     """Finds the range of the input of every weight product of a float graph.
@@ -57,6 +59,8 @@ def calibrate(
         seed: Decides which examples are drawn.
         split: The split that the examples are of; None for what their ids say.
         threads: Threads of one run; None for all processors that this process may use.
+        attention: Whether the outputs of query, key and value are watched too, under their module
+            path and ``:out``; TensorRT's quantized attention needs them.
         progress: Is told how many inputs were run.
 
     Returns:
@@ -71,7 +75,9 @@ def calibrate(
     choose = method_named(method)
     check_positive(samples=samples, batch_size=batch_size, max_length=max_length, threads=threads)
     known_split = check_training(examples, split)
-    products = _products_of(model.graph)
+    products: tuple[Watched, ...] = _products_of(model.graph)
+    if attention:
+        products = (*products, *attention_operands(model.graph))
     drawn = draw_samples(examples, samples, seed=seed)
     seen = watch(
         model.graph,

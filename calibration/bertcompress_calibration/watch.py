@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import CalibrationError
+from bertcompress.graph.attention_products import AttentionOperand
 from bertcompress.graph.products import FLOAT, WeightProduct
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes.ort_runtime import OrtRuntime
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     import onnx
 
 STAGE = "calibrate"
+Watched = WeightProduct | AttentionOperand
+"""What has a module path and a tensor whose range is wanted."""
 WATCHED_BYTES = 256_000_000
 """What one run may put out."""
 _SMALL = 1024
@@ -45,7 +48,7 @@ _SMALL = 1024
 
 def watch(
     graph: onnx.ModelProto,
-    products: Sequence[WeightProduct],
+    products: Sequence[Watched],
     features: Sequence[Feature],
     *,
     pad_token_id: int,
@@ -125,15 +128,18 @@ def _written(tensor: onnx.TensorProto, file: BinaryIO) -> onnx.TensorProto:
     return named
 
 
-def _observers(products: Sequence[WeightProduct]) -> dict[str, Observer]:
+def _observers(products: Sequence[Watched]) -> dict[str, Observer]:
     """Makes one for each tensor, called after the first module that takes it."""
     first = {product.tensor: product.module for product in reversed(products)}
     return {tensor: Observer(f"the input of {module}") for tensor, module in first.items()}
 
 
-def _bytes_per_token(graph: onnx.ModelProto, products: Sequence[WeightProduct]) -> int:
+def _bytes_per_token(graph: onnx.ModelProto, products: Sequence[Watched]) -> int:
     widths = {tensor.name: int(tensor.dims[0]) for tensor in graph.graph.initializer if tensor.dims}
-    read = {product.tensor: widths[product.weight] for product in products}
+    read = {
+        one.tensor: one.width if isinstance(one, AttentionOperand) else widths[one.weight]
+        for one in products
+    }
     return 4 * sum(read.values())
 
 
