@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bertcompress.passes.quantize_dynamic import QuantizeDynamic
     from bertcompress.passes.quantize_nncf import QuantizeNncf
     from bertcompress.passes.quantize_static import QuantizeStatic
+    from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
     from bertcompress.passes.quantize_weights import QuantizeWeights
     from bertcompress.passes.recover import Recover
     from bertcompress.passes.relayout import Relayout
@@ -70,6 +71,7 @@ _HOMES = {
     "QuantizeDynamic": "bertcompress.passes.quantize_dynamic",
     "QuantizeNncf": "bertcompress.passes.quantize_nncf",
     "QuantizeStatic": "bertcompress.passes.quantize_static",
+    "QuantizeTensorrt": "bertcompress.passes.quantize_tensorrt",
     "QuantizeWeights": "bertcompress.passes.quantize_weights",
     "QuestionExample": "bertcompress.examples",
     "Recover": "bertcompress.passes.recover",
@@ -112,6 +114,7 @@ __all__ = [
     "QuantizeDynamic",
     "QuantizeNncf",
     "QuantizeStatic",
+    "QuantizeTensorrt",
     "QuantizeWeights",
     "QuestionExample",
     "Recover",

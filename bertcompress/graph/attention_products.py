@@ -21,9 +21,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bertcompress.errors import ExportError
 from bertcompress.graph.edit import (
@@ -187,8 +188,8 @@ def _mask(
     makers = {name: node for node in graph.graph.node for name in node.output}
     expanded = makers.get(mask)
     source = expanded.input[0] if expanded is not None and expanded.op_type == "Expand" else mask
-    seen = add_initializer(graph, f"{mask}.seen", np.float32(0))
-    hidden = add_initializer(graph, f"{mask}.hidden", np.float32(HIDDEN))
+    seen = add_initializer(graph, f"{mask}.seen", np.zeros((), np.float32))
+    hidden = add_initializer(graph, f"{mask}.hidden", np.asarray(HIDDEN, np.float32))
     made[mask] = f"{mask}.added"
     node = helper.make_node("Where", [source, seen, hidden], [made[mask]], made[mask])
     return [node], made[mask]
@@ -203,7 +204,7 @@ def _products(
 ) -> list[onnx.NodeProto]:
     nodes: list[onnx.NodeProto] = []
 
-    def add(kind: str, inputs: Sequence[str], part: str, **attributes: object) -> str:
+    def add(kind: str, inputs: Sequence[str], part: str, **attributes: Any) -> str:
         from onnx import helper
 
         name = f"{one.node}.{part}"
@@ -215,13 +216,15 @@ def _products(
         nodes.extend(before)
         return name
 
-    def constant(part: str, values: object) -> str:
-        return add_initializer(graph, f"{one.node}.{part}", np.asarray(values))
+    def constant(part: str, values: NDArray[np.generic]) -> str:
+        return add_initializer(graph, f"{one.node}.{part}", values)
 
-    split = constant("split", np.int64([0, 0, one.heads, one.head_size]))
+    split = constant("split", np.asarray([0, 0, one.heads, one.head_size]))
     query = add("Reshape", [one.query, split], "query.heads")
     query = add("Transpose", [query], "query.split", perm=[0, 2, 1, 3])
-    query = add("Mul", [query, constant("scale", np.float32(one.scale))], "query.scaled")
+    query = add(
+        "Mul", [query, constant("scale", np.asarray(one.scale, np.float32))], "query.scaled"
+    )
     key = add("Reshape", [one.key, split], "key.heads")
     key = add("Transpose", [key], "key.split", perm=[0, 2, 3, 1])
     scores = add("MatMul", [asked("query", query), asked("key", key)], "scores")
@@ -232,6 +235,6 @@ def _products(
     value = asked("value", add("Transpose", [value], "value.split", perm=[0, 2, 1, 3]))
     context = add("MatMul", [probabilities, value], "context")
     joined = add("Transpose", [context], "context.split", perm=[0, 2, 1, 3])
-    add("Reshape", [joined, constant("join", np.int64([0, 0, -1]))], "context.joined")
+    add("Reshape", [joined, constant("join", np.asarray([0, 0, -1]))], "context.joined")
     nodes[-1].output[0] = output
     return nodes

@@ -97,7 +97,8 @@ def _rounding(node: onnx.NodeProto, rounded: Mapping[str, int]) -> list[onnx.Nod
             exact, short = f"{name}.exact", f"{name}.short"
             wide.output[at] = exact
             nodes.append(helper.make_node("Cast", [exact], [short], short, to=rounded[name]))
-            nodes.append(helper.make_node("Cast", [short], [name], name, to=TensorProto.FLOAT))
+            again = f"{name}.rounded"
+            nodes.append(helper.make_node("Cast", [short], [name], again, to=TensorProto.FLOAT))
     return nodes
 
 

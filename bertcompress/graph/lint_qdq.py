@@ -73,10 +73,11 @@ def scales(facts: Facts) -> Iterator[Finding]:
 def axes(facts: Facts) -> Iterator[Finding]:
     """Activations have one scale; a weight ``[in, out]`` has one, or one an output channel."""
     for node in facts.quantizers():
-        count = int(np.prod(facts.shape_of(node.input[1]), dtype=np.int64))
+        scale = facts.values_of(node.input[1])
         source = facts.source_of(node)
-        if count == 1:
+        if scale is None or scale.size == 1:
             continue
+        count = scale.size
         if source not in facts.constants:
             text = f"the activation {source} has {count} scales; TensorRT takes one a tensor"
             yield _error("axis", node, text)

@@ -7,10 +7,15 @@ https://docs.nvidia.com/deeplearning/tensorrt/latest/inference-library/precision
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bertcompress.graph.lint_facts import BFLOAT16, FLOAT, FLOAT16, QUANTIZED, Facts, Finding
+from bertcompress.graph.lower import opset_of
+
+if TYPE_CHECKING:
+    import onnx
 
 _SUMS = ("ReduceMean", "ReduceSum", "Pow")
 """What a LayerNormalization is spelled out with; half precision overflows in it."""
@@ -39,9 +44,41 @@ def operators(facts: Facts) -> Iterator[Finding]:
 
 
 def types(facts: Facts) -> Iterator[Finding]:
-    """The graph is a valid one: types and shapes follow from its operators."""
+    """Types and shapes follow from the operators, and each operator takes the types it gets.
+
+    The checker does not look at types, and TensorRT casts nothing in a strongly typed graph.
+    """
     if isinstance(facts.inferred, str):
         yield Finding("types", "error", "graph", f"the graph is not valid: {facts.inferred}")
+        return
+    version = opset_of(facts.graph)
+    for node in facts.graph.graph.node:
+        sentence = _mixed(facts, node, version)
+        if sentence:
+            yield Finding("types", "error", node.name, sentence)
+
+
+def _mixed(facts: Facts, node: onnx.NodeProto, version: int) -> str:
+    """Returns which input has a type that the operator's definition does not allow, if one has."""
+    from onnx import TensorProto, defs
+
+    if not defs.has(node.op_type, max_inclusive_version=version, domain=node.domain):
+        return ""
+    schema = defs.get_schema(node.op_type, version, node.domain)
+    allowed = {one.type_param_str: one.allowed_type_strs for one in schema.type_constraints}
+    bound: dict[str, str] = {}
+    for at, name in enumerate(node.input):
+        formal = schema.inputs[min(at, len(schema.inputs) - 1)]
+        number = facts.type_of(name)
+        if not number:
+            continue
+        kind = f"tensor({TensorProto.DataType.Name(number).lower()})"
+        if kind not in allowed.get(formal.type_str, [formal.type_str]):
+            return f"{node.op_type} {node.name} takes no {kind} as its {formal.name}"
+        first = bound.setdefault(formal.type_str, kind)
+        if first != kind and formal.is_homogeneous:
+            return f"{node.op_type} {node.name} mixes {first} and {kind}"
+    return ""
 
 
 def islands(facts: Facts) -> Iterator[Finding]:
@@ -53,9 +90,6 @@ def islands(facts: Facts) -> Iterator[Finding]:
         wide = [name for name in node.output if facts.type_of(name) == FLOAT]
         if any(name not in outputs for name in wide):
             text = f"{node.op_type} {node.name} puts out float32 amid operators in half precision"
-            yield Finding("islands", "error", node.name, text)
-        elif wide and node.op_type != "Cast":
-            text = f"{node.op_type} {node.name} computes in float32; only a Cast should"
             yield Finding("islands", "error", node.name, text)
 
 

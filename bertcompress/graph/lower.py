@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,9 +79,9 @@ def _gelu(graph: onnx.ModelProto, node: onnx.NodeProto) -> list[onnx.NodeProto]:
     if any(one.name == "approximate" and one.s not in (b"", b"none") for one in node.attribute):
         raise ExportError(f"{node.name} is an approximated Gelu, which has no form before opset 20")
     name, source = node.name, node.input[0]
-    root = add_initializer(graph, f"{name}.root", np.float32(math.sqrt(2)))
-    one = add_initializer(graph, f"{name}.one", np.float32(1))
-    half = add_initializer(graph, f"{name}.half", np.float32(0.5))
+    root = add_initializer(graph, f"{name}.root", np.asarray(math.sqrt(2), np.float32))
+    one = add_initializer(graph, f"{name}.one", np.asarray(1, np.float32))
+    half = add_initializer(graph, f"{name}.half", np.asarray(0.5, np.float32))
     parts = {part: f"{name}.{part}" for part in ("divided", "erf", "shifted", "weight")}
     return [
         helper.make_node("Div", [source, root], [parts["divided"]], parts["divided"]),
@@ -98,11 +98,11 @@ def _layer_normalization(graph: onnx.ModelProto, node: onnx.NodeProto) -> list[o
     attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
     axis = [int(attributes.get("axis", -1))]
     name, source = node.name, node.input[0]
-    epsilon = np.float32(attributes.get("epsilon", 1e-5))
+    epsilon = np.asarray(attributes.get("epsilon", 1e-5), np.float32)
     small = add_initializer(graph, f"{name}.epsilon", epsilon)
     made: list[onnx.NodeProto] = []
 
-    def add(kind: str, inputs: list[str], part: str, **settings: object) -> str:
+    def add(kind: str, inputs: list[str], part: str, **settings: Any) -> str:
         output = f"{name}.{part}"
         made.append(helper.make_node(kind, inputs, [output], output, **settings))
         return output

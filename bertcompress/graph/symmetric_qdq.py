@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import ml_dtypes
 import numpy as np
@@ -131,7 +131,7 @@ def _pair(
     from onnx import helper
 
     quantized, output = f"{tensor}.q", f"{tensor}.dq"
-    along = {} if axis is None else {"axis": axis}
+    along: dict[str, Any] = {} if axis is None else {"axis": axis}
     return [
         helper.make_node("QuantizeLinear", [tensor, *constants], [quantized], quantized, **along),
         helper.make_node("DequantizeLinear", [quantized, *constants], [output], output, **along),
@@ -163,7 +163,7 @@ def _weight(
         else quantize_e4m3(weight, np.float32(scale))
     )
     stored = add_initializer(graph, f"{name}.{scheme.kind}", values)
-    along = {} if axis is None else {"axis": axis}
+    along: dict[str, Any] = {} if axis is None else {"axis": axis}
     output = f"{name}.dq"
     node = helper.make_node("DequantizeLinear", [stored, *constants], [output], output, **along)
     return [node], output

@@ -46,13 +46,16 @@ def calibrate(
         Path | None,
         typer.Option(help="Decide the ranges of this table again by --method; no model, no data."),
     ] = None,
+    attention: Annotated[
+        bool, typer.Option("--attention", help="Also inside attention, for TensorRT.")
+    ] = False,
     as_json: JsonOption = False,
     options: DataOptions,
 ) -> None:
     """Find the activations' ranges on data; keep them in a table."""
     if table is not None:
-        others = (model, samples, max_length, seeds, options.data, options.split, random or None)
-        if any(one is not None for one in others):
+        others = (model, samples, max_length, seeds, options.data, options.split)
+        if random or attention or any(one is not None for one in others):
             raise UsageError("--table takes the statistics of that table; leave all but --method")
         found = _decided_again(table, method)
     else:
@@ -64,6 +67,7 @@ def calibrate(
             max_length=max_length,
             seeds=seeds,
             random=random,
+            attention=attention,
         )
     found.save(out)
     _say(found, out, as_json=as_json)
@@ -85,6 +89,7 @@ def _measured(
     max_length: int | None,
     seeds: int | None,
     random: bool,
+    attention: bool,
 ) -> CalibrationTable:
     from bertcompress.artifact import Checkpoint
     from bertcompress.bert.load import load
@@ -110,6 +115,7 @@ def _measured(
             max_length=max_length,
             seed=place.seed,
             split=split,
+            attention=attention,
             progress=progress,
         )
         if isinstance(artifact, Checkpoint):

@@ -32,11 +32,13 @@ from bertcompress.passes.quantize_best import QuantizeBest
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize_nncf import QuantizeNncf
 from bertcompress.passes.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.passes.quantize_weights import QuantizeWeights
 from bertcompress.passes.recover import Recover
 from bertcompress.passes.relayout import Relayout
 from bertcompress.progress import Progress, silent
-from bertcompress_calibration import Calibrate, DrawFeatures, SavedTable
+from bertcompress_calibration import Calibrate, DrawFeatures
+from bertcompress_cli.calibrated_steps import CALIBRATED, TABLE, calibrated
 from bertcompress_cli.data_source import DataSource
 from bertcompress_cli.material import Material
 from bertcompress_cli.nncf_step import HELD_OUT, quantize_nncf
@@ -56,12 +58,12 @@ STEPS: Mapping[str, type] = {
     "quantize-dynamic": QuantizeDynamic,
     "quantize-weights": QuantizeWeights,
     "quantize-nncf": QuantizeNncf,
+    "quantize-tensorrt": QuantizeTensorrt,
 }
 _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
     *("state_folder", "progress", "draw", "split"),
 )
-_TABLE = "table"
 _TIMING = ("length", "threads", "sentences", "rounds")
 """How the ways of quantizing are timed."""
 
@@ -128,8 +130,8 @@ def settings_allowed(name: str) -> dict[str, object]:
     allowed = _field_types(STEPS[name])
     if STEPS[name] is Prune:
         allowed = {**_field_types(MeasureLatency), **allowed}
-    if STEPS[name] is QuantizeStatic:
-        allowed = {**_field_types(Calibrate), **allowed, _TABLE: str | None}
+    if STEPS[name] in CALIBRATED:
+        allowed = {**_field_types(Calibrate), **allowed, TABLE: str | None}
     if STEPS[name] is QuantizeBest:
         timing = _field_types(MeasureLatency)
         allowed = {**{key: timing[key] for key in _TIMING}, **_field_types(Calibrate), **allowed}
@@ -151,8 +153,8 @@ def make_pass(
     settings = {key: checked(value, allowed[key], key) for key, value in step.settings.items()}
     settings.setdefault("seed", seed)
     kind = STEPS[step.name]
-    if kind is QuantizeStatic:
-        return _quantize_static(settings, material, progress)
+    if kind in CALIBRATED:
+        return calibrated(kind, settings, material, progress)
     if kind is QuantizeBest:
         return _quantize_best(settings, material, progress)
     if kind is QuantizeNncf:
@@ -212,7 +214,8 @@ def checked(value: object, hint: object, where: str) -> object:
             return value
         raise UsageError(f"{where} must be a whole number, got {value!r}")
     if not isinstance(value, str):
-        raise UsageError(f"{where} must be a text, got {value!r}")
+        quotes = f'; write "{value}"' if isinstance(value, int | float) else ""
+        raise UsageError(f"{where} must be a text, got {value!r}{quotes}")
     return value
 
 
@@ -278,33 +281,4 @@ def _quantize_best(
         calibrate=Calibrate(examples, split=material.split, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
         trials=QuantizationTrials(held_out, latency, seed=seed),
         **{key: value for key, value in settings.items() if key in own},  # type: ignore[arg-type]  # checked above
-    )
-
-
-def _quantize_static(
-    settings: Mapping[str, object], material: Material, progress: Progress
-) -> QuantizeStatic:
-    own = {one.name for one in fields(QuantizeStatic)}
-    quantizing = {key: value for key, value in settings.items() if key in own}
-    table = settings.get(_TABLE)
-    ranging = {
-        key: value
-        for key, value in settings.items()
-        if key != _TABLE and (key not in own or key == "seed")
-    }
-    if table is not None:
-        others = [key for key in ranging if key != "seed"]
-        if others:
-            raise UsageError(f"{others[0]} is not used with a saved table; leave one of them out")
-        saved = SavedTable(Path(str(table)))
-        return QuantizeStatic(calibrate=saved, **quantizing)  # type: ignore[arg-type]  # checked above
-    examples = material.examples
-    if not examples:
-        raise UsageError(
-            "static ranges are found on data and none was given; add --data, or take "
-            "--method dynamic, which needs none"
-        )
-    return QuantizeStatic(
-        calibrate=Calibrate(examples, split=material.split, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
-        **quantizing,  # type: ignore[arg-type]  # checked above
     )

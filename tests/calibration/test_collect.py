@@ -30,6 +30,7 @@ class Settings(TypedDict, total=False):
     batch_size: int
     max_length: int
     seed: int
+    attention: bool
 
 
 def table_of(
@@ -220,6 +221,31 @@ def test_query_key_and_value_share_a_tensor(
     attention = [f"{LAYER}.attention.self.{name}" for name in ("query", "key", "value")]
     assert len({table.range_of(module).tensor for module in attention}) == 1
     assert table.range_of(f"{LAYER}.output.dense").tensor != table.range_of(attention[0]).tensor
+
+
+def test_query_key_and_value_are_watched_on_request(
+    tiny_checkpoint: Callable[..., Checkpoint],
+    tiny_model: OnnxModel,
+    texts: tuple[TextExample, ...],
+) -> None:
+    import torch
+
+    model = tiny_checkpoint().model
+    seen: list[torch.Tensor] = []
+    query = model.get_submodule(f"{LAYER}.attention.self.query")
+    query.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    with torch.no_grad():
+        for text in texts:
+            model(**tiny_model.tokenizer(text.text, return_tensors="pt"))
+
+    plain = table_of(tiny_model, texts, method="minmax")
+    table = table_of(tiny_model, texts, method="minmax", attention=True)
+
+    found = table.range_of(f"{LAYER}.attention.self.query:out")
+    assert found.high == pytest.approx(max(float(one.max()) for one in seen), rel=1e-5)
+    assert found.low == pytest.approx(min(float(one.min()) for one in seen), rel=1e-5)
+    assert {key: one for key, one in table.ranges.items() if ":" not in key} == plain.ranges
+    assert len(table.ranges) == len(plain.ranges) + 2 * 3
 
 
 def test_percentiles_lie_within_what_was_seen(

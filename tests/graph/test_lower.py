@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
 from onnx import helper
 
-from bertcompress.artifact import Checkpoint, OnnxModel
-from bertcompress.bert.surgery import cut
+from bertcompress.artifact import OnnxModel
 from bertcompress.errors import ExportError
 from bertcompress.graph.attention_products import (
     attention_nodes,
@@ -21,7 +19,6 @@ from bertcompress.graph.attention_products import (
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.lower import lower, opset_of
 from bertcompress.graph.products import weight_products
-from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.runtimes.ort_runtime import run_graph
 
 Graphs = Callable[..., OnnxModel]
@@ -46,14 +43,6 @@ def feed_of(batch: int, length: int) -> dict[str, np.ndarray]:
 
 def kinds_of(graph: onnx.ModelProto) -> set[str]:
     return {node.op_type for node in graph.graph.node}
-
-
-@pytest.fixture(scope="module")
-def unequal(tiny_checkpoint: Callable[..., Checkpoint]) -> OnnxModel:
-    """A model with three heads in the first layer, none in the second, and odd widths."""
-    checkpoint = tiny_checkpoint()
-    model = cut(checkpoint.model, heads=((0, 1, 3), ()), ffn=(tuple(range(37)), ()))
-    return ExportOnnx()(replace(checkpoint, model=model))
 
 
 @pytest.mark.parametrize("opset", GONE)

@@ -1,0 +1,65 @@
+"""The steps whose ranges are measured on the recipe's data or read from a saved table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from bertcompress.errors import UsageError
+from bertcompress.passes.base import Pass
+from bertcompress.passes.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
+from bertcompress.progress import Progress
+from bertcompress_calibration import Calibrate, SavedTable
+from bertcompress_cli.material import Material
+
+CALIBRATED: tuple[type, ...] = (QuantizeStatic, QuantizeTensorrt)
+TABLE = "table"
+_SHARED = ("seed", "attention")
+"""Settings that the pass and its calibration both take."""
+
+
+def calibrated(
+    kind: type, settings: Mapping[str, object], material: Material, progress: Progress
+) -> Pass:
+    """Returns the pass of a kind in `CALIBRATED`, with what finds its ranges.
+
+    Raises:
+        UsageError: A setting is of no use here, or there is neither data nor a table.
+        CalibrationError: The table can't be read.
+    """
+    own = {one.name for one in fields(kind)}
+    quantizing = {key: value for key, value in settings.items() if key in own}
+    ranging = {
+        key: value
+        for key, value in settings.items()
+        if key != TABLE and (key not in own or key in _SHARED)
+    }
+    others = [key for key in ranging if key not in _SHARED]
+    table = settings.get(TABLE)
+    if settings.get("precision") in ("fp16", "bf16"):
+        others += [TABLE] if table is not None else []
+        _refuse(others, f"{settings['precision']}, which needs no ranges")
+    elif table is not None:
+        _refuse(others, "a saved table")
+        quantizing["calibrate"] = SavedTable(Path(str(table)))
+    elif material.examples:
+        quantizing["calibrate"] = Calibrate(
+            material.examples,
+            split=material.split,
+            progress=progress,
+            **ranging,  # type: ignore[arg-type]  # checked by the recipe
+        )
+    else:
+        raise UsageError(
+            "static ranges are found on data and none was given; add --data, or take "
+            "--method dynamic, which needs none"
+        )
+    made: Pass = kind(**quantizing)
+    return made
+
+
+def _refuse(unused: list[str], beside: str) -> None:
+    if unused:
+        raise UsageError(f"{unused[0]} is not used with {beside}; leave one of them out")
