@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bertcompress.artifact import OnnxModel
 from bertcompress.graph.edit import (
@@ -54,7 +53,9 @@ def choose_formats(
                 model,
                 piece,
                 divergence=answers.divergence(_floats_of(model, piece, rounded)),
-                hessian=inputs and hessian_of(inputs, has_bias=_bias(piece) is not None),
+                hessian=None
+                if inputs is None
+                else hessian_of(inputs, has_bias=_bias(piece) is not None),
                 scaled=rounded.divisors is not None,
             )
             progress("weigh", len(offers), len(pieces))
@@ -144,7 +145,7 @@ def _bias_of(model: OnnxModel, piece: Piece, rounded: Rounded) -> dict[str, Floa
     name = _bias(piece)
     if name is None or rounded.bias_change is None:
         return {}
-    values: NDArray[np.generic] = initializer_values(model.graph, name)
+    values = np.asarray(initializer_values(model.graph, name), dtype=np.float32)
     return {name: (values + rounded.bias_change).astype(np.float32)}
 
 

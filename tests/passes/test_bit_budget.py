@@ -22,6 +22,7 @@ from bertcompress.passes.bit_budget import (
     offer,
 )
 from bertcompress.passes.block_pieces import Piece, pieces_of
+from bertcompress.passes.block_work import round_pieces, written
 from bertcompress.passes.graph_samples import draw_texts
 
 Graphs = Callable[..., OnnxModel]
@@ -82,6 +83,19 @@ def test_the_dearest_piece_gets_the_bytes(tiny_graph: Graphs, pieces: tuple[Piec
 
     assert (cheapest[0].bits, cheapest[1].bits) == (8, 4)
     assert alike == (BlockFormat(4, 16, symmetric=False),) * 2
+
+
+def test_what_is_predicted_is_what_is_written(
+    tiny_graph: Graphs, pieces: tuple[Piece, ...]
+) -> None:
+    model = tiny_graph()
+    formats = [formats_of(one)[at % len(formats_of(one))] for at, one in enumerate(pieces)]
+    predicted = bytes_beside(model.graph, pieces) + sum(
+        piece.bytes_in(model.graph, one, scaled=False)
+        for piece, one in zip(pieces, formats, strict=True)
+    )
+    graph = written(model, pieces, round_pieces(model, pieces, formats, "rtn", None))
+    assert 0 <= predicted - graph.ByteSize() < 100
 
 
 def test_more_than_enough_gives_the_finest(tiny_graph: Graphs, pieces: tuple[Piece, ...]) -> None:

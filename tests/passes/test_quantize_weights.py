@@ -112,7 +112,7 @@ def test_the_file_is_as_large_as_was_asked(part: float, tiny_graph: Graphs, tmp_
 
     save(result, tmp_path / "out")
     written = (tmp_path / "out" / ONNX_NAME).stat().st_size
-    assert 0.93 * target <= written <= target
+    assert 0.9 * target <= written <= target  # all alike can be smaller and answer better
     bits = {one.split()[0] for one in precisions(result).values()}
     assert ("int4" in bits) == (part < 0.8)
     assert "int8" in bits or part < 0.8
