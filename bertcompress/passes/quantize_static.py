@@ -18,7 +18,7 @@ Runtime fuses into the same kernel, with the bias left over as an addition.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -46,6 +46,7 @@ from bertcompress.graph.products import WeightProduct, rank_of
 from bertcompress.numerics.affine import choose_asymmetric_u8
 from bertcompress.passes.base import graph_for
 from bertcompress.passes.quantized import HEADS, check_patterns, finished, split_products
+from bertcompress.passes.trained_ranges import TrainedRanges
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -57,15 +58,15 @@ class QuantizeStatic:
     """Quantizes weights and activations to 8 bits with calibrated ranges.
 
     Attributes:
-        calibrate: Finds the ranges of a graph: `bertcompress_calibration.Calibrate`, or a saved
-            table (`bertcompress_calibration.SavedTable`).
+        calibrate: Finds the ranges of a graph: `bertcompress_calibration.Calibrate`, a saved
+            table (`bertcompress_calibration.SavedTable`), or those that `TrainQuantized` trained.
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns (``bert.encoder.layer.0.*``).
         portable: Whether the graph keeps to standard operators, for OpenVINO and others.
         seed: Draws the inputs on which the drift is measured.
     """
 
-    calibrate: Callable[[OnnxModel], CalibrationTable]
+    calibrate: Callable[[OnnxModel], CalibrationTable] = field(default_factory=TrainedRanges)
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
     portable: bool = False

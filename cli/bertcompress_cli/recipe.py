@@ -35,6 +35,8 @@ from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_weights import QuantizeWeights
 from bertcompress.passes.recover import Recover
 from bertcompress.passes.relayout import Relayout
+from bertcompress.passes.train_quantized import TrainQuantized
+from bertcompress.passes.trained_ranges import METHOD as TRAINED
 from bertcompress.progress import Progress, silent
 from bertcompress_calibration import Calibrate, DrawFeatures, SavedTable
 from bertcompress_cli.data_source import DataSource
@@ -49,6 +51,7 @@ STEPS: Mapping[str, type] = {
     "prune-layers": PruneLayers,
     "prune-vocabulary": PruneVocabulary,
     "recover": Recover,
+    "train-quantized": TrainQuantized,
     "layout": Relayout,
     "export": ExportOnnx,
     "quantize": QuantizeBest,
@@ -135,6 +138,8 @@ def settings_allowed(name: str) -> dict[str, object]:
         allowed = {**{key: timing[key] for key in _TIMING}, **_field_types(Calibrate), **allowed}
     if STEPS[name] is QuantizeNncf:
         allowed = {**_field_types(DrawFeatures), **allowed, HELD_OUT: int}
+    if STEPS[name] is TrainQuantized:
+        allowed = {**allowed, "method": str | None, _TABLE: str | None}
     return {key: hint for key, hint in allowed.items() if key not in _FILLED_IN}
 
 
@@ -162,8 +167,10 @@ def make_pass(
     names = {one.name for one in fields(kind)}
     if "examples" in names:
         settings["examples"] = () if _needs_no_data(settings) else material.examples
-    if kind is Recover:
+    if kind in (Recover, TrainQuantized):
         settings.setdefault("teacher", "")  # the recipe's own model, see make_passes
+    if kind is TrainQuantized:
+        settings = _train_quantized(settings, material, progress)
     if kind is Finetune:
         settings["train"], settings["validation"] = material.train, material.validation
     made: Pass = kind(**settings)
@@ -286,25 +293,46 @@ def _quantize_static(
 ) -> QuantizeStatic:
     own = {one.name for one in fields(QuantizeStatic)}
     quantizing = {key: value for key, value in settings.items() if key in own}
-    table = settings.get(_TABLE)
-    ranging = {
-        key: value
-        for key, value in settings.items()
-        if key != _TABLE and (key not in own or key == "seed")
-    }
+    ranging = {key: value for key, value in settings.items() if key not in own or key == "seed"}
+    if ranging.get("method") == TRAINED:
+        _check_unused(ranging, "the ranges of training", but="method")
+        return QuantizeStatic(**quantizing)  # type: ignore[arg-type]  # checked above
+    calibrate = _calibrator(ranging, material, progress)
+    return QuantizeStatic(calibrate=calibrate, **quantizing)  # type: ignore[arg-type]  # checked above
+
+
+def _train_quantized(
+    settings: Mapping[str, object], material: Material, progress: Progress
+) -> dict[str, object]:
+    """Returns the pass's fields, with a calibrator where it needs one."""
+    own = {one.name for one in fields(TrainQuantized)}
+    training = {key: value for key, value in settings.items() if key in own}
+    ranging = {key: value for key, value in settings.items() if key not in own or key == "seed"}
+    if training.get("bits") == 4:
+        _check_unused(ranging, "4 bits, which have no ranges", but="seed")
+    elif material.examples:
+        training["calibrate"] = _calibrator(ranging, material, progress)
+    return training
+
+
+def _calibrator(
+    ranging: Mapping[str, object], material: Material, progress: Progress
+) -> Calibrate | SavedTable:
+    """Returns what finds ranges: on the examples, or in a saved table."""
+    table = ranging.get(_TABLE)
     if table is not None:
-        others = [key for key in ranging if key != "seed"]
-        if others:
-            raise UsageError(f"{others[0]} is not used with a saved table; leave one of them out")
-        saved = SavedTable(Path(str(table)))
-        return QuantizeStatic(calibrate=saved, **quantizing)  # type: ignore[arg-type]  # checked above
+        _check_unused(ranging, "a saved table", but=_TABLE)
+        return SavedTable(Path(str(table)))
     examples = material.examples
     if not examples:
         raise UsageError(
             "static ranges are found on data and none was given; add --data, or take "
             "--method dynamic, which needs none"
         )
-    return QuantizeStatic(
-        calibrate=Calibrate(examples, split=material.split, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
-        **quantizing,  # type: ignore[arg-type]  # checked above
-    )
+    return Calibrate(examples, split=material.split, progress=progress, **ranging)  # type: ignore[arg-type]  # checked above
+
+
+def _check_unused(ranging: Mapping[str, object], taken: str, *, but: str) -> None:
+    others = [key for key in ranging if key not in ("seed", but)]
+    if others:
+        raise UsageError(f"{others[0]} is not used with {taken}; leave one of them out")
