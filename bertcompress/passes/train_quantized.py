@@ -16,7 +16,7 @@ and quantize it with the same settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -28,7 +28,7 @@ from bertcompress.errors import UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.embeddings import SMALLEST_TABLE, TABLE_FORMAT
 from bertcompress.manifest import RANGES_NAME
-from bertcompress.numerics.blocks import BlockFormat, fitting_block_size
+from bertcompress.numerics.blocks import fitting_block_size
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.passes.block_rounding import format_for
 from bertcompress.passes.distilled import Distillation, check_texts
@@ -165,8 +165,8 @@ class TrainQuantized:
             names, partial(round_blocks, format_=TABLE_FORMAT)
         )
         if self.bits == 4:
-            linears = {one: partial(round_blocks, format_=self._format(model, one)) for one in chosen}
-            tables = {one: partial(round_blocks, format_=self._format(model, one)) for one in names}
+            linears = rounding_in_blocks(model, chosen, self.block_size)
+            tables = rounding_in_blocks(model, names, self.block_size)
         found = {name: table.range_of(name) for name in chosen} if table is not None else {}
         student = modules.with_fake_quantization(
             model,
@@ -177,12 +177,6 @@ class TrainQuantized:
         if not self.dropout:
             modules.without_dropout(student)
         return student
-
-    def _format(self, model: PreTrainedModel, module: str) -> BlockFormat:
-        """Returns the blocks that `QuantizeWeights` would make of a module's weight."""
-        weight = model.get_parameter(f"{module}.weight").detach().cpu().numpy()
-        block_size = fitting_block_size(self.block_size, weight.shape[1])
-        return format_for(weight, bits=self.bits, block_size=block_size)
 
     def _distillation(self) -> Distillation:
         schedule = Schedule(
@@ -196,6 +190,21 @@ class TrainQuantized:
         return Distillation(
             self.teacher, schedule, self.max_length, self.samples, self.hidden, self.temperature
         )
+
+
+def rounding_in_blocks(
+    model: PreTrainedModel, modules: Sequence[str], block_size: int
+) -> dict[str, Rounding]:
+    """Returns how modules' weights are rounded to the 4-bit blocks that `QuantizeWeights` makes."""
+    from bertcompress.bert.fake_quant import round_blocks
+
+    made: dict[str, Rounding] = {}
+    for name in modules:
+        weight = model.get_parameter(f"{name}.weight").detach().cpu().numpy()
+        fitting = fitting_block_size(block_size, weight.shape[1])
+        format_ = format_for(weight, bits=4, block_size=fitting)
+        made[name] = partial(round_blocks, format_=format_)
+    return made
 
 
 def _is_better(epochs: list[dict[str, object]]) -> bool:

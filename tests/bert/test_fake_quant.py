@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
-from onnxruntime.capi._pybind_state import quantize_matmul_4bits
 from torch import Tensor
 
 from bertcompress.bert.fake_quant import RANGE_RATE, InputRange, round_blocks, round_rows
@@ -22,6 +21,7 @@ from bertcompress.numerics.affine import (
     quantize_s8,
     quantize_u8,
 )
+from bertcompress.numerics.blocks import BlockFormat, dequantized, minmax_grid, nearest
 from bertcompress.numerics.granularity import PerAxis
 
 Floats = NDArray[np.float32]
@@ -52,36 +52,26 @@ def test_rows_are_the_numbers_that_the_integers_stand_for(weight: Floats) -> Non
     np.testing.assert_array_equal(round_rows(torch.from_numpy(weight)).numpy(), expected)
 
 
-@pytest.mark.parametrize("block_size", [16, 32])
-@pytest.mark.parametrize("width", [1, 31, 64, 77])
-def test_blocks_are_what_the_packed_ones_stand_for(width: int, block_size: int) -> None:
-    weight = np.random.default_rng(width).normal(size=(5, width)).astype(np.float32)
-    weight[1] = 0.0
-    got = round_blocks(torch.from_numpy(weight), block_size).numpy()
-
-    np.testing.assert_array_equal(got, packed_and_unpacked(weight, block_size))
+FORMATS = [BlockFormat(4, 16), BlockFormat(4, 32, symmetric=False), BlockFormat(8, 128)]
 
 
-def packed_and_unpacked(weight: Floats, block_size: int) -> Floats:
-    """Returns a weight ``[out, in]`` as ``MatMulNBits`` would multiply it."""
-    rows, width = weight.shape
-    blocks = -(-width // block_size)
-    padded = np.pad(weight, ((0, 0), (0, blocks * block_size - width)))
-    packed = np.zeros((rows, blocks, block_size // 2), np.uint8)
-    scales = np.zeros((rows, blocks), np.float32)
-    zeros = np.zeros((rows, -(-blocks // 2)), np.uint8)
-    columns = np.ascontiguousarray(padded.T)
-    quantize_matmul_4bits(packed, columns, scales, zeros, block_size, rows, width, True)
-    steps = np.stack([packed & 15, packed >> 4], axis=-1).reshape(rows, blocks, block_size)
-    numbers = (steps.astype(np.float32) - 8) * scales[..., None]
-    return np.asarray(numbers.reshape(rows, -1)[:, :width])
+@pytest.mark.parametrize("format_", FORMATS, ids=str)
+@given(weight=MATRICES)
+def test_blocks_are_the_numbers_that_the_integers_stand_for(
+    weight: Floats, format_: BlockFormat
+) -> None:
+    expected = dequantized(nearest(weight, minmax_grid(weight, format_)))
+
+    got = round_blocks(torch.from_numpy(weight), format_).numpy()
+
+    np.testing.assert_array_equal(got, expected)
 
 
 @given(MATRICES, ENDS)
 def test_rounding_again_changes_nothing(values: Floats, ends: list[float]) -> None:
     tensor, inputs = torch.from_numpy(values), InputRange(*ends)
 
-    for rounding in (inputs, round_rows, lambda one: round_blocks(one, 16)):
+    for rounding in (inputs, round_rows):
         once = rounding(tensor).detach()
         torch.testing.assert_close(rounding(once).detach(), once, rtol=1e-6, atol=0)
 
@@ -124,7 +114,7 @@ def test_weights_get_the_gradient_of_what_replaced_them() -> None:
     weight = torch.randn(3, 40, generator=torch.Generator().manual_seed(0)).requires_grad_()
     towards = torch.arange(120.0).reshape(3, 40)
 
-    for rounded in (round_rows(weight), round_blocks(weight, 16)):
+    for rounded in (round_rows(weight), round_blocks(weight, FORMATS[0])):
         weight.grad = None
         (rounded * towards).sum().backward()
         assert weight.grad is not None

@@ -18,14 +18,14 @@ from bertcompress.bert import quantized_modules as modules
 from bertcompress.bert.fake_quant import InputRange, round_blocks, round_rows
 from bertcompress.bert.families import check_model_type, input_names
 from bertcompress.bert.surgery import cut
-from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import PassError
 from bertcompress.examples import TextExample
-from bertcompress.graph.embeddings import SMALLEST_TABLE
+from bertcompress.graph.embeddings import SMALLEST_TABLE, TABLE_FORMAT
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_weights import QuantizeWeights
 from bertcompress.passes.quantized import HEADS, chosen_modules
+from bertcompress.passes.train_quantized import rounding_in_blocks
 from bertcompress.runtimes.ort_runtime import run_graph
 from bertcompress_calibration import Calibrate
 
@@ -34,6 +34,7 @@ Tiny = Callable[..., Checkpoint]
 Inputs = dict[str, torch.Tensor]
 BERT = check_model_type("bert")
 RANGE = (-4.0, 4.0)
+IN_TABLES = partial(round_blocks, format_=TABLE_FORMAT)
 TEXTS = tuple(
     TextExample(str(at), text)
     for at, text in enumerate(("the film is good", "a bad film", "who is in a film", "not bad"))
@@ -53,26 +54,15 @@ def pruned(checkpoint: Checkpoint) -> Checkpoint:
     return replace(checkpoint, model=model)
 
 
-def students(checkpoint: Checkpoint, table: CalibrationTable) -> PreTrainedModel:
-    chosen = chosen_modules(modules.linear_modules(checkpoint.model), HEADS)
-    found = {name: table.range_of(name) for name in chosen}
+def with_8_bits(
+    model: PreTrainedModel, ranges: Mapping[str, tuple[float, float]]
+) -> PreTrainedModel:
+    chosen = chosen_modules(modules.linear_modules(model), HEADS)
     return modules.with_fake_quantization(
-        checkpoint.model,
-        rounding=round_rows,
-        linears=chosen,
-        ranges={name: (one.low, one.high) for name, one in found.items()},
-        smallest_table=SMALLEST_TABLE,
-    )
-
-
-def in_blocks(checkpoint: Checkpoint) -> PreTrainedModel:
-    chosen = chosen_modules(modules.linear_modules(checkpoint.model), HEADS)
-    return modules.with_fake_quantization(
-        checkpoint.model,
-        rounding=partial(round_blocks, block_size=16),
-        linears=chosen,
-        ranges={},
-        smallest_table=SMALLEST_TABLE,
+        model,
+        linears=dict.fromkeys(chosen, round_rows),
+        tables=dict.fromkeys(modules.tables_of(model, rows=SMALLEST_TABLE), IN_TABLES),
+        ranges=ranges,
     )
 
 
@@ -90,7 +80,8 @@ def test_the_fake_and_the_real_integers_give_the_same_answers(
     integers = QuantizeStatic(lambda _: table)(graph)
     feed = fed(checkpoint.model, inputs)
 
-    student = students(checkpoint, table)
+    ranges = {name: (one.low, one.high) for name, one in table.ranges.items()}
+    student = with_8_bits(checkpoint.model, ranges)
     found = answer(student.eval(), feed)
 
     [real] = run_graph(integers.graph, [{name: one.numpy() for name, one in feed.items()}])
@@ -104,10 +95,20 @@ def test_blocks_of_4_bits_are_those_of_the_graph(
     tiny_family: Tiny, inputs: Inputs, answer: Answer
 ) -> None:
     checkpoint = pruned(tiny_family(BERT))
-    graph = QuantizeWeights(bits=4, block_size=16)(ExportOnnx()(checkpoint))
+    quantize = QuantizeWeights(bits=4, block_size=16, rounding="rtn")
+    graph = quantize(ExportOnnx()(checkpoint))
     feed = fed(checkpoint.model, inputs)
 
-    found = answer(in_blocks(checkpoint).eval(), feed)
+    model = checkpoint.model
+    chosen = chosen_modules(modules.linear_modules(model), HEADS)
+    tables = modules.tables_of(model, rows=SMALLEST_TABLE)
+    student = modules.with_fake_quantization(
+        model,
+        linears=rounding_in_blocks(model, chosen, 16),
+        tables=rounding_in_blocks(model, tables, 16),
+        ranges={},
+    )
+    found = answer(student.eval(), feed)
 
     [real] = run_graph(graph.graph, [{name: one.numpy() for name, one in feed.items()}])
     shipped = torch.from_numpy(real["logits"])  # whose kernel rounds activations as well
@@ -118,14 +119,8 @@ def test_blocks_of_4_bits_are_those_of_the_graph(
 def student(tiny_checkpoint: Tiny) -> PreTrainedModel:
     """Gives a fake-quantized BERT whose ranges are all the same."""
     model = tiny_checkpoint().model
-    chosen = chosen_modules(modules.linear_modules(model), HEADS)
-    return modules.with_fake_quantization(
-        model,
-        rounding=round_rows,
-        linears=chosen,
-        ranges=dict.fromkeys(chosen, RANGE),
-        smallest_table=SMALLEST_TABLE,
-    )
+    ranges = dict.fromkeys(modules.linear_modules(model), RANGE)
+    return with_8_bits(model, ranges)
 
 
 def test_query_key_and_value_share_one_range(student: PreTrainedModel) -> None:
