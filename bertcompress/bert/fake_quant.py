@@ -98,7 +98,7 @@ class _RoundActivation(torch.autograd.Function):
         scale, zero_point = choose_asymmetric_u8(low.item(), high.item())
         ctx.scale, ctx.zero_point, ctx.low = float(scale), int(zero_point), low.item()
         ctx.save_for_backward(values)
-        steps = (values / ctx.scale).round_().add_(ctx.zero_point).clamp_(0, U8_MAX)
+        steps: Tensor = (values / ctx.scale).round_().add_(ctx.zero_point).clamp_(0, U8_MAX)
         return steps.sub_(ctx.zero_point).mul_(ctx.scale)
 
     @staticmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -143,7 +143,7 @@ def with_weights_of(model: PreTrainedModel, trained: PreTrainedModel) -> PreTrai
     Raises:
         PassError: If a weight is no longer a finite number.
     """
-    copied = copy.deepcopy(model)
+    copied: Any = copy.deepcopy(model)
     weights = {name: one.cpu() for name, one in trained.state_dict().items()}
     own = {name: weights[name] for name in copied.state_dict()}
     for name, values in own.items():
@@ -152,7 +152,7 @@ def with_weights_of(model: PreTrainedModel, trained: PreTrainedModel) -> PreTrai
                 f"training made {name} NaN or infinite; take a lower learning_rate, such as 1e-5"
             )
     copied.load_state_dict(own)
-    return copied.eval()
+    return cast("PreTrainedModel", copied.eval())
 
 
 def without_dropout(model: nn.Module) -> None:
