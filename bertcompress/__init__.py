@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from bertcompress.passes.quantize_weights import QuantizeWeights
     from bertcompress.passes.recover import Recover
     from bertcompress.passes.relayout import Relayout
+    from bertcompress.passes.train_quantized import TrainQuantized
     from bertcompress.pipeline import Pipeline, StepStore
     from bertcompress.runtimes import open_runtime
     from bertcompress.tasks import make_task
@@ -81,6 +82,7 @@ _HOMES = {
     "Subject": "bertcompress.bench.variant",
     "TextExample": "bertcompress.examples",
     "TokenExample": "bertcompress.examples",
+    "TrainQuantized": "bertcompress.passes.train_quantized",
     "Variant": "bertcompress.bench.variant",
     "load": "bertcompress.bert.load",
     "load_dataset": "bertcompress.data",
@@ -124,6 +126,7 @@ __all__ = [
     "Subject",
     "TextExample",
     "TokenExample",
+    "TrainQuantized",
     "Variant",
     "load",
     "load_dataset",

@@ -19,13 +19,16 @@ from bertcompress.new_folder import MANIFEST_NAME
 
 FORMAT_VERSION = 1
 ONNX_NAME = "onnx/model.onnx"
+RANGES_NAME = "trained_ranges.json"
 SIDE_FILES = (
+    RANGES_NAME,
     "modules.json",
     "1_Pooling/config.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
 )
-"""Files of sentence-transformers that say how to pool; they travel with the model."""
+"""Files that travel with the model: the ranges that it was trained with, and those of
+sentence-transformers that say how to pool."""
 
 Kind = Literal["checkpoint", "onnx"]
 

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 SMALLEST_TABLE = 16
 """Tables of fewer rows stay float."""
-_BLOCKS = BlockFormat(8, 128)
+TABLE_FORMAT = BlockFormat(8, 128)
+"""Of INT8 tables."""
 
 
 def quantize_embeddings(graph: onnx.ModelProto, *, portable: bool = False) -> tuple[str, ...]:
@@ -59,7 +60,7 @@ def quantize_embeddings(graph: onnx.ModelProto, *, portable: bool = False) -> tu
 
 def _block_gather(graph: onnx.ModelProto, table: EmbeddingTable) -> list[onnx.NodeProto]:
     weight = cast("NDArray[np.float32]", initializer_values(graph, table.weight))
-    return block_gather(graph, table, nearest(weight, minmax_grid(weight, _BLOCKS)))
+    return block_gather(graph, table, nearest(weight, minmax_grid(weight, TABLE_FORMAT)))
 
 
 def _int8_gather(

@@ -124,6 +124,12 @@ class BlockWeights:
     columns: int
 
 
+def fitting_block_size(asked: int, columns: int) -> int:
+    """Returns the block size for rows of so many columns: none is twice as long as the row."""
+    fitting = [size for size in BLOCK_SIZES if size < 2 * columns]
+    return min(asked, max(fitting, default=BLOCK_SIZES[0]))
+
+
 def in_blocks(weight: Floats, block_size: int) -> Floats:
     """Returns ``[rows, columns]`` as ``[rows, blocks, block_size]``, zeros past the last column."""
     rows, columns = weight.shape

@@ -4,6 +4,7 @@
     prune.py               Prune             checkpoint -> checkpoint
     prune_vocabulary.py    PruneVocabulary   checkpoint -> checkpoint
     recover.py             Recover           checkpoint -> checkpoint
+    train_quantized.py     TrainQuantized    checkpoint -> checkpoint
     relayout.py            Relayout          checkpoint -> checkpoint
     prune_heads.py         PruneHeads        checkpoint -> checkpoint
     prune_ffn.py           PruneFfn          checkpoint -> checkpoint
@@ -16,8 +17,9 @@
     quantize_nncf.py       QuantizeNncf      graph -> graph
     quantize_tensorrt.py   QuantizeTensorrt  graph -> graph
 
-base.py says what a pass is; parity.py, pruned.py, quantized.py, held_out.py, torch_batches.py,
-graph_samples.py and training.py hold what several of them share; bit_budget.py and block_*.py are
-QuantizeWeights', mixed_precision.py is QuantizeBest's, tensorrt_plan.py is QuantizeTensorrt's,
+base.py says what a pass is; distilled.py, parity.py, pruned.py, quantized.py, held_out.py,
+torch_batches.py, graph_samples.py, trained_ranges.py and training.py hold what several of them
+share; bit_budget.py and block_*.py are QuantizeWeights', mixed_precision.py is QuantizeBest's,
+tensorrt_plan.py is QuantizeTensorrt's,
 nncf_backend.py is NNCF's home.
 """

@@ -18,7 +18,7 @@ Runtime fuses into the same kernel, with the bias left over as an addition.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -54,6 +54,7 @@ from bertcompress.passes.quantized import (
     split_products,
     weight_bits,
 )
+from bertcompress.passes.trained_ranges import TrainedRanges
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -65,8 +66,8 @@ class QuantizeStatic:
     """Quantizes weights and activations to 8 bits with calibrated ranges.
 
     Attributes:
-        calibrate: Finds the ranges of a graph: `bertcompress_calibration.Calibrate`, or a saved
-            table (`bertcompress_calibration.SavedTable`).
+        calibrate: Finds the ranges of a graph: `bertcompress_calibration.Calibrate`, a saved
+            table (`bertcompress_calibration.SavedTable`), or those that `TrainQuantized` trained.
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns (``bert.encoder.layer.0.*``).
         portable: Whether the graph keeps to standard operators, for OpenVINO and others.
@@ -74,7 +75,7 @@ class QuantizeStatic:
         seed: Draws the inputs on which the drift is measured.
     """
 
-    calibrate: Callable[[OnnxModel], CalibrationTable]
+    calibrate: Callable[[OnnxModel], CalibrationTable] = field(default_factory=TrainedRanges)
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
     portable: bool = False

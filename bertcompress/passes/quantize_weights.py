@@ -19,7 +19,7 @@ from typing import ClassVar
 from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
-from bertcompress.numerics.blocks import BITS, BLOCK_SIZES, BlockFormat
+from bertcompress.numerics.blocks import BITS, BLOCK_SIZES, BlockFormat, fitting_block_size
 from bertcompress.passes.base import graph_for
 from bertcompress.passes.block_pieces import Piece, pieces_of
 from bertcompress.passes.block_rounding import ROUNDINGS, WITH_DATA, format_for
@@ -66,13 +66,7 @@ class QuantizeWeights:
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
-        if self.bits not in BITS:
-            raise UsageError(f"bits must be 4 or 8, got {self.bits}")
-        if self.block_size is not None and self.block_size not in BLOCK_SIZES:
-            raise UsageError(
-                f"block_size must be one of {', '.join(map(str, BLOCK_SIZES))}, "
-                f"got {self.block_size}"
-            )
+        check_blocks(self.bits, self.block_size)
         if self.rounding is not None and self.rounding not in ROUNDINGS:
             raise UsageError(
                 f"rounding must be one of {', '.join(ROUNDINGS)}, got {self.rounding!r}"
@@ -171,9 +165,19 @@ class QuantizeWeights:
 
     def _format(self, model: OnnxModel, piece: Piece) -> BlockFormat:
         asked = BLOCK_SIZE if self.block_size is None else self.block_size
-        block_size = min(asked, piece.block_sizes[-1])
+        block_size = fitting_block_size(asked, piece.columns)
         return format_for(piece.weight_in(model.graph), bits=self.bits, block_size=block_size)
 
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:.2f} MB"
+
+
+def check_blocks(bits: int, block_size: int | None) -> None:
+    """Fails with a UsageError unless there are such blocks; None stands for any."""
+    if bits not in BITS:
+        raise UsageError(f"bits must be 4 or 8, got {bits}")
+    if block_size is not None and block_size not in BLOCK_SIZES:
+        raise UsageError(
+            f"block_size must be one of {', '.join(map(str, BLOCK_SIZES))}, got {block_size}"
+        )

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -87,21 +87,34 @@ def split_products(
         UsageError: If a pattern fits no product, or nothing is left to quantize.
     """
     products = weight_products(model.graph)
-    modules = [product.module for product in products]
+    chosen = chosen_modules([product.module for product in products], keep_float)
+    quantized = tuple(product for product in products if product.module in chosen)
+    return quantized, tuple(product for product in products if product not in quantized)
+
+
+def chosen_modules(modules: Sequence[str], keep_float: tuple[str, ...]) -> tuple[str, ...]:
+    """Returns those of a model's float weight products that are to be quantized.
+
+    Raises:
+        UsageError: If a pattern fits no product, or nothing is left to quantize.
+    """
     for pattern in keep_float:
         if pattern not in HEADS and not any(fnmatchcase(module, pattern) for module in modules):
             raise UsageError(
-                f"keep_float names {pattern!r}, which fits no module of this graph"
+                f"keep_float names {pattern!r}, which fits no module of this model"
                 + did_you_mean(pattern, modules)
             )
-    stay = tuple(p for p in products if any(fnmatchcase(p.module, one) for one in keep_float))
-    quantized = tuple(p for p in products if p not in stay)
-    if not quantized:
+    chosen = tuple(
+        module
+        for module in modules
+        if not any(fnmatchcase(module, pattern) for pattern in keep_float)
+    )
+    if not chosen:
         raise UsageError(
-            "this graph has no float weight products left to quantize: it is quantized already, "
+            "this model has no float weight products left to quantize: it is quantized already, "
             "or keep_float names them all"
         )
-    return quantized, stay
+    return chosen
 
 
 def audit(

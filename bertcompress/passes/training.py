@@ -68,6 +68,7 @@ def train_model(
     stage: str,
     state_folder: str | None = None,
     loss: Loss | None = None,
+    measures_start: bool = False,
     progress: Progress,
 ) -> list[dict[str, object]]:
     """Trains a model in place, on the CPU or what Accelerate finds.
@@ -85,6 +86,7 @@ def train_model(
         stage: What progress is told.
         state_folder: Where to keep what is needed to go on; None keeps nothing.
         loss: Of a model and a batch; None takes the model's own, which needs targets.
+        measures_start: Whether the validation loss before training is measured too, as epoch 0.
         progress: Is told the steps done and their number.
 
     Returns:
@@ -99,10 +101,11 @@ def train_model(
         )
         trainer.add_callback(_progress_callback(progress, stage))
         resumable = state_folder is not None and any(folder.glob("checkpoint-*"))
+        trainer.args.eval_on_start = measures_start and bool(validation) and not resumable
         trainer.train(resume_from_checkpoint=resumable or None)
         log = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     return [
-        {"epoch": round(entry["epoch"], 2), "validation_loss": round(entry["eval_loss"], 4)}
+        {"epoch": round(entry["epoch"], 2), "validation_loss": round(entry["eval_loss"], 6)}
         for entry in log
     ]
 

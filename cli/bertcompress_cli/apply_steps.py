@@ -24,6 +24,7 @@ from bertcompress.passes.base import Pass, settings_of
 from bertcompress.passes.finetune import Finetune
 from bertcompress.passes.prune import Prune
 from bertcompress.passes.recover import Recover
+from bertcompress.passes.train_quantized import TrainQuantized
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks import labels_of, make_task, task_of
@@ -118,11 +119,11 @@ def make_passes(
     for step in steps:
         one = make_pass(step, material, seed=recipe.seed, progress=progress)
         digest.update(json.dumps([step.name, settings_of(one)], sort_keys=True).encode())
-        if isinstance(one, Recover) and not one.teacher:
-            one = replace(one, teacher=_model_before(recipe, passes, "recover.teacher"))
+        if isinstance(one, Recover | TrainQuantized) and not one.teacher:
+            one = replace(one, teacher=_model_before(recipe, passes, f"{step.name}.teacher"))
         if isinstance(one, Prune) and one.reference == "":
             one = replace(one, reference=_model_before(recipe, passes, "prune.reference"))
-        if isinstance(one, Finetune | Prune | Recover):
+        if isinstance(one, Finetune | Prune | Recover | TrainQuantized):
             one = replace(
                 one, state_folder=str(state_root / f"{TRAINING}{digest.hexdigest()[:12]}")
             )

@@ -35,10 +35,11 @@ from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.passes.quantize_weights import QuantizeWeights
 from bertcompress.passes.recover import Recover
 from bertcompress.passes.relayout import Relayout
+from bertcompress.passes.train_quantized import TrainQuantized
 from bertcompress.progress import Progress, silent
 from bertcompress_calibration import Calibrate, DrawFeatures
 from bertcompress_cli.best_step import TIMING, quantize_best
-from bertcompress_cli.calibrated_steps import CALIBRATED, TABLE, calibrated
+from bertcompress_cli.calibrated_steps import CALIBRATED, TABLE, calibrated, with_calibration
 from bertcompress_cli.data_source import DataSource
 from bertcompress_cli.material import Material
 from bertcompress_cli.nncf_step import HELD_OUT, quantize_nncf
@@ -51,6 +52,7 @@ STEPS: Mapping[str, type] = {
     "prune-layers": PruneLayers,
     "prune-vocabulary": PruneVocabulary,
     "recover": Recover,
+    "train-quantized": TrainQuantized,
     "layout": Relayout,
     "export": ExportOnnx,
     "quantize": QuantizeBest,
@@ -135,6 +137,8 @@ def settings_allowed(name: str) -> dict[str, object]:
         allowed = {**{key: timing[key] for key in TIMING}, **_field_types(Calibrate), **allowed}
     if STEPS[name] is QuantizeNncf:
         allowed = {**_field_types(DrawFeatures), **allowed, HELD_OUT: int}
+    if STEPS[name] is TrainQuantized:
+        allowed = {**allowed, "method": str | None, TABLE: str | None}
     return {key: hint for key, hint in allowed.items() if key not in _FILLED_IN}
 
 
@@ -162,8 +166,10 @@ def make_pass(
     names = {one.name for one in fields(kind)}
     if "examples" in names:
         settings["examples"] = () if _needs_no_data(settings) else material.examples
-    if kind is Recover:
+    if kind in (Recover, TrainQuantized):
         settings.setdefault("teacher", "")  # the recipe's own model, see make_passes
+    if kind is TrainQuantized:
+        settings = with_calibration(settings, material, progress)
     if kind is Finetune:
         settings["train"], settings["validation"] = material.train, material.validation
     made: Pass = kind(**settings)

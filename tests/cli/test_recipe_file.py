@@ -142,3 +142,34 @@ def test_exports_are_put_where_they_are_needed() -> None:
     assert with_exports([quantize], is_graph=True, graph_wanted=True) == (quantize,)
     given = StepSpec("export", {"opset": 23})
     assert with_exports([given, quantize], is_graph=False, graph_wanted=True) == (given, quantize)
+
+
+def test_training_for_quantization_takes_a_calibrator_where_it_needs_one(data: Path) -> None:
+    from bertcompress.passes.quantize_static import QuantizeStatic
+    from bertcompress.passes.train_quantized import TrainQuantized
+    from bertcompress.passes.trained_ranges import TrainedRanges
+    from bertcompress_calibration import Calibrate
+    from bertcompress_cli.material import StandIn
+    from bertcompress_cli.recipe import make_pass
+
+    def made(name: str, **settings: object) -> object:
+        material = StandIn(DataSource(source=str(data)), task="text-classification")
+        return make_pass(StepSpec(name, settings), material, seed=5)
+
+    eight = made("train-quantized", method="minmax", epochs=2)
+    assert isinstance(eight, TrainQuantized)
+    assert isinstance(eight.calibrate, Calibrate)
+    assert (eight.calibrate.method, eight.epochs, eight.seed) == ("minmax", 2.0, 5)
+    four = made("train-quantized", bits=4)
+    assert isinstance(four, TrainQuantized)
+    assert four.calibrate is None
+    trained = made("quantize-static", method="trained", keep_float=["classifier"])
+    assert isinstance(trained, QuantizeStatic)
+    assert isinstance(trained.calibrate, TrainedRanges)
+
+    with pytest.raises(UsageError, match="method is not used with 4 bits"):
+        made("train-quantized", bits=4, method="minmax")
+    with pytest.raises(UsageError, match="samples is not used with the ranges of training"):
+        made("quantize-static", method="trained", samples=10)
+    with pytest.raises(UsageError, match="method is not used with a saved table"):
+        made("quantize-static", method="minmax", table="table.safetensors")

@@ -106,7 +106,7 @@ def test_a_teacher_that_does_not_fit_is_one_sentence(
     with pytest.raises(PassError, match="has 2 layers of 32, the model 1 of 32"):
         Recover(examples(), str(save(checkpoint, tmp_path / "teacher")))(shorter)
     fewer = PruneVocabulary(examples())(checkpoint)
-    with pytest.raises(PassError, match="recover first, then make the vocabulary smaller"):
+    with pytest.raises(PassError, match="train first, then make the vocabulary smaller"):
         Recover(examples(), str(tmp_path / "teacher"))(fewer)
     with pytest.raises(PassError, match="is a graph; give the checkpoint"):
         Recover(examples(), str(graph))(checkpoint)
