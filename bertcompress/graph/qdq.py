@@ -17,9 +17,10 @@ integer kernels for:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bertcompress.graph.edit import (
     add_initializer,
@@ -189,11 +190,14 @@ def _spelled_out(
 ) -> list[onnx.NodeProto]:
     values, scale, zero_point = activation
     integers, weight_scale = weight
-    scales = initializer_values(graph, scale) * initializer_values(graph, weight_scale)
+    left, right = (
+        cast("NDArray[np.float32]", initializer_values(graph, name))
+        for name in (scale, weight_scale)
+    )
     return spelled_out_product(
         product.node,
         (values, integers, zero_point),
-        scales=add_initializer(graph, f"{product.weight}.product_scale", scales),
+        scales=add_initializer(graph, f"{product.weight}.product_scale", left * right),
         output=output_of(graph, product),
     )
 
@@ -220,4 +224,5 @@ def _pair_of(graph: onnx.ModelProto, product: WeightProduct) -> _Pair:
 
 
 def _node(graph: onnx.ModelProto, product: WeightProduct) -> onnx.NodeProto:
-    return next(node for node in graph.graph.node if node.name == product.node)
+    found: onnx.NodeProto = next(n for n in graph.graph.node if n.name == product.node)
+    return found

@@ -246,7 +246,8 @@ def _bin_numbers(values: Floats, width: float) -> Counts:
     """
     if _FINEST_FOR_FLOAT32 <= width <= 1:
         return np.floor(values * np.float32(1 / width)).astype(np.int64)
-    return np.floor(values.astype(np.float64) / width).astype(np.int64)
+    exact: Counts = np.floor(values.astype(np.float64) / width).astype(np.int64)
+    return exact
 
 
 def _bin_width(minimum: float, maximum: float, bins: int) -> float:
