@@ -92,6 +92,12 @@ def round_blocks(weight: Tensor, format_: BlockFormat) -> Tensor:
     return rounded
 
 
+def round_table(rows: Tensor, format_: BlockFormat) -> Tensor:
+    """Returns rows of a table as ``GatherBlockQuantized`` reads them: blocks, then float16."""
+    blocks = round_blocks(rows, format_)
+    return blocks + (blocks.half().float() - blocks).detach()
+
+
 class _RoundActivation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, low: Tensor, high: Tensor) -> Tensor:

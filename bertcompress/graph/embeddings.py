@@ -1,10 +1,10 @@
 """Embedding tables as INT8: half of a MiniLM's bytes are here.
 
-Only the rows that a sentence needs are ever turned back into floats. In blocks of 128 columns,
-``GatherBlockQuantized`` reads and scales a row in one operator and the largest value of a row
-costs its own block alone. The portable form is ``Cast(Gather(int8 table)) * Gather(scales)`` with
-one scale a row, so that a rare token with large values costs the others nothing. Tables of few
-rows (segments) stay float: nothing is to be had.
+Only the rows that a sentence needs are ever turned back into floats. In blocks of up to 128
+columns, ``GatherBlockQuantized`` reads and scales a row in one operator, and the largest value of a
+row costs its own block alone. The portable form, which odd widths take too, is
+``Cast(Gather(int8 table)) * Gather(scales)`` with one scale a row, so that a rare token with large
+values costs the others nothing. Tables of few rows (segments) stay float: nothing is to be had.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 SMALLEST_TABLE = 16
 """Tables of fewer rows stay float."""
-TABLE_FORMAT = BlockFormat(8, 128)
-"""Of INT8 tables."""
+_BLOCK_SIZES = (128, 64, 32, 16)
+"""The largest that divides a row: OpenVINO reads no shorter last block."""
 
 
 def quantize_embeddings(graph: onnx.ModelProto, *, portable: bool = False) -> tuple[str, ...]:
@@ -45,22 +45,30 @@ def quantize_embeddings(graph: onnx.ModelProto, *, portable: bool = False) -> tu
     """
     tables = [table for table in embedding_tables(graph) if table.rows >= SMALLEST_TABLE]
     nodes = {node.name: node for node in graph.graph.node}
-    replacements = {
-        table.node: _int8_gather(graph, table, nodes[table.node])
-        if portable
-        else _block_gather(graph, table)
-        for table in tables
-    }
+    replacements = {}
+    for table in tables:
+        blocks = None if portable else blocks_of(table.width)
+        if blocks is None:
+            replacements[table.node] = _int8_gather(graph, table, nodes[table.node])
+        else:
+            replacements[table.node] = _block_gather(graph, table, blocks)
+            import_ort_domain(graph)
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
-    if tables and not portable:
-        import_ort_domain(graph)
     return tuple(table.weight for table in tables)
 
 
-def _block_gather(graph: onnx.ModelProto, table: EmbeddingTable) -> list[onnx.NodeProto]:
+def blocks_of(width: int) -> BlockFormat | None:
+    """Returns the blocks that rows of this width are stored in; None for one scale a row."""
+    size = next((one for one in _BLOCK_SIZES if width % one == 0), None)
+    return None if size is None else BlockFormat(8, size)
+
+
+def _block_gather(
+    graph: onnx.ModelProto, table: EmbeddingTable, blocks: BlockFormat
+) -> list[onnx.NodeProto]:
     weight = cast("NDArray[np.float32]", initializer_values(graph, table.weight))
-    return block_gather(graph, table, nearest(weight, minmax_grid(weight, TABLE_FORMAT)))
+    return block_gather(graph, table, nearest(weight, minmax_grid(weight, blocks)))
 
 
 def _int8_gather(

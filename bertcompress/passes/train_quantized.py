@@ -26,7 +26,7 @@ from bertcompress.bert.distill import TEMPERATURE
 from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example
-from bertcompress.graph.embeddings import SMALLEST_TABLE, TABLE_FORMAT
+from bertcompress.graph.embeddings import SMALLEST_TABLE, blocks_of
 from bertcompress.manifest import RANGES_NAME
 from bertcompress.numerics.blocks import fitting_block_size
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
@@ -155,15 +155,16 @@ class TrainQuantized:
     def _student(self, checkpoint: Checkpoint, table: CalibrationTable | None) -> PreTrainedModel:
         """Returns a copy of the model with fake quantization."""
         from bertcompress.bert import quantized_modules as modules
-        from bertcompress.bert.fake_quant import round_blocks, round_rows
+        from bertcompress.bert.fake_quant import round_rows, round_table
 
         model = checkpoint.model
         chosen = chosen_modules(modules.linear_modules(model), self.keep_float)
         names = modules.tables_of(model, rows=SMALLEST_TABLE) if self.embeddings else ()
         linears: dict[str, Rounding] = dict.fromkeys(chosen, round_rows)
-        tables: dict[str, Rounding] = dict.fromkeys(
-            names, partial(round_blocks, format_=TABLE_FORMAT)
-        )
+        tables: dict[str, Rounding] = {}
+        for name in names:
+            blocks = blocks_of(int(model.get_submodule(name).weight.shape[1]))
+            tables[name] = round_rows if blocks is None else partial(round_table, format_=blocks)
         if self.bits == 4:
             linears = rounding_in_blocks(model, chosen, self.block_size)
             tables = rounding_in_blocks(model, names, self.block_size)

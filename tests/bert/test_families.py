@@ -168,7 +168,7 @@ def test_the_graph_answers_as_torch_does(family: Family, tiny_family: Tiny, tmp_
     )
     left = "qa_outputs" if family is DISTILBERT else last
     assert quantized.history[-1].details["left in float"] == left
-    tables = [one.name for one in quantized.graph.graph.initializer if one.name.endswith(".int8")]
+    tables = [one.name for one in quantized.graph.graph.initializer if one.name.endswith(".q")]
     assert any("word_embeddings" in name for name in tables)
     assert any("position_embeddings" in name for name in tables)
 

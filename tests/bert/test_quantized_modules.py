@@ -15,12 +15,12 @@ from transformers import PreTrainedModel
 
 from bertcompress.artifact import Checkpoint
 from bertcompress.bert import quantized_modules as modules
-from bertcompress.bert.fake_quant import InputRange, round_blocks, round_rows
+from bertcompress.bert.fake_quant import InputRange, round_rows, round_table
 from bertcompress.bert.families import check_model_type, input_names
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError
 from bertcompress.examples import TextExample
-from bertcompress.graph.embeddings import SMALLEST_TABLE, TABLE_FORMAT
+from bertcompress.graph.embeddings import SMALLEST_TABLE, blocks_of
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_weights import QuantizeWeights
@@ -34,7 +34,7 @@ Tiny = Callable[..., Checkpoint]
 Inputs = dict[str, torch.Tensor]
 BERT = check_model_type("bert")
 RANGE = (-4.0, 4.0)
-IN_TABLES = partial(round_blocks, format_=TABLE_FORMAT)
+IN_TABLES = partial(round_table, format_=blocks_of(32))
 TEXTS = tuple(
     TextExample(str(at), text)
     for at, text in enumerate(("the film is good", "a bad film", "who is in a film", "not bad"))

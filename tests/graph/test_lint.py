@@ -83,7 +83,7 @@ def test_a_graph_for_onnx_runtime_is_none_for_tensorrt(
     from bertcompress.passes.quantize_weights import QuantizeWeights
 
     graph = QuantizeWeights(bits=4)(tiny_graph()).graph
-    assert {"opset", "operators", "precision", "inputs"} <= set(found_in(graph))
+    assert {"opset", "operators", "inputs"} <= set(found_in(graph))
 
 
 # --- mutations ------------------------------------------------------------------------------------

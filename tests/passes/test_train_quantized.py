@@ -127,6 +127,7 @@ def test_saved_and_loaded_it_carries_the_ranges_into_the_graph(made: Made, tmp_p
         "samples": 1,
         "seed": 0,
         "data": "data",
+        "split": None,
     }
 
 
