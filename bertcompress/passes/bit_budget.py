@@ -28,7 +28,7 @@ import numpy as np
 from bertcompress.artifact import OnnxModel
 from bertcompress.bert.distill import answer_loss
 from bertcompress.errors import SpeedGateError
-from bertcompress.graph.edit import copy_of, initializer_values
+from bertcompress.graph.edit import copy_of, initializer_values, replace_nodes
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.products import FLOAT
 from bertcompress.numerics.block_grids import least_squares_grid
@@ -241,11 +241,8 @@ def _alike(offers: Sequence[Offer], budget: int) -> tuple[BlockFormat, ...] | No
 def bytes_beside(graph: onnx.ModelProto, pieces: Sequence[Piece]) -> int:
     """Returns the bytes of a graph without these pieces, shaped as it is written."""
     copy = shaped_for_onnxruntime(graph)
-    gone = {piece.part.node for piece in pieces}
-    kept = [node for node in copy.graph.node if node.name not in gone]
+    replace_nodes(copy, {piece.part.node: () for piece in pieces})
     weights = {piece.weight for piece in pieces}
-    del copy.graph.node[:]
-    copy.graph.node.extend(kept)
     others = [tensor for tensor in copy.graph.initializer if tensor.name not in weights]
     del copy.graph.initializer[:]
     copy.graph.initializer.extend(others)
