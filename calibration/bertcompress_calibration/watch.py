@@ -77,7 +77,7 @@ def watch(
     with tempfile.TemporaryDirectory() as folder:
         path = write_watched(graph, tuple(observers), Path(folder))
         with OrtRuntime(path, threads=threads) as runtime:
-            for batch in _batches([features[at] for at in longest_first], batch_size, tokens):
+            for batch in batches([features[at] for at in longest_first], batch_size, tokens):
                 _observe(observers, runtime, pad(batch, pad_token_id=pad_token_id))
                 done += len(batch)
                 progress(STAGE, done, len(features))
@@ -143,7 +143,7 @@ def _bytes_per_token(graph: onnx.ModelProto, products: Sequence[Watched]) -> int
     return 4 * sum(read.values())
 
 
-def _batches(features: Sequence[Feature], most: int, tokens: int) -> Iterator[Sequence[Feature]]:
+def batches(features: Sequence[Feature], most: int, tokens: int) -> Iterator[Sequence[Feature]]:
     """Cuts features, the longest first, into batches of so many and so many padded tokens."""
     start = 0
     while start < len(features):
