@@ -17,7 +17,7 @@ integer kernels for:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -189,11 +189,14 @@ def _spelled_out(
 ) -> list[onnx.NodeProto]:
     values, scale, zero_point = activation
     integers, weight_scale = weight
-    scales = initializer_values(graph, scale) * initializer_values(graph, weight_scale)
+    of_activation, of_weight = (
+        np.asarray(initializer_values(graph, one), dtype=np.float32)
+        for one in (scale, weight_scale)
+    )
     return spelled_out_product(
         product.node,
         (values, integers, zero_point),
-        scales=add_initializer(graph, f"{product.weight}.product_scale", scales),
+        scales=add_initializer(graph, f"{product.weight}.product_scale", of_activation * of_weight),
         output=output_of(graph, product),
     )
 
@@ -220,4 +223,6 @@ def _pair_of(graph: onnx.ModelProto, product: WeightProduct) -> _Pair:
 
 
 def _node(graph: onnx.ModelProto, product: WeightProduct) -> onnx.NodeProto:
-    return next(node for node in graph.graph.node if node.name == product.node)
+    return cast(
+        "onnx.NodeProto", next(node for node in graph.graph.node if node.name == product.node)
+    )
