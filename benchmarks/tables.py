@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "benchmarks" / "reports"
 PLACES = {ROOT / "README.md": "benchmarks/reports", ROOT / "benchmarks" / "README.md": "reports"}
 """Each file with tables, and how it links to the reports."""
-_BLOCK = re.compile(r"(<!-- results: ([a-z0-9 ]+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- results: ([a-z0-9 -]+?) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
 def main() -> int:
