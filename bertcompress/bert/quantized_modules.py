@@ -156,10 +156,12 @@ def with_weights_of(model: PreTrainedModel, trained: PreTrainedModel) -> PreTrai
 
 
 def without_dropout(model: nn.Module) -> None:
-    """Turns dropout off, in place."""
+    """Turns dropout off, in place; Transformers 4 keeps that of attention in a number."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
+        if hasattr(module, "dropout_prob"):
+            module.dropout_prob = 0.0
 
 
 def _same_input(model: PreTrainedModel) -> Iterator[tuple[str, str]]:
