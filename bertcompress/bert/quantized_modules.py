@@ -161,7 +161,7 @@ def without_dropout(model: nn.Module) -> None:
         if isinstance(module, nn.Dropout):
             module.p = 0.0
         if hasattr(module, "dropout_prob"):
-            module.dropout_prob = 0.0
+            vars(module)["dropout_prob"] = 0.0
 
 
 def _same_input(model: PreTrainedModel) -> Iterator[tuple[str, str]]:

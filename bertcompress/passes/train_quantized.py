@@ -163,7 +163,7 @@ class TrainQuantized:
         linears: dict[str, Rounding] = dict.fromkeys(chosen, round_rows)
         tables: dict[str, Rounding] = {}
         for name in names:
-            blocks = blocks_of(int(model.get_submodule(name).weight.shape[1]))
+            blocks = blocks_of(model.get_parameter(f"{name}.weight").shape[1])
             tables[name] = round_rows if blocks is None else partial(round_table, format_=blocks)
         if self.bits == 4:
             linears = rounding_in_blocks(model, chosen, self.block_size)

@@ -245,9 +245,11 @@ def _bin_numbers(values: Floats, width: float) -> Counts:
     float32 is exact as long as nothing gets too small for it. Else it is done in float64.
     """
     if _FINEST_FOR_FLOAT32 <= width <= 1:
-        return np.floor(values * np.float32(1 / width)).astype(np.int64)
-    exact: Counts = np.floor(values.astype(np.float64) / width).astype(np.int64)
-    return exact
+        scaled: NDArray[np.floating] = values * np.float32(1 / width)
+    else:
+        scaled = values.astype(np.float64) / width
+    numbers: Counts = np.floor(scaled).astype(np.int64)
+    return numbers
 
 
 def _bin_width(minimum: float, maximum: float, bins: int) -> float:
