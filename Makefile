@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 OPTIMUM_VENV ?= .venv-optimum
+# Two processes of one thread each: on two cores nearly twice as fast as one.
+PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n 2 --dist worksteal
 PACKAGES = -p bertcompress -p bertcompress_calibration -p bertcompress_cli
 
 .PHONY: demo setup test test-optimum check bench clean
@@ -14,10 +16,10 @@ demo: $(VENV)/.demo  ## Fine-tune, prune, quantize, export, check and measure a 
 setup: $(VENV)/.dev  ## Everything that working on the project needs
 
 test: $(VENV)/.test  ## The test suite
-	$(VENV)/bin/python -m pytest
+	$(call PYTEST,$(VENV))
 
 test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
-	$(OPTIMUM_VENV)/bin/python -m pytest tests/bert tests/graph tests/passes tests/runtimes tests/tasks
+	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks
 
 check: $(VENV)/.dev  ## Style, types, layers
 	$(VENV)/bin/ruff check .
@@ -55,5 +57,6 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 $(OPTIMUM_VENV)/.done: pyproject.toml
 	$(PYTHON) -m venv $(OPTIMUM_VENV)
 	$(OPTIMUM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
-	  -e ".[cpu,train,optimum]" "pytest>=8" "pytest-randomly>=3.15" "hypothesis>=6.100"
+	  -e ".[cpu,train,optimum]" "pytest>=8" "pytest-randomly>=3.15" "pytest-xdist>=3.6" \
+	  "hypothesis>=6.100"
 	touch $@
