@@ -19,7 +19,7 @@ from bertcompress.bert.families import longest_text
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example
-from bertcompress.passes.quantize_best import Judgement
+from bertcompress.passes.quantization_ways import Judgement
 from bertcompress.progress import Progress
 from bertcompress.runtimes.executed import execute
 from bertcompress.runtimes.ort_runtime import OrtRuntime
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QuantizationTrials:
-    """Runs graphs in ONNX Runtime; satisfies `bertcompress.passes.quantize_best.Trials`.
+    """Runs graphs in ONNX Runtime; satisfies `bertcompress.passes.quantization_ways.Trials`.
 
     Attributes:
         held_out: Texts to judge by, with labels or without, none that ranges were found on.

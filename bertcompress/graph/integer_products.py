@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.graph.edit import ORT_DOMAIN, add_initializer, initializer_values
+from bertcompress.graph.edit import (
+    ORT_DOMAIN,
+    add_initializer,
+    initializer_values,
+    set_initializer,
+)
 from bertcompress.graph.products import WeightProduct
 from bertcompress.graph.tidy import INTEGERS_SUFFIX
 from bertcompress.numerics.affine import S8_MAX, choose_symmetric_s8, quantize_s8
@@ -43,6 +48,38 @@ def int8_weight(
     return add_initializer(
         graph, f"{name}{INTEGERS_SUFFIX}", quantize_s8(weight, scale, PerAxis(1))
     ), scale
+
+
+def correct_bias(
+    graph: onnx.ModelProto,
+    product: WeightProduct,
+    channel_mean: NDArray[np.float32],
+    *,
+    largest: int = S8_MAX,
+) -> bool:
+    """Adds to a product's bias what rounding its weight takes from the mean output, in place.
+
+    ``b += (W - W_q)^T mean(x)``, with ``W_q`` what the stored integers stand for. Source: Nagel et
+    al. 2019, Data-Free Quantization, arXiv:1906.04721, section 4.2; the mean here is measured.
+
+    Args:
+        graph: Has the float weight and the bias.
+        product: Which.
+        channel_mean: The mean of each input channel, float32 ``[in]``.
+        largest: The integer of the largest weight.
+
+    Returns:
+        Whether there was a bias.
+    """
+    if product.bias is None:
+        return False
+    weight = cast("NDArray[np.float32]", initializer_values(graph, product.weight))
+    scale = choose_symmetric_s8(weight, PerAxis(1), largest=largest)
+    stored = quantize_s8(weight, scale, PerAxis(1)).astype(np.float64) * scale
+    shift = (weight.astype(np.float64) - stored).T @ channel_mean.astype(np.float64)
+    bias = initializer_values(graph, product.bias).astype(np.float64)
+    set_initializer(graph, product.bias, (bias + shift).astype(np.float32))
+    return True
 
 
 def bias_additions(

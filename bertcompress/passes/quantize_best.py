@@ -1,8 +1,10 @@
 """INT8 the fastest way that holds the accuracy: every way timed on this machine, the best kept.
 
-1. **Profiles.** Ranges found beforehand (``static``), ranges as they come (``dynamic``) and 8-bit
-   blocks (``blocks``) are made, timed against each other and the float graph, and judged on texts
-   held out. The fastest whose answers hold is the result.
+1. **Ways.** Ranges found beforehand (``static``), the same after SmoothQuant where it is free
+   (``smoothed``), ranges as they come (``dynamic``), 8-bit blocks (``blocks``) and what NNCF makes
+   (``nncf``, if it is given) are timed against each other and the float graph, and judged on texts
+   held out. The fastest whose answers hold is the result; among those as fast within 2 %, the one
+   whose answers are nearest to the float graph's.
 2. **Layer by layer**, where none holds or a time is given: what each product costs the answers
    (alone in INT8, and alone spared) against the time that INT8 saves it, both measured; dynamic
    programming picks what stays in float for the least time, and every choice is judged in truth.
@@ -16,61 +18,31 @@ model with integers' errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
-from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifact import Artifact, Kind, OnnxModel, Step, StepTimer
 from bertcompress.calibration_table import CalibrationTable
-from bertcompress.errors import UsageError, did_you_mean
+from bertcompress.errors import ParityError, UsageError, did_you_mean
 from bertcompress.manifest import REJECTED, REJECTED_FOR
 from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
+from bertcompress.passes.int8_ways import PROFILES, Way, int8_ways
 from bertcompress.passes.mixed_precision import Costs, measured_costs, spared
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantization_ways import Trials, Tried
+from bertcompress.passes.quantize_nncf import QuantizeNncf
 from bertcompress.passes.quantized import HEADS, check_patterns
+from bertcompress.passes.smooth_activations import LAYERS, SmoothActivations
 from bertcompress.progress import Progress, silent
 
-PROFILES = ("static", "dynamic", "blocks")
 WAYS = "ways tried"
 """The key of the step's details that lists every way, measured."""
 SHARES = (0.05, 0.1, 0.2, 0.35, 0.5)
 """Parts of the time that INT8 saves which are given back, tried in this order."""
+LEVEL = 0.02
+"""Ways whose times differ by no more are as fast as each other."""
 _FLOAT = "float"
 _WORST = 5
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """How the answers of a graph compare with the float graph's on texts held out.
-
-    Attributes:
-        drop: What the metric lost, 0..1; below 0 where it gained. Without labels, the share of
-            answers that differ.
-        divergence: The mean Kullback-Leibler divergence of the answers from the float graph's.
-    """
-
-    drop: float
-    divergence: float
-
-
-class Trials(Protocol):
-    """Runs graphs on this machine."""
-
-    def judge(
-        self, models: Mapping[str, OnnxModel], *, against: OnnxModel, quick: bool = False
-    ) -> dict[str, Judgement]:
-        """Judges graphs by their answers; `quick` takes fewer texts."""
-        ...
-
-    def seconds(self, models: Mapping[str, OnnxModel], *, progress: Progress) -> dict[str, float]:
-        """Times graphs against each other: seconds a text."""
-        ...
-
-    def product_seconds(self, model: OnnxModel) -> dict[str, float]:
-        """Returns the seconds of each weight product, by module."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -84,6 +56,7 @@ class QuantizeBest:
         target_latency: Seconds a text that must be kept: then the most accurate way within them is
             taken. None takes the fastest that holds.
         profiles: Which ways are tried, of `PROFILES`.
+        nncf: One more way, where NNCF is installed.
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns.
         seed: Draws the inputs on which the drift is measured.
@@ -94,6 +67,7 @@ class QuantizeBest:
     max_drop: float = 0.005
     target_latency: float | None = None
     profiles: tuple[str, ...] = PROFILES
+    nncf: QuantizeNncf | None = None
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
     seed: int = 0
@@ -124,72 +98,74 @@ class QuantizeBest:
             PassError: If the artifact is a checkpoint.
             CalibrationError: If no range can be found.
             FusionAuditError: If ONNX Runtime would run a product in float unasked.
-            ParityError: If the answers collapsed.
+            UsageError: If only ``smoothed`` is to be tried and there is nothing to smooth.
+            ParityError: If the answers of all ways collapsed.
         """
         model = graph_for(self, artifact)
         timer = StepTimer(model)
-        table = self.calibrate(model)
-        tried = self._profiles(model, table, progress)
+        ways = int8_ways(
+            model,
+            self.profiles,
+            self.calibrate,
+            self.nncf,
+            embeddings=self.embeddings,
+            seed=self.seed,
+        )
+        made, collapsed = self._all_made(ways, progress)
+        tried = self._measured(model, made, progress)
         costs = None
         holds = any(self._holds(one) and self._in_time(one) for one in tried)
         if not holds and any(self._in_time(one) for one in tried):
-            costs = self._costs(model, table, progress)
-            tried += self._mixed(model, table, costs, min(tried, key=_seconds), progress)
+            fastest = min(tried, key=_seconds)
+            costs = self._costs(model, ways[fastest.name], progress)
+            tried += self._mixed(model, ways, costs, fastest, progress)
         chosen = self._chosen(tried)
+        before = len(model.history)
         details = {
             **chosen.model.history[-1].details,
             "chosen": chosen.name,
             WAYS: [one.to_json(chosen) for one in tried],
+            **({"ways that collapsed": ", ".join(collapsed)} if collapsed else {}),
+            **self._smoothing(chosen.model.history[before:]),
             **self._remarks(chosen, costs),
         }
         step = timer.step("QuantizeBest", settings_of(self), chosen.model, details=details)
         return replace(chosen.model, history=(*model.history, step))
 
-    def _profiles(
-        self, model: OnnxModel, table: CalibrationTable, progress: Progress
-    ) -> list[_Tried]:
-        made = {}
-        for number, name in enumerate(self.profiles):
-            progress("quantize: ways", number, len(self.profiles))
-            made[name] = self._made(model, table, name, ())
-        progress("quantize: ways", len(self.profiles), len(self.profiles))
-        return self._measured(model, made, progress)
-
-    def _made(
-        self, model: OnnxModel, table: CalibrationTable, profile: str, more: tuple[str, ...]
-    ) -> OnnxModel:
-        keep = (*self.keep_float, *more)
-        if profile == "static":
-            static = QuantizeStatic(
-                lambda _: table, embeddings=self.embeddings, keep_float=keep, seed=self.seed
-            )
-            return static(model)
-        if profile == "dynamic":
-            return QuantizeDynamic(self.embeddings, keep_float=keep, seed=self.seed)(model)
-        blocks = QuantizeWeights(
-            bits=8, block_size=128, embeddings=self.embeddings, keep_float=keep, seed=self.seed
-        )
-        return blocks(model)
+    def _all_made(
+        self, ways: Mapping[str, Way], progress: Progress
+    ) -> tuple[dict[str, OnnxModel], list[str]]:
+        """Returns each way's graph, and the ways whose answers collapsed; fails if all did."""
+        made, collapsed = {}, []
+        for number, (name, way) in enumerate(ways.items()):
+            progress("quantize: ways", number, len(ways))
+            try:
+                made[name] = way(self.keep_float)
+            except ParityError:
+                collapsed.append(name)
+                if len(collapsed) == len(ways):
+                    raise
+        progress("quantize: ways", len(ways), len(ways))
+        return made, collapsed
 
     def _measured(
         self, model: OnnxModel, made: Mapping[str, OnnxModel], progress: Progress
-    ) -> list[_Tried]:
+    ) -> list[Tried]:
         judged = self.trials.judge(made, against=model)
         seconds = self.trials.seconds({_FLOAT: model, **made}, progress=progress)
         return [
-            _Tried(name, one, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
+            Tried(name, one, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
             for name, one in made.items()
         ]
 
-    def _costs(self, model: OnnxModel, table: CalibrationTable, progress: Progress) -> Costs:
+    def _costs(self, model: OnnxModel, way: Way, progress: Progress) -> Costs:
         def judged(models: Mapping[str, OnnxModel]) -> dict[str, float]:
             found = self.trials.judge(models, against=model, quick=True)
             return {name: one.divergence for name, one in found.items()}
 
-        profile = "static" if "static" in self.profiles else self.profiles[0]
         return measured_costs(
             model,
-            lambda keep: self._made(model, table, profile, keep),
+            lambda more: way((*self.keep_float, *more)),
             keep_float=self.keep_float,
             divergences=judged,
             product_seconds=self.trials.product_seconds,
@@ -199,13 +175,13 @@ class QuantizeBest:
     def _mixed(
         self,
         model: OnnxModel,
-        table: CalibrationTable,
+        ways: Mapping[str, Way],
         costs: Costs,
-        fastest: _Tried,
+        fastest: Tried,
         progress: Progress,
-    ) -> list[_Tried]:
+    ) -> list[Tried]:
         """Spares products of the fastest way, more and more, until one holds."""
-        tried: list[_Tried] = []
+        tried: list[Tried] = []
         seen: set[tuple[str, ...]] = {()}
         for share in SHARES:
             modules = spared(costs, share)
@@ -213,20 +189,20 @@ class QuantizeBest:
                 continue
             seen.add(modules)
             name = f"{fastest.name}, {len(modules)} products in float"
-            made = self._made(model, table, fastest.name, modules)
+            made = ways[fastest.name]((*self.keep_float, *modules))
             (one,) = self._measured(model, {name: made}, progress)
             tried.append(replace(one, spared=modules))
             if self._holds(one) or not self._in_time(one):
                 break
         return tried
 
-    def _holds(self, one: _Tried) -> bool:
+    def _holds(self, one: Tried) -> bool:
         return one.judgement.drop <= self.max_drop
 
-    def _in_time(self, one: _Tried) -> bool:
+    def _in_time(self, one: Tried) -> bool:
         return self.target_latency is None or one.seconds <= self.target_latency
 
-    def _chosen(self, tried: list[_Tried]) -> _Tried:
+    def _chosen(self, tried: list[Tried]) -> Tried:
         """The fastest that holds; within a time, the most accurate; else the nearest to it."""
         timely = [one for one in tried if self._in_time(one)]
         if self.target_latency is not None:
@@ -235,10 +211,17 @@ class QuantizeBest:
             return min(timely, key=lambda one: (not self._holds(one), one.judgement.divergence))
         holding = [one for one in timely if self._holds(one)]
         if holding:
-            return min(holding, key=_seconds)
+            level = (1 + LEVEL) * min(map(_seconds, holding))
+            as_fast = [one for one in holding if one.seconds <= level]
+            return min(as_fast, key=lambda one: one.judgement.divergence)
         return min(tried, key=lambda one: (one.judgement.drop, one.seconds))
 
-    def _remarks(self, chosen: _Tried, costs: Costs | None) -> dict[str, object]:
+    def _smoothing(self, steps: Sequence[Step]) -> dict[str, object]:
+        """Returns the layers that the chosen way smoothed before, if it did."""
+        smoothed = [step for step in steps if step.name == SmoothActivations.__name__]
+        return {"smoothing": smoothed[0].details[LAYERS]} if smoothed else {}
+
+    def _remarks(self, chosen: Tried, costs: Costs | None) -> dict[str, object]:
         remarks: dict[str, object] = {}
         if costs is not None:
             remarks["products that cost most"] = costs.worst(_WORST)
@@ -252,38 +235,16 @@ class QuantizeBest:
             )
         elif not self._holds(chosen):
             worst = costs.worst(_WORST) if costs is not None else []
+            ways = len(self.profiles) + (self.nncf is not None)
             names = ", ".join(str(one["module"]) for one in worst)
             remarks[REJECTED_FOR] = "accuracy"
             remarks[REJECTED] = (
-                f"the best of {len(self.profiles)} ways of INT8, with half of its gain in time "
+                f"the best of {ways} ways of INT8, with half of its gain in time "
                 f"given back, loses {100 * chosen.judgement.drop:.2f} points on texts held out, "
                 f"{100 * self.max_drop:.2f} were allowed; the products that cost most: {names}"
             )
         return remarks
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """One way, measured."""
-
-    name: str
-    model: OnnxModel
-    judgement: Judgement
-    seconds: float
-    speedup: float
-    spared: tuple[str, ...] = ()
-
-    def to_json(self, chosen: _Tried) -> dict[str, object]:
-        return {
-            "way": self.name,
-            "ms": round(1e3 * self.seconds, 3),
-            "speed-up": round(self.speedup, 2),
-            "points lost": round(100 * self.judgement.drop, 2),
-            "divergence": float(f"{self.judgement.divergence:.3g}"),
-            "MB": round(self.model.size_bytes / 1e6, 1),
-            "chosen": self is chosen,
-        }
-
-
-def _seconds(one: _Tried) -> float:
+def _seconds(one: Tried) -> float:
     return one.seconds

@@ -36,13 +36,12 @@ from bertcompress.graph.embeddings import quantize_embeddings
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.integer_products import (
     bias_additions,
+    correct_bias,
     inputs_now,
-    int8_weight,
-    output_of,
     scaled_product,
-    spelled_out_product,
 )
-from bertcompress.graph.products import WeightProduct, rank_of
+from bertcompress.graph.portable_products import portable_product
+from bertcompress.graph.products import WeightProduct
 from bertcompress.numerics.affine import S8_MAX, choose_asymmetric_u8
 from bertcompress.passes.base import graph_for
 from bertcompress.passes.quantized import (
@@ -71,6 +70,8 @@ class QuantizeStatic:
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns (``bert.encoder.layer.0.*``).
         portable: Whether the graph keeps to standard operators, for OpenVINO and others.
+        correct_bias: Whether what rounding weights takes from the mean output is given to the bias;
+            a table that does not know the channels' means corrects nothing.
         reduce_range: Whether weights keep 7 bits, for CPUs without VNNI; None asks this CPU.
         seed: Draws the inputs on which the drift is measured.
     """
@@ -79,6 +80,7 @@ class QuantizeStatic:
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
     portable: bool = False
+    correct_bias: bool = True
     reduce_range: bool | None = None
     seed: int = 0
 
@@ -105,6 +107,7 @@ class QuantizeStatic:
         progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
         largest = largest_weight(self.reduce_range)
+        corrected = self._correct(graph, quantized, table, largest)
         quantize_products(graph, quantized, table, portable=self.portable, largest=largest)
         tables = quantize_embeddings(graph, portable=self.portable) if self.embeddings else ()
         progress("quantize", 1, 2)
@@ -119,11 +122,28 @@ class QuantizeStatic:
             details={
                 **calibration_details(table),
                 **weight_bits(largest),
+                "biases corrected": corrected,
                 "int8 embedding tables": ", ".join(tables) or "none",
             },
         )
         progress("quantize", 2, 2)
         return result
+
+    def _correct(
+        self,
+        graph: onnx.ModelProto,
+        products: tuple[WeightProduct, ...],
+        table: CalibrationTable,
+        largest: int,
+    ) -> int:
+        """Corrects the biases that it can; returns how many."""
+        if not self.correct_bias:
+            return 0
+        count = 0
+        for one in products:
+            mean = table.range_of(one.module).channel_mean
+            count += mean is not None and correct_bias(graph, one, mean, largest=largest)
+        return count
 
 
 def quantize_products(
@@ -161,10 +181,10 @@ def quantize_products(
                 f"the table gives {product.module} another range than its neighbour of the same "
                 "input; calibrate again"
             )
+        names = (activation.integers, activation.scale_name, activation.zero_point_name)
         if portable:
-            made = _portable_product(graph, product, activation, largest)
+            made = portable_product(graph, product, names, activation.scale, largest=largest)
         else:
-            names = (activation.integers, activation.scale_name, activation.zero_point_name)
             addition = biases.get(product.node)
             made = [scaled_product(graph, product, names, addition, largest=largest)]
         replacements[product.node] = [*new, *made]
@@ -199,43 +219,3 @@ def _add_quantization(graph: onnx.ModelProto, tensor: str, found: TensorRange) -
     )
     ends = (found.low, found.high)
     return _Activation(integers, scale, scale_name, zero_point_name, ends, [node])
-
-
-def _portable_product(
-    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation, largest: int
-) -> list[onnx.NodeProto]:
-    make = _integer_product if rank_of(graph, product.tensor) == 2 else _qdq_product
-    return make(graph, product, activation, largest)
-
-
-def _qdq_product(
-    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation, largest: int
-) -> list[onnx.NodeProto]:
-    """The product between dequantized values; ONNX Runtime fuses the three into one kernel."""
-    from onnx import helper
-
-    integers, scale = int8_weight(graph, product.weight, largest=largest)
-    scales = add_initializer(graph, f"{product.weight}.scale", scale)
-    zeros = np.zeros(scale.shape, dtype=np.int8)
-    zero_points = add_initializer(graph, f"{product.weight}.zero_point", zeros)
-    left, right = f"{product.node}.input", f"{product.weight}.dq"
-    inputs = [activation.integers, activation.scale_name, activation.zero_point_name]
-    output = output_of(graph, product)
-    return [
-        helper.make_node("DequantizeLinear", inputs, [left], left),
-        helper.make_node(
-            "DequantizeLinear", [integers, scales, zero_points], [right], right, axis=1
-        ),
-        helper.make_node("MatMul", [left, right], [output], product.node),
-    ]
-
-
-def _integer_product(
-    graph: onnx.ModelProto, product: WeightProduct, activation: _Activation, largest: int
-) -> list[onnx.NodeProto]:
-    """The product spelled out, for matrices ``[batch, in]``."""
-    integers, scale = int8_weight(graph, product.weight, largest=largest)
-    scales = add_initializer(graph, f"{product.weight}.scale", activation.scale * scale)
-    inputs = (activation.integers, integers, activation.zero_point_name)
-    output = output_of(graph, product)
-    return spelled_out_product(product.node, inputs, scales=scales, output=output)

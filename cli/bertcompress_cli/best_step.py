@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from importlib.util import find_spec
 from typing import cast
 
 from bertcompress.bench.measure_latency import MeasureLatency
 from bertcompress.bench.quantization_trials import QuantizationTrials
 from bertcompress.errors import UsageError
+from bertcompress.examples import Example
 from bertcompress.passes.quantize_best import QuantizeBest
+from bertcompress.passes.quantize_nncf import QuantizeNncf
 from bertcompress.progress import Progress
-from bertcompress_calibration import Calibrate
+from bertcompress_calibration import Calibrate, DrawFeatures
 from bertcompress_cli.material import Material
 
 TIMING = ("length", "threads", "sentences", "rounds")
@@ -44,5 +47,14 @@ def quantize_best(
     return QuantizeBest(
         calibrate=Calibrate(examples, split=material.split, progress=progress, **ranging),  # type: ignore[arg-type]  # checked above
         trials=QuantizationTrials(held_out, latency, seed=seed),
+        nncf=_nncf(settings, examples) if find_spec("nncf") else None,
         **{key: value for key, value in settings.items() if key in own},  # type: ignore[arg-type]  # checked above
     )
+
+
+def _nncf(settings: Mapping[str, object], examples: tuple[Example, ...]) -> QuantizeNncf:
+    """Returns the way of NNCF, calibrated on as many of the same examples."""
+    drawn = {key: value for key, value in settings.items() if key in ("samples", "max_length")}
+    seed = cast("int", settings["seed"])
+    own = {key: settings[key] for key in ("embeddings", "keep_float") if key in settings}
+    return QuantizeNncf(DrawFeatures(examples, seed=seed, **drawn), seed=seed, **own)  # type: ignore[arg-type]  # checked by the recipe

@@ -10,13 +10,14 @@ from bertcompress.errors import UsageError
 from bertcompress.passes.base import Pass
 from bertcompress.passes.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
+from bertcompress.passes.smooth_activations import SmoothActivations
 from bertcompress.passes.train_quantized import TrainQuantized
 from bertcompress.passes.trained_ranges import METHOD as TRAINED
 from bertcompress.progress import Progress
 from bertcompress_calibration import Calibrate, SavedTable
 from bertcompress_cli.material import Material
 
-CALIBRATED: tuple[type, ...] = (QuantizeStatic, QuantizeTensorrt)
+CALIBRATED: tuple[type, ...] = (QuantizeStatic, QuantizeTensorrt, SmoothActivations)
 TABLE = "table"
 _SHARED = ("seed", "attention")
 """Settings that the pass and its calibration both take."""

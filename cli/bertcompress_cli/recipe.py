@@ -35,6 +35,7 @@ from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.passes.quantize_weights import QuantizeWeights
 from bertcompress.passes.recover import Recover
 from bertcompress.passes.relayout import Relayout
+from bertcompress.passes.smooth_activations import SmoothActivations
 from bertcompress.passes.train_quantized import TrainQuantized
 from bertcompress.progress import Progress, silent
 from bertcompress_calibration import Calibrate, DrawFeatures
@@ -55,6 +56,7 @@ STEPS: Mapping[str, type] = {
     "train-quantized": TrainQuantized,
     "layout": Relayout,
     "export": ExportOnnx,
+    "smooth": SmoothActivations,
     "quantize": QuantizeBest,
     "quantize-static": QuantizeStatic,
     "quantize-dynamic": QuantizeDynamic,
@@ -64,7 +66,7 @@ STEPS: Mapping[str, type] = {
 }
 _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
-    *("state_folder", "progress", "draw", "split"),
+    *("state_folder", "progress", "draw", "split", "nncf"),
 )
 
 
@@ -93,7 +95,7 @@ class StepSpec:
     @property
     def wants_graph(self) -> bool:
         """Whether it works on an exported graph."""
-        return self.name.startswith("quantize")
+        return self.name == "smooth" or self.name.startswith("quantize")
 
 
 @dataclass(frozen=True)

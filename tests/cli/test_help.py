@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -51,15 +50,16 @@ def test_all_verbs_are_there() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    seconds = []
+    seconds = []  # of the processor: other tests run beside this one
     for _ in range(5):
-        started = time.perf_counter()
+        before = os.times()
         outcome = start(START, "--help")
-        seconds.append(time.perf_counter() - started)
+        after = os.times()
+        seconds.append(sum(after[2:4]) - sum(before[2:4]))
         assert outcome.returncode == 0
         assert "quantize" in outcome.stdout
 
-    assert min(seconds) < 0.3 or os.getloadavg()[0] > 2 * (os.cpu_count() or 1)
+    assert min(seconds) < 0.3
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -18,7 +18,8 @@ from bertcompress.examples import TextExample
 from bertcompress.graph.products import weight_products
 from bertcompress.manifest import REJECTED, REJECTED_FOR
 from bertcompress.passes.mixed_precision import Costs, spared
-from bertcompress.passes.quantize_best import Judgement, QuantizeBest
+from bertcompress.passes.quantization_ways import Judgement
+from bertcompress.passes.quantize_best import QuantizeBest
 from bertcompress.progress import Progress
 
 Graphs = Callable[..., OnnxModel]
