@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parts="reload export-paths bert-base calibration pruning pruning-suites quantization sst2 conll2003 tables aa"
+parts="reload export-paths bert-base calibration pruning pruning-suites quantization lengths runtimes sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -48,7 +48,14 @@ part() {
       "$python" benchmarks/calibration_cost.py "$BERTCOMPRESS_SHARED/models/minilm-sst2" \
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/calibration-cost ;;
     sst2 | conll2003) suite "$1" ;;
-    quantization) suite quantization-sst2 ;;
+    quantization)
+      fine_tune_banking77
+      for name in quantization-sst2 quantization-conll2003 quantization-banking77; do
+        suite "$name"
+      done ;;
+    lengths | runtimes)  # of the artifacts that `quantization` makes
+      "$python" "benchmarks/$1.py" "$BERTCOMPRESS_SHARED/data/sst2" \
+        "$work"/quantization-sst2/{fp32,int8,int8-dynamic} --out "benchmarks/reports/$1" ;;
     tables) "$python" benchmarks/tables.py ;;
     pruning)
       for data in sst2 conll2003; do

@@ -13,10 +13,17 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.manifest import Manifest
 from bertcompress.new_folder import MANIFEST_NAME
+
+TOKEN_BUDGET = 16_384
+"""Positions in a batch where nothing was measured: 32 texts of 512 tokens."""
+
+CHOICE = "choice"
+"""The key of the choice of a runtime, beside the runtimes' own names."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,8 @@ class RuntimeSettings:
         sort_by_length: Whether batches are made of texts of similar length, or as they come.
         cpu_model: The CPU that this was measured on.
         cpus: The CPUs that could be used there.
+        token_budget: Positions of the largest batch that was tried, padding too: longer texts make
+            smaller batches.
     """
 
     runtime: str
@@ -42,11 +51,33 @@ class RuntimeSettings:
     sort_by_length: bool
     cpu_model: str
     cpus: int
+    token_budget: int = TOKEN_BUDGET
 
     def __post_init__(self) -> None:
-        for name in ("latency_threads", "streams", "threads", "batch_size", "cpus"):
+        counts = ("latency_threads", "streams", "threads", "batch_size", "cpus", "token_budget")
+        for name in counts:
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class RuntimeChoice:
+    """Which runtime was found fastest for an artifact on one machine.
+
+    Attributes:
+        single: For one text at a time.
+        many: For many texts.
+        cpu_model: The CPU that this was measured on.
+        cpus: The CPUs that could be used there.
+    """
+
+    single: str
+    many: str
+    cpu_model: str
+    cpus: int
+
+
+Found = TypeVar("Found", RuntimeSettings, RuntimeChoice)
 
 
 def save_runtime_settings(folder: Path, settings: RuntimeSettings) -> bool:
@@ -60,12 +91,21 @@ def save_runtime_settings(folder: Path, settings: RuntimeSettings) -> bool:
     Raises:
         LoadError: If the manifest is damaged.
     """
+    return _saved(folder, settings.runtime, asdict(settings))
+
+
+def save_runtime_choice(folder: Path, choice: RuntimeChoice) -> bool:
+    """Writes which runtime is fastest into an artifact's manifest, as `save_runtime_settings`."""
+    return _saved(folder, CHOICE, asdict(choice))
+
+
+def _saved(folder: Path, key: str, facts: Mapping[str, object]) -> bool:
     path = folder / MANIFEST_NAME
     if not path.is_file():
         return False
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        raw["runtime"] = {**raw.get("runtime", {}), settings.runtime: asdict(settings)}
+        raw["runtime"] = {**raw.get("runtime", {}), key: dict(facts)}
     except (ValueError, TypeError, AttributeError) as error:
         raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
     return _replaced(path, json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
@@ -73,24 +113,31 @@ def save_runtime_settings(folder: Path, settings: RuntimeSettings) -> bool:
 
 def runtime_settings_of(manifest: Manifest | None, runtime: str) -> RuntimeSettings | None:
     """Returns the settings saved for a runtime, None if there are none that can be read."""
-    saved = manifest.runtime.get(runtime) if manifest else None
+    return _read(RuntimeSettings, manifest, runtime)
+
+
+def runtime_choice_of(manifest: Manifest | None) -> RuntimeChoice | None:
+    """Returns which runtime was found fastest, None if none was or it can't be read."""
+    return _read(RuntimeChoice, manifest, CHOICE)
+
+
+def _read(kind: type[Found], manifest: Manifest | None, key: str) -> Found | None:
+    saved = manifest.runtime.get(key) if manifest else None
     if not isinstance(saved, Mapping):
         return None
     kinds = {"int": int, "str": str, "bool": bool}
-    known = {field.name: kinds[str(field.type)] for field in fields(RuntimeSettings)}
-    values = {name: saved.get(name) for name in known}
-    if any(type(values[name]) is not kind for name, kind in known.items()):
+    known = {field.name: kinds[str(field.type)] for field in fields(kind)}
+    values: dict[str, Any] = {name: saved.get(name) for name in known}
+    if any(type(values[name]) is not wanted for name, wanted in known.items()):
         return None  # of another version: measured anew at the next bench
-    return RuntimeSettings(**values)  # type: ignore[arg-type]  # checked in the line above
+    return kind(**values)
 
 
-def usable(
-    settings: RuntimeSettings | None, *, cpu_model: str, cpus: int
-) -> tuple[RuntimeSettings | None, str]:
+def usable(settings: Found | None, *, cpu_model: str, cpus: int) -> tuple[Found | None, str]:
     """Returns the settings if they hold on this machine, or None with the sentence that says why.
 
     Args:
-        settings: What an artifact's manifest says.
+        settings: What an artifact's manifest says: settings, or the choice of a runtime.
         cpu_model: This machine's CPU.
         cpus: The CPUs that may be used here.
     """

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bertcompress.examples import Example
 from bertcompress.progress import Progress, silent
+from bertcompress.runtime_settings import TOKEN_BUDGET
 from bertcompress.runtimes.streams import Runs, Streams
 from bertcompress.tasks.base import Feature, Prediction, Task
 
@@ -43,6 +44,7 @@ def predict_all(
     *,
     batch_size: int = 32,
     sort_by_length: bool = True,
+    token_budget: int = TOKEN_BUDGET,
     pad_token_id: int = 0,
     progress: Progress = silent,
 ) -> Answers:
@@ -55,6 +57,7 @@ def predict_all(
         examples: What they were made from.
         batch_size: Features in a batch.
         sort_by_length: Whether features of similar length share a batch.
+        token_budget: The most positions in a batch, padding too.
         pad_token_id: The tokenizer's padding token.
         progress: Is told how many features are done.
     """
@@ -82,6 +85,7 @@ def predict_all(
             rows,
             batch_size=batch_size,
             sort_by_length=sort_by_length,
+            token_budget=token_budget,
             pad_token_id=pad_token_id,
             finished=finished,
         )

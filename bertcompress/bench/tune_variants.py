@@ -16,6 +16,7 @@ from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import (
     Candidate,
+    CandidateRate,
     Layout,
     Tuning,
     candidates,
@@ -27,6 +28,7 @@ from bertcompress.bench.tuning import (
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import all_at_once, sample_features, save_workload, single_stream
 from bertcompress.runtime_settings import RuntimeSettings, save_runtime_settings
+from bertcompress.runtimes.streams import batches_of
 from bertcompress.tasks.base import Feature
 
 SENTENCES = 256
@@ -84,6 +86,7 @@ def tune_variant(
         sort_by_length=best.sort_by_length,
         cpu_model=cpu_model(),
         cpus=threads,
+        token_budget=_positions(features, best),
     )
     seconds = round(time.perf_counter() - started, 3)
     tuning = Tuning(found, latencies, rates, saved=False, seconds=seconds)
@@ -144,6 +147,13 @@ class _Bench:
             )
             save_workload(workload, path)
         return path
+
+
+def _positions(features: Sequence[Feature], best: CandidateRate) -> int:
+    """Returns the positions of the largest batch, padding too."""
+    lengths = [feature.length for feature in features]
+    batches = batches_of(lengths, batch_size=best.batch_size, sort_by_length=best.sort_by_length)
+    return max(len(batch) * max(lengths[i] for i in batch) for batch in batches)
 
 
 def _most_streams(folder: Path) -> int:

@@ -12,16 +12,53 @@ from pathlib import Path
 
 from bertcompress.bench.accuracy import Answers, predict_all
 from bertcompress.bench.environment import available_threads, cpu_model
-from bertcompress.errors import UsageError
+from bertcompress.errors import MissingError, UsageError
 from bertcompress.examples import Example
 from bertcompress.manifest import read_manifest
 from bertcompress.progress import Progress, silent
-from bertcompress.runtime_settings import RuntimeSettings, runtime_settings_of, usable
+from bertcompress.runtime_settings import (
+    TOKEN_BUDGET,
+    RuntimeSettings,
+    runtime_choice_of,
+    runtime_settings_of,
+    usable,
+)
 from bertcompress.runtimes import runtime_for
 from bertcompress.runtimes.streams import open_streams
 from bertcompress.tasks.base import Feature, Task
 
 PLAIN_BATCH = 32
+
+
+def runtime_here(
+    folder: Path, runtime: str = "auto", *, note: Callable[[str], None] = lambda sentence: None
+) -> str:
+    """Returns the runtime that deploys an artifact here.
+
+    Args:
+        folder: The artifact.
+        runtime: A name, which is taken; or ``auto`` for the one that `bertcompress tune` found
+            fastest for many texts on this machine, else the usual one.
+        note: Is told why what was found fastest is not taken, if so.
+
+    Raises:
+        UsageError: If there is no runtime of that name.
+        RunError: If the runtime can't run what the folder holds.
+        MissingError: If its library or its device is not there.
+    """
+    if runtime != "auto":
+        return runtime_for(folder, runtime)
+    choice = runtime_choice_of(read_manifest(folder))
+    found, why = usable(choice, cpu_model=cpu_model(), cpus=available_threads())
+    if why:
+        note(why)
+    if found is None:
+        return runtime_for(folder)
+    try:
+        return runtime_for(folder, found.many)
+    except MissingError as error:
+        note(f"{found.many} was found fastest for {folder} here and is not taken: {error}")
+        return runtime_for(folder)
 
 
 def answer_tuned(
@@ -72,6 +109,7 @@ def answer_tuned(
             examples,
             batch_size=found.batch_size if found else PLAIN_BATCH,
             sort_by_length=found.sort_by_length if found else True,
+            token_budget=found.token_budget if found else TOKEN_BUDGET,
             pad_token_id=pad_token_id,
             progress=progress,
         )

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import UsageError
+from bertcompress.runtime_settings import TOKEN_BUDGET
 from bertcompress.runtimes import open_runtimes
 from bertcompress.tasks.base import Feature, pad
 
@@ -122,6 +123,7 @@ class Streams:
         *,
         batch_size: int,
         sort_by_length: bool = True,
+        token_budget: int = TOKEN_BUDGET,
         pad_token_id: int = 0,
         finished: Callable[[int], None] = lambda count: None,
     ) -> list[dict[str, NDArray[np.generic]]]:
@@ -131,6 +133,7 @@ class Streams:
             features: Any number.
             batch_size: Features in a batch.
             sort_by_length: See `batches_of`.
+            token_budget: See `batches_of`.
             pad_token_id: The tokenizer's padding token.
             finished: Is told how many features each finished batch had.
 
@@ -138,7 +141,12 @@ class Streams:
             For each feature its outputs without batch axis and without padded positions.
         """
         lengths = [feature.length for feature in features]
-        batches = batches_of(lengths, batch_size=batch_size, sort_by_length=sort_by_length)
+        batches = batches_of(
+            lengths,
+            batch_size=batch_size,
+            sort_by_length=sort_by_length,
+            token_budget=token_budget,
+        )
         feeds = (pad([features[i] for i in batch], pad_token_id=pad_token_id) for batch in batches)
         rows: list[dict[str, NDArray[np.generic]]] = [{}] * len(features)
         for batch, outputs in zip(batches, self.run_all(feeds), strict=True):
@@ -173,23 +181,48 @@ def open_streams(
         yield opened
 
 
-def batches_of(lengths: Sequence[int], *, batch_size: int, sort_by_length: bool) -> list[list[int]]:
+def batches_of(
+    lengths: Sequence[int],
+    *,
+    batch_size: int,
+    sort_by_length: bool,
+    token_budget: int = TOKEN_BUDGET,
+) -> list[list[int]]:
     """Returns the positions of each batch's members.
 
     Sorted, texts of similar length share a batch, so that little padding is computed, and the
     longest come first: a stream that begins the longest batch last would keep the others waiting.
 
+    Args:
+        lengths: Tokens of each text.
+        batch_size: The most texts in a batch.
+        sort_by_length: Whether texts of similar length share a batch; else batches are filled in
+            the given order.
+        token_budget: The most positions in a batch, padding too; a text that is longer by itself is
+            a batch by itself.
+
     >>> batches_of([3, 9, 4, 8, 5], batch_size=2, sort_by_length=True)
     [[1], [4, 3], [0, 2]]
     >>> batches_of([3, 9, 4, 8, 5], batch_size=2, sort_by_length=False)
     [[0, 1], [2, 3], [4]]
+    >>> batches_of([3, 9, 4, 8, 5], batch_size=9, sort_by_length=True, token_budget=16)
+    [[1], [3], [0, 2, 4]]
     """
-    if batch_size < 1:
-        raise UsageError(f"batch_size must be 1 or more, got {batch_size}")
+    for name, value in (("batch_size", batch_size), ("token_budget", token_budget)):
+        if value < 1:
+            raise UsageError(f"{name} must be 1 or more, got {value}")
     order = list(range(len(lengths)))
     if sort_by_length:
         order.sort(key=lambda i: lengths[i])
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    batches: list[list[int]] = []
+    longest = 0
+    for i in order:
+        longest = max(longest, lengths[i])
+        full = not batches or len(batches[-1]) == batch_size
+        if full or (len(batches[-1]) + 1) * longest > token_budget:
+            batches.append([])
+            longest = lengths[i]
+        batches[-1].append(i)
     return batches[::-1] if sort_by_length else batches
 
 

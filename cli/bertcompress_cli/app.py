@@ -34,6 +34,7 @@ from bertcompress_cli import (
     report,
     run,
     show,
+    tune,
 )
 
 INTERRUPTED = 130
@@ -59,6 +60,7 @@ for _command in (
     export.export,
     evaluate.evaluate,
     predict.predict,
+    tune.tune,
     bench.bench,
     report.report,
     gate.gate,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifact import Artifact
 from bertcompress.bench.accuracy import Answers
-from bertcompress.bench.tuned_answers import answer_tuned
+from bertcompress.bench.tuned_answers import answer_tuned, runtime_here
 from bertcompress.bench.variant import Subject
 from bertcompress.bert.families import longest_text
 from bertcompress.bert.load import load
@@ -17,7 +17,6 @@ from bertcompress.bert.locate import locate
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
 from bertcompress.progress import Progress, silent
-from bertcompress.runtimes import runtime_for
 from bertcompress.tasks import Feature, Task, make_task
 from bertcompress_cli.data_source import DataSource
 from bertcompress_cli.output import note, notes
@@ -126,7 +125,7 @@ def open_model(
         MissingDependencyError: Its runtime is not installed.
     """
     folder = locate(model)
-    chosen = runtime_for(folder, runtime)
+    chosen = runtime_here(folder, runtime, note=note)
     return opened(load(folder, task=task), folder, runtime=chosen, max_length=max_length)
 
 

@@ -41,7 +41,18 @@ def test_all_verbs_are_there() -> None:
     expected = [
         *("doctor", "init", "log", "show", "explain", "finetune", "prune"),
         *("calibrate", "quantize"),
-        *("export", "evaluate", "predict", "bench", "report", "gate", "compare", "run", "demo"),
+        *(
+            "export",
+            "evaluate",
+            "predict",
+            "tune",
+            "bench",
+            "report",
+            "gate",
+            "compare",
+            "run",
+            "demo",
+        ),
         "convert-legacy",
     ]
     found = list(VERBS)

@@ -169,3 +169,31 @@ def test_real_runtimes_answer_as_one_does(
 
     for first, second in zip(expected, got, strict=True):
         np.testing.assert_array_equal(first["logits"], second["logits"])
+
+
+@given(
+    st.lists(st.integers(1, 60), max_size=40),
+    st.integers(1, 9),
+    st.booleans(),
+    st.integers(1, 200),
+)
+def test_batches_hold_every_text_once_and_no_more_than_they_may(
+    lengths: list[int], batch_size: int, sort_by_length: bool, token_budget: int
+) -> None:
+    batches = batches_of(
+        lengths,
+        batch_size=batch_size,
+        sort_by_length=sort_by_length,
+        token_budget=token_budget,
+    )
+
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    sizes = [len(batch) * max(lengths[i] for i in batch) for batch in batches]
+    assert all(len(batch) <= batch_size for batch in batches)
+    assert all(
+        size <= token_budget or len(batch) == 1 for size, batch in zip(sizes, batches, strict=True)
+    )
+    if sort_by_length:
+        assert [max(lengths[i] for i in batch) for batch in batches] == sorted(
+            (max(lengths[i] for i in batch) for batch in batches), reverse=True
+        )

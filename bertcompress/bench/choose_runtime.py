@@ -1,0 +1,208 @@
+"""Which runtime is fastest for an artifact on this machine, each at its best settings.
+
+Each runtime is tuned by itself first (`bertcompress.bench.tune_variants`). Times of two processes
+minutes apart differ by more than two good runtimes do, so the winners then take turns: all are open
+at once, one measures while the others wait, in turned order from turn to turn, and medians of the
+turns are compared. Runtimes within `LEVEL` of the fastest are as fast, and the first in the list is
+taken: the fewer that a deployment needs the better.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from bertcompress.bench.environment import cpu_model
+from bertcompress.bench.load_generator import spread
+from bertcompress.bench.process import WorkerProcess
+from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.tune_variants import LATENCY_SENTENCES, tune_variant
+from bertcompress.bench.tuning import LEVEL
+from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.workload import all_at_once, sample_features, save_workload, single_stream
+from bertcompress.errors import MissingError, RunError, UsageError
+from bertcompress.progress import Progress, silent
+from bertcompress.runtime_settings import RuntimeChoice, RuntimeSettings, save_runtime_choice
+from bertcompress.runtimes import runtime_for
+
+GRAPH_RUNTIMES = ("ort-cpu", "openvino")
+CHECKPOINT_RUNTIMES = ("torch-cpu",)
+"""What is compared on a CPU: runtimes that compute floats in FP32."""
+TURNS = 6
+SLICE_S = 1.0
+
+
+@dataclass(frozen=True)
+class RuntimeSpeed:
+    """One runtime at its best settings.
+
+    Attributes:
+        runtime: Its name.
+        settings: The best.
+        single_s: Median seconds of one text alone, over the turns.
+        sentences_per_s: The median rate over the turns.
+    """
+
+    runtime: str
+    settings: RuntimeSettings
+    single_s: float
+    sentences_per_s: float
+
+
+@dataclass(frozen=True)
+class RuntimeRace:
+    """What was measured, and what is fastest.
+
+    Attributes:
+        speeds: Of all runtimes that run the artifact, in the order asked for.
+        refused: Why others do not, by name.
+        choice: The fastest.
+        saved: Whether it stands in the artifact's manifest now.
+    """
+
+    speeds: tuple[RuntimeSpeed, ...]
+    refused: dict[str, str]
+    choice: RuntimeChoice
+    saved: bool
+
+
+def choose_runtime(
+    folder: Path,
+    subject: Subject,
+    settings: BenchSettings,
+    runtimes: Sequence[str],
+    *,
+    threads: int,
+    progress: Progress = silent,
+) -> RuntimeRace:
+    """Measures an artifact in several runtimes and saves which is fastest in its manifest.
+
+    Args:
+        folder: The artifact.
+        subject: Where the texts come from.
+        settings: How the best settings of each are searched.
+        runtimes: Names; one that is not installed or can't run the artifact is left out.
+        threads: The CPUs that may be used.
+        progress: Is told what is done.
+
+    Raises:
+        UsageError: If no runtime is named.
+        RunError: If none of them runs the artifact.
+    """
+    if not runtimes:
+        raise UsageError("no runtime was named to choose from; name one or more, or leave them out")
+    refused: dict[str, str] = {}
+    with TemporaryDirectory(prefix="bertcompress-tune-") as name:
+        scratch = Path(name)
+        found: dict[str, RuntimeSettings] = {}
+        for one in dict.fromkeys(runtimes):
+            own = scratch / one
+            own.mkdir()
+            try:
+                variant = Variant(one, folder, runtime_for(folder, one))
+                found[one] = tune_variant(
+                    variant,
+                    subject,
+                    settings,
+                    threads=threads,
+                    scratch=own,
+                    told=partial(progress, f"tune {one}"),
+                ).settings
+            except (MissingError, RunError) as error:
+                refused[one] = str(error)
+        if not found:
+            raise RunError(
+                f"none of {', '.join(runtimes)} runs {folder}; "
+                + "; ".join(f"{key}: {why}" for key, why in refused.items())
+            )
+        speeds = _race(folder, subject, settings, found, threads, scratch, progress)
+    single = _first_of_the_best([(one.runtime, one.single_s) for one in speeds])
+    many = _first_of_the_best([(one.runtime, 1 / one.sentences_per_s) for one in speeds])
+    choice = RuntimeChoice(single, many, cpu_model(), threads)
+    return RuntimeRace(speeds, refused, choice, saved=save_runtime_choice(folder, choice))
+
+
+def _race(
+    folder: Path,
+    subject: Subject,
+    settings: BenchSettings,
+    found: dict[str, RuntimeSettings],
+    threads: int,
+    scratch: Path,
+    progress: Progress,
+) -> tuple[RuntimeSpeed, ...]:
+    features = sample_features(subject.features, settings.offline_sentences, seed=settings.seed)
+    pad = subject.pad_token_id
+    order = spread([feature.length for feature in features])[:LATENCY_SENTENCES]
+    alone = scratch / "alone.npz"
+    some = [features[i] for i in order]
+    save_workload(single_stream(some, pad_token_id=pad, name="tune"), alone)
+
+    def single(process: WorkerProcess, best: RuntimeSettings) -> Callable[[], float]:
+        process.ask("arrange", streams=1, threads=best.latency_threads)
+        every = {"start": 0, "stop": len(some)}
+        return lambda: median(
+            process.seconds("time", workload=str(alone), settle=len(some), **every)
+        )
+
+    def many(process: WorkerProcess, best: RuntimeSettings) -> Callable[[], float]:
+        path = scratch / f"{best.runtime}.npz"
+        workload = all_at_once(
+            features,
+            batch_size=best.batch_size,
+            sort_by_length=best.sort_by_length,
+            pad_token_id=pad,
+        )
+        save_workload(workload, path)
+        process.ask("arrange", streams=best.streams, threads=best.threads)
+        return lambda: float(
+            str(process.ask("rate", workload=str(path), slice_s=SLICE_S)["sentences_per_s"])
+        )
+
+    with _open_all(folder, found, threads, scratch) as processes:
+        latencies = _turns(processes, found, single, "one text", progress)
+        rates = _turns(processes, found, many, "many texts", progress)
+    return tuple(
+        RuntimeSpeed(name, found[name], latencies[name], rates[name]) for name in processes
+    )
+
+
+@contextmanager
+def _open_all(
+    folder: Path, found: dict[str, RuntimeSettings], threads: int, scratch: Path
+) -> Iterator[dict[str, WorkerProcess]]:
+    with ExitStack() as stack:
+        opened = {}
+        for name in found:
+            process = stack.enter_context(WorkerProcess(name, scratch=scratch, threads=threads))
+            process.load(folder, name)
+            opened[name] = process
+        yield opened
+
+
+def _turns(
+    processes: dict[str, WorkerProcess],
+    found: dict[str, RuntimeSettings],
+    arranged: Callable[[WorkerProcess, RuntimeSettings], Callable[[], float]],
+    what: str,
+    progress: Progress,
+) -> dict[str, float]:
+    """Returns the median over the turns of what each process measures."""
+    measures = {name: arranged(process, found[name]) for name, process in processes.items()}
+    values: dict[str, list[float]] = {name: [] for name in measures}
+    for turn in range(TURNS):
+        progress(f"race: {what}", turn, TURNS)
+        for name in list(measures) if turn % 2 == 0 else reversed(measures):
+            values[name].append(measures[name]())
+    progress(f"race: {what}", TURNS, TURNS)
+    return {name: median(own) for name, own in values.items()}
+
+
+def _first_of_the_best(seconds: Sequence[tuple[str, float]]) -> str:
+    least = min(own for _, own in seconds)
+    return next(name for name, own in seconds if own <= least * (1 + LEVEL))
