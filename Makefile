@@ -16,7 +16,8 @@ demo: $(VENV)/.demo  ## Fine-tune, prune, quantize, export, check and measure a 
 setup: $(VENV)/.dev  ## Everything that working on the project needs
 
 test: $(VENV)/.test  ## The test suite
-	$(call PYTEST,$(VENV))
+	$(call PYTEST,$(VENV)) -m "not timing"
+	$(VENV)/bin/python -m pytest -m timing
 
 test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
 	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks

@@ -18,6 +18,8 @@ from bertcompress.bench.workload import all_at_once, single_stream
 from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays, FakeRuntime
 
+pytestmark = pytest.mark.timing
+
 
 def sleeper(seconds: float, per_token: float = 0.0) -> FakeRuntime:
     def answer(feed: Arrays) -> dict[str, NDArray[np.generic]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from bertcompress.bench.fake_artifact import FakeArtifact, service_seconds, write_fake
 from bertcompress.bench.load_generator import arrivals
@@ -14,6 +15,8 @@ from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import sample_features
 from bertcompress.runtime_settings import RuntimeSettings
+
+pytestmark = pytest.mark.timing
 
 SETTINGS = BenchSettings(server=True, server_requests=662)
 OVERHEAD_S = 0.0002

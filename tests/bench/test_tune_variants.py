@@ -19,6 +19,8 @@ from bertcompress.errors import RunError
 from bertcompress.manifest import read_manifest, write_manifest
 from bertcompress.runtime_settings import runtime_settings_of
 
+pytestmark = pytest.mark.timing
+
 BATCHES = (1, 8, 32)
 SETTINGS = BenchSettings(tune_batches=BATCHES, tune_slice_s=0.05, offline_sentences=60)
 
