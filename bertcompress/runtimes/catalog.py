@@ -1,0 +1,111 @@
+"""The list of runtimes: one entry for each name that ``--runtime`` takes, and nothing elsewhere.
+
+An entry says what kind of artifact it runs, how to tell whether it can run here, and how to open
+it. This file imports no library: each is imported when its own entry is checked or opened, because
+the process that measures an artifact must hold nothing but the runtime it measures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertcompress.artifact import ONNX_NAME, Kind
+from bertcompress.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+
+Check = Callable[[], None]
+Open = Callable[[Path, int], Runtime]
+OpenStreams = Callable[[Path, int, int], AbstractContextManager[Sequence[Runtime]]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One runtime.
+
+    Attributes:
+        name: What ``--runtime`` calls it.
+        runs: The kind of artifact that it runs.
+        check: Fails with a MissingError if its library or its device is not there.
+        open: Makes the runtime of an artifact folder and a number of threads; not entered.
+        open_streams: Opens a folder for so many runs at a time, each with so many threads, where
+            runs can share the weights; None where each run needs a runtime of its own.
+    """
+
+    name: str
+    runs: Kind
+    check: Check
+    open: Open
+    open_streams: OpenStreams | None = None
+
+
+def _nothing() -> None:
+    """Torch is a dependency of bertcompress: on the CPU there is nothing to miss."""
+
+
+def _check_ort() -> None:
+    from bertcompress.runtimes.ort_runtime import import_onnxruntime
+
+    import_onnxruntime("running an ONNX graph")
+
+
+def _open_ort(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.ort_runtime import OrtRuntime
+
+    return OrtRuntime(folder / ONNX_NAME, threads=threads)
+
+
+def _open_torch(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.torch_runtime import TorchRuntime
+
+    return TorchRuntime(folder, threads=threads)
+
+
+def _check_openvino() -> None:
+    from bertcompress.runtimes.openvino_runtime import import_openvino
+
+    import_openvino("running a graph in OpenVINO")
+
+
+def _openvino(precision: str, folder: Path, threads: int, streams: int = 1) -> OpenVinoRuntime:
+    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+
+    return OpenVinoRuntime(
+        folder / ONNX_NAME, threads=threads, streams=streams, precision=precision
+    )
+
+
+@contextmanager
+def _openvino_streams(
+    precision: str, folder: Path, streams: int, threads: int
+) -> Iterator[Sequence[Runtime]]:
+    with ExitStack() as stack:
+        first = stack.enter_context(_openvino(precision, folder, threads, streams))
+        yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
+
+
+def _openvino_entry(name: str, precision: str) -> Entry:
+    return Entry(
+        name,
+        "onnx",
+        _check_openvino,
+        partial(_openvino, precision),
+        partial(_openvino_streams, precision),
+    )
+
+
+CATALOG = (
+    Entry("ort-cpu", "onnx", _check_ort, _open_ort),
+    Entry("torch-cpu", "checkpoint", _nothing, _open_torch),
+    _openvino_entry("openvino", "f32"),
+    _openvino_entry("openvino-bf16", "bf16"),
+)
+"""All runtimes. ``auto`` is the first one that runs the kind of artifact at hand."""
+
+ENTRIES = {entry.name: entry for entry in CATALOG}
