@@ -7,6 +7,8 @@ the process that measures an artifact must hold nothing but the runtime it measu
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifact import ONNX_NAME, Kind
 from bertcompress.runtimes.base import Runtime
+from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
 
 if TYPE_CHECKING:
     from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
@@ -45,10 +48,6 @@ class Entry:
     open_streams: OpenStreams | None = None
 
 
-def _nothing() -> None:
-    """Torch is a dependency of bertcompress: on the CPU there is nothing to miss."""
-
-
 def _check_ort() -> None:
     from bertcompress.runtimes.ort_runtime import import_onnxruntime
 
@@ -61,10 +60,59 @@ def _open_ort(folder: Path, threads: int) -> Runtime:
     return OrtRuntime(folder / ONNX_NAME, threads=threads)
 
 
-def _open_torch(folder: Path, threads: int) -> Runtime:
+def _check_ort_on_gpu(name: str) -> None:
+    from bertcompress.runtimes.ort_runtime import check_provider
+
+    check_provider(name)
+
+
+def _open_ort_cuda(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.ort_providers import ProviderSettings
+    from bertcompress.runtimes.ort_runtime import OrtRuntime
+
+    settings = ProviderSettings("cuda", graphs=True, longest=_longest(folder))
+    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
+
+
+def _open_ort_tensorrt(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.ort_providers import ProviderSettings, ShapeRange
+    from bertcompress.runtimes.ort_runtime import OrtRuntime
+
+    longest = _longest(folder)
+    shapes = ShapeRange(usual=(8, min(128, longest)), most=(128, min(512, longest)))
+    root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    cache = root / "bertcompress" / "ort-tensorrt"
+    settings = ProviderSettings("tensorrt", longest=longest, shapes=shapes, cache=cache)
+    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
+
+
+def _longest(folder: Path) -> int:
+    from bertcompress.bert.families import longest_text
+
+    return longest_text(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+
+
+def _open_torch(settings: TorchSettings, folder: Path, threads: int) -> Runtime:
     from bertcompress.runtimes.torch_runtime import TorchRuntime
 
-    return TorchRuntime(folder, threads=threads)
+    return TorchRuntime(folder, threads=threads, settings=settings)
+
+
+def _check_torch(name: str, settings: TorchSettings) -> None:
+    if settings.device == "cpu":
+        return  # torch is a dependency of bertcompress: there is nothing to miss
+    from bertcompress.runtimes.nvidia import require_gpu
+
+    require_gpu(name)
+    from bertcompress.runtimes.torch_runtime import check_cuda
+
+    check_cuda(name, settings)
+
+
+def _torch_entry(name: str) -> Entry:
+    settings = TORCH_RUNTIMES[name]
+    check, opened = partial(_check_torch, name, settings), partial(_open_torch, settings)
+    return Entry(name, "checkpoint", check, opened)
 
 
 def _check_openvino() -> None:
@@ -102,9 +150,12 @@ def _openvino_entry(name: str, precision: str) -> Entry:
 
 CATALOG = (
     Entry("ort-cpu", "onnx", _check_ort, _open_ort),
-    Entry("torch-cpu", "checkpoint", _nothing, _open_torch),
+    _torch_entry("torch-cpu"),
     _openvino_entry("openvino", "f32"),
     _openvino_entry("openvino-bf16", "bf16"),
+    Entry("ort-cuda", "onnx", partial(_check_ort_on_gpu, "ort-cuda"), _open_ort_cuda),
+    Entry("ort-tensorrt", "onnx", partial(_check_ort_on_gpu, "ort-tensorrt"), _open_ort_tensorrt),
+    *(_torch_entry(name) for name in TORCH_RUNTIMES if name != "torch-cpu"),
 )
 """All runtimes. ``auto`` is the first one that runs the kind of artifact at hand."""
 
