@@ -14,6 +14,7 @@ Source: ``onnxruntime_session_options_config_keys.h``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
 
 _QUANTIZING = ("QuantizeLinear", "DynamicQuantizeLinear")
 _SHAPE_ORIGINS = ("Shape", "Size")
+_FEW = 8
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -151,9 +153,10 @@ def check_placement(
 def shape_nodes(graph: onnx.ModelProto) -> frozenset[str]:
     """Returns the names of the operators that compute only shapes.
 
-    They are those that look at a tensor's shape, and those that take nothing else but constants.
+    They are those that look at a tensor's shape, and those that take nothing else but that and
+    constants of a few numbers; a table that is looked up is none.
     """
-    known = {one.name for one in graph.graph.initializer}
+    known = {one.name for one in graph.graph.initializer if math.prod(one.dims) <= _FEW}
     origins: set[str] = set()
     names = []
     for node in graph.graph.node:

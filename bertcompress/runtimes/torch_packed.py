@@ -78,9 +78,10 @@ def attend_each(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packing: Packing
 ) -> torch.Tensor:
     """Runs attention on one text after the other; on any device, in any type."""
+    parts = (torch.split(one, packing.lengths) for one in (query, key, value))
     attended = [
         nn.functional.scaled_dot_product_attention(*(one.transpose(0, 1) for one in text))
-        for text in zip(*(one.split(packing.lengths) for one in (query, key, value)), strict=True)
+        for text in zip(*parts, strict=True)
     ]
     return torch.cat([one.transpose(0, 1) for one in attended])
 
@@ -172,8 +173,8 @@ class PackedEncoder(nn.Module):
             arguments: The embeddings, first or by the name that the model's family gives them.
             keywords: The same; masks and all else are not looked at.
         """
-        named = keywords.get("hidden_states", keywords.get("x"))
-        embeddings = arguments[0] if arguments else named
+        named: Any = keywords.get("hidden_states", keywords.get("x"))
+        embeddings: torch.Tensor = arguments[0] if arguments else named
         packing = self.packing
         assert packing is not None  # TorchRuntime sets it
         rows = embeddings.flatten(0, 1)
