@@ -1,4 +1,4 @@
-"""The measurements of one model: parity, the grid of shapes, real lengths, CUDA graphs on and off."""
+"""The measurements of one model: parity, fixed shapes, real lengths, CUDA graphs on and off."""
 
 from __future__ import annotations
 

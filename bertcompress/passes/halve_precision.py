@@ -1,4 +1,4 @@
-"""The graph in half precision: FP16 or BF16, the baseline that everything on a GPU is compared with.
+"""The graph in half precision, FP16 or BF16: what everything else on a GPU is compared with.
 
 On tensor cores a float16 product takes half the time of a float32 one rounded to TF32, and a tenth
 of a true float32 one, so 8 bits have to beat this graph and not the float32 one. All weights and

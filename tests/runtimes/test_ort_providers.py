@@ -133,8 +133,8 @@ def test_operators_on_the_cpu_are_told(tiny_graph: Callable[..., OnnxModel]) -> 
     cpu = "CPUExecutionProvider"
     moved = [(n, k, cpu if n in allowed else "CUDAExecutionProvider") for n, k, _ in placed]
     check_placement("cuda", moved, allowed)
+    lost = next(at for at, one in enumerate(moved) if one[1] == "Gelu")
     with pytest.raises(RunError, match=r"1 operators have no kernel .* first Gelu"):
-        lost = next(at for at, one in enumerate(moved) if one[1] == "Gelu")
         check_placement("cuda", [*moved, (moved[lost][0], "Gelu", cpu)], allowed)
     with pytest.raises(RunError, match="no operator of the graph was given"):
         check_placement("cuda", [one for one in placed if one[0] in allowed], allowed)
