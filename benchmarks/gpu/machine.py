@@ -7,8 +7,7 @@ import subprocess
 from dataclasses import asdict
 
 from bertcompress.bench.environment import read_environment
-from bertcompress.errors import MissingError
-from bertcompress.runtimes.catalog import CATALOG
+from bertcompress.runtimes import RUNTIME_NAMES, why_unusable
 from bertcompress.runtimes.nvidia import gpus
 from gpu.steps import Facts
 
@@ -31,18 +30,15 @@ def machine_facts(*, threads: int) -> Facts:
         "cpu": environment.cpu_model,
         "cpus": environment.affinity_cpus,
         "date": environment.date,
-        "runtimes": {entry.name: usable(entry.name) for entry in CATALOG},
+        "runtimes": {name: usable(name) for name in RUNTIME_NAMES},
     }
 
 
 def usable(runtime: str) -> str:
     """Returns ``usable``, or the sentence that says why a runtime is not."""
-    entry = next(one for one in CATALOG if one.name == runtime)
-    try:
-        entry.check()
-    except MissingError as error:
-        return str(error)
-    return "usable"
+    if runtime not in RUNTIME_NAMES:
+        return f"this source tree has no runtime {runtime}"
+    return why_unusable(runtime) or "usable"
 
 
 def smi_facts() -> Facts:

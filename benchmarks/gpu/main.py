@@ -12,7 +12,6 @@ from pathlib import Path
 
 from bertcompress.bert.families import longest_text
 from bertcompress.bert.load import load
-from bertcompress.runtimes.catalog import ENTRIES
 from bertcompress.runtimes.ort_providers import ProviderSettings
 from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES
 from gpu.engines import build_engines, check_engine_settings
@@ -63,8 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps, opened = plan(run)
     settings = {**asdict(run), "models": [str(one) for one in run.models]}
     settings = {key: str(one) if isinstance(one, Path) else one for key, one in settings.items()}
-    facts = {key: settings[key] for key in ("mode", "models", "graphs")}
-    kept = Kept(run.work / "steps" / run.mode, facts)
+    facts = {key: settings[key] for key in ("models", "graphs")}
+    where = "gpu" if run.mode == "gpu" else "without-gpu"  # a dry run makes what --cpu measures
+    facts["machine"] = _deciding(machine_facts(threads=run.threads))
+    kept = Kept(run.work / "steps" / where, facts)
     try:
         results = run_steps(steps, kept, seconds=run.seconds, say=_say)
     finally:
@@ -152,10 +153,12 @@ def _maker(model: ModelFolders, size: Size, pruned: bool) -> Callable[[float], F
 
 def _graph_maker(model: ModelFolders, run: Run) -> Callable[[float], Facts]:
     def work(_: float) -> Facts:
-        runners = [one for one in _RUN_GRAPHS if one in ENTRIES and usable(one) == "usable"]
+        runners = [one for one in _RUN_GRAPHS if usable(one) == "usable"]
         if run.mode == "gpu" and not runners:
             raise SkippedError("no runtime here runs graphs on a GPU")
-        return make_graphs(model.checkpoint, model.graphs, run.graphs, threads=run.threads)
+        by_tensorrt = run.mode != "gpu" or {"ort-tensorrt", "tensorrt"} & set(runners)
+        wanted = tuple(one for one in run.graphs if by_tensorrt or one in ("fp32", "fp16"))
+        return make_graphs(model.checkpoint, model.graphs, wanted, threads=run.threads)
 
     return work
 
@@ -164,8 +167,6 @@ def _engine_maker(model: ModelFolders, run: Run) -> Callable[[float], Facts]:
     def work(budget_s: float) -> Facts:
         if run.mode == "dry-run":
             return check_engine_settings(longest_text(load(model.checkpoint).config))
-        if "tensorrt" not in ENTRIES:
-            raise SkippedError("this source tree has no runtime for engines")
         found = usable("tensorrt")
         if found != "usable":
             raise SkippedError(found)
@@ -193,6 +194,11 @@ def _checker(model: ModelFolders, names: list[str]) -> Callable[[float], Facts]:
         }
 
     return work
+
+
+def _deciding(machine: Facts) -> Facts:
+    """Returns what makes results of another machine: its GPUs, libraries and runtimes."""
+    return {key: machine[key] for key in ("gpus", "libraries", "runtimes")}
 
 
 def _is_bad(result: Facts) -> bool:

@@ -47,11 +47,11 @@ class Scale:
 
 def parity(opened: Opened, model: ModelFolders, scale: Scale, *, threads: int) -> Facts:
     """Compares every runtime's answers with those of FP32 torch on the CPU."""
+    runtimes = _there(opened)
     feeds = parity_feeds(vocabulary=scale.vocabulary, longest=scale.longest)
     with TorchRuntime(model.checkpoint, threads=threads) as reference:
         expected = [reference.run(_taken(reference, feed)) for feed in feeds]
     rows: Facts = {}
-    runtimes = opened.runtimes()
     for subject in opened.subjects:
         if subject.name not in runtimes:
             continue
@@ -203,7 +203,7 @@ def _rate(runtime: Runtime, feeds: Sequence[Feed], tokens: int, budget_s: float)
 def _there(opened: Opened) -> Mapping[str, Runtime]:
     runtimes = opened.runtimes()
     if not runtimes:
-        raise SkippedError("no runtime could be opened; the reasons are with the parity")
+        raise SkippedError("no runtime could be opened; the table of runtimes says why")
     return runtimes
 
 

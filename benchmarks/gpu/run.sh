@@ -13,4 +13,9 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 export PYTHONPATH="$root:$root/calibration:$root/cli:$root/benchmarks${PYTHONPATH:+:$PYTHONPATH}"
 export HF_HUB_OFFLINE=1 TOKENIZERS_PARALLELISM=false PYTHONUNBUFFERED=1
-exec "${PYTHON:-python3}" -m gpu.main "$@"
+python=${PYTHON:-python3}
+for name in torch transformers onnx onnxruntime onnxscript psutil typer sklearn safetensors; do
+  "$python" -c "import importlib.util, sys; sys.exit(importlib.util.find_spec('$name') is None)" ||
+    { echo "error: $python has no package $name, which this benchmark needs" >&2; exit 5; }
+done
+exec "$python" -m gpu.main "$@"

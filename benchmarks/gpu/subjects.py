@@ -91,10 +91,7 @@ def cpu_subjects(model: ModelFolders, *, threads: int) -> list[Subject]:
 
 def why_not(subject: Subject) -> str | None:
     """Returns why a subject can't be measured here, None if it can."""
-    try:
-        found = usable(subject.runtime)
-    except StopIteration:
-        return f"this source tree has no runtime {subject.runtime}"
+    found = usable(subject.runtime)
     if found != "usable":
         return found
     return None if subject.folder.is_dir() else f"its {subject.precision} form was not made"

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bertcompress.artifact import ONNX_NAME, kind_of
-from bertcompress.errors import RunError, UsageError, did_you_mean
+from bertcompress.errors import MissingError, RunError, UsageError, did_you_mean
 from bertcompress.runtimes.base import FakeRuntime, Runtime
 from bertcompress.runtimes.catalog import CATALOG, ENTRIES
 
@@ -30,6 +30,7 @@ __all__ = [
     "open_runtime",
     "open_runtimes",
     "runtime_for",
+    "why_unusable",
 ]
 
 
@@ -67,6 +68,19 @@ def check_runtime(name: str) -> None:
         name: One of `RUNTIME_NAMES`.
     """
     ENTRIES[name].check()
+
+
+def why_unusable(name: str) -> str | None:
+    """Returns the sentence that says why a runtime can't run here, None if it can.
+
+    Args:
+        name: One of `RUNTIME_NAMES`.
+    """
+    try:
+        check_runtime(name)
+    except MissingError as error:
+        return str(error)
+    return None
 
 
 def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:

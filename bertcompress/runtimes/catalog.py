@@ -39,6 +39,7 @@ class Entry:
         open: Makes the runtime of an artifact folder and a number of threads; not entered.
         open_streams: Opens a folder for so many runs at a time, each with so many threads, where
             runs can share the weights; None where each run needs a runtime of its own.
+        on_gpu: Whether it needs an NVIDIA GPU.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Entry:
     check: Check
     open: Open
     open_streams: OpenStreams | None = None
+    on_gpu: bool = False
 
 
 def _check_ort() -> None:
@@ -86,6 +88,10 @@ def _open_ort_tensorrt(folder: Path, threads: int) -> Runtime:
     return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
 
 
+def _ort_gpu_entry(name: str, opened: Open) -> Entry:
+    return Entry(name, "onnx", partial(_check_ort_on_gpu, name), opened, on_gpu=True)
+
+
 def _longest(folder: Path) -> int:
     from bertcompress.bert.families import longest_text
 
@@ -112,7 +118,7 @@ def _check_torch(name: str, settings: TorchSettings) -> None:
 def _torch_entry(name: str) -> Entry:
     settings = TORCH_RUNTIMES[name]
     check, opened = partial(_check_torch, name, settings), partial(_open_torch, settings)
-    return Entry(name, "checkpoint", check, opened)
+    return Entry(name, "checkpoint", check, opened, on_gpu=settings.device == "cuda")
 
 
 def _check_openvino() -> None:
@@ -153,8 +159,8 @@ CATALOG = (
     _torch_entry("torch-cpu"),
     _openvino_entry("openvino", "f32"),
     _openvino_entry("openvino-bf16", "bf16"),
-    Entry("ort-cuda", "onnx", partial(_check_ort_on_gpu, "ort-cuda"), _open_ort_cuda),
-    Entry("ort-tensorrt", "onnx", partial(_check_ort_on_gpu, "ort-tensorrt"), _open_ort_tensorrt),
+    _ort_gpu_entry("ort-cuda", _open_ort_cuda),
+    _ort_gpu_entry("ort-tensorrt", _open_ort_tensorrt),
     *(_torch_entry(name) for name in TORCH_RUNTIMES if name != "torch-cpu"),
 )
 """All runtimes. ``auto`` is the first one that runs the kind of artifact at hand."""

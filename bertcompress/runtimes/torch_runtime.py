@@ -81,13 +81,20 @@ class TorchRuntime:
         settings = self._settings
         if settings.device == "cuda":
             check_cuda(self.name, settings)
-        self._before.callback(torch.set_num_threads, torch.get_num_threads())
-        torch.set_num_threads(self._threads)
-        if settings.device == "cuda":
-            before = torch.get_float32_matmul_precision()
-            self._before.callback(torch.set_float32_matmul_precision, before)
-            torch.set_float32_matmul_precision("highest")
-        model = self._made()
+        with contextlib.ExitStack() as before:
+            before.callback(torch.set_num_threads, torch.get_num_threads())
+            torch.set_num_threads(self._threads)
+            if settings.device == "cuda":
+                before.callback(torch.cuda.empty_cache)
+                rounding = torch.get_float32_matmul_precision()
+                before.callback(torch.set_float32_matmul_precision, rounding)
+                torch.set_float32_matmul_precision("highest")
+            self._open()
+            self._before = before.pop_all()
+        return self
+
+    def _open(self) -> None:
+        settings, model = self._settings, self._made()
         self._longest = longest_text(model.config)
         self._forward = _forward_of(model, settings)
         if settings.graphs:
@@ -96,7 +103,6 @@ class TorchRuntime:
         ids = np.zeros((1, 2), dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": ids + 1, "token_type_ids": ids}
         self.outputs = tuple(self.run({name: feed[name] for name in self.inputs}))
-        return self
 
     def __exit__(
         self,
@@ -104,8 +110,8 @@ class TorchRuntime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._before.close()
         self._forward, self._recorded, self._packed = None, None, None
+        self._before.close()
 
     def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         """Runs one batch; the arrays returned are the caller's own."""
