@@ -13,7 +13,7 @@ import torch
 from bertcompress.artifact import Checkpoint, save
 from bertcompress.errors import MissingDependencyError, MissingHardwareError, UsageError
 from bertcompress.passes.parity import compare_outputs, parity_feeds
-from bertcompress.runtimes import nvidia
+from bertcompress.runtimes import nvidia, why_unusable
 from bertcompress.runtimes.nvidia import Gpu
 from bertcompress.runtimes.torch_eight_bits import check_capability, quantize_layers
 from bertcompress.runtimes.torch_graphs import Forward, Recording, Tensors
@@ -60,6 +60,28 @@ def _difference(model: PreTrainedModel, settings: TorchSettings) -> tuple[float,
         assert first.outputs == other.outputs
         expected, got = [first.run(feed) for feed in feeds], [other.run(feed) for feed in feeds]
     return compare_outputs(expected, got, feeds).max_difference, recorder
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not nvidia.gpus(), reason="no NVIDIA GPU here")
+@pytest.mark.parametrize("name", [one for one in TORCH_RUNTIMES if one != "torch-cpu"])
+def test_a_gpu_answers_as_the_cpu_does(
+    tiny_checkpoint: Callable[..., Checkpoint], name: str
+) -> None:
+    reason = why_unusable(name)
+    if reason is not None:
+        pytest.skip(reason)
+    model = tiny_checkpoint().model
+    feeds = parity_feeds(vocabulary=model.config.vocab_size, longest=100)
+    with (
+        TorchRuntime(model, threads=1) as first,
+        TorchRuntime(model, threads=1, settings=TORCH_RUNTIMES[name]) as other,
+    ):
+        expected, got = [first.run(feed) for feed in feeds], [other.run(feed) for feed in feeds]
+        again = [other.run(feed) for feed in feeds]
+    found = compare_outputs(expected, got, feeds)
+    assert found.max_difference < (1e-4 if name == "torch-cuda" else 0.2 * found.magnitude)
+    assert compare_outputs(got, again, feeds).max_difference == 0
 
 
 @pytest.mark.parametrize("task", TASKS)
