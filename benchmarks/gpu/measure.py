@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from bertcompress.errors import ParityError
 from bertcompress.passes.parity import compare_outputs, parity_feeds
 from bertcompress.runtimes import Runtime
+from bertcompress.runtimes.torch_graphs import CudaRecorder, Recorder
 from bertcompress.runtimes.torch_runtime import TorchRuntime
-from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES
+from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
 from gpu.steps import Facts, SkippedError
 from gpu.subjects import RELATIVE_BOUNDS, ModelFolders, Opened
 from gpu.timing import time_in_turns
 
 Feed = dict[str, NDArray[np.int64]]
 
-TEXTS = 1024
-"""Texts of the run on real lengths."""
+_OPENING = 0.6
+"""The part of the parity's time after which no further runtime is opened."""
 
 LENGTHS = {"short": (3.1, 0.55, 66), "long": (5.05, 0.5, 384)}
 """Mean and deviation of the logarithm of the lengths, and the longest: like SST-2's (25 tokens in
@@ -37,16 +38,21 @@ class Scale:
         lengths: Of the grid, tokens.
         vocabulary: Token ids are drawn below it.
         longest: Tokens that the model has positions for.
+        texts: Of the run on real lengths.
     """
 
     batches: tuple[int, ...]
     lengths: tuple[int, ...]
     vocabulary: int
     longest: int
+    texts: int
 
 
-def parity(opened: Opened, model: ModelFolders, scale: Scale, *, threads: int) -> Facts:
-    """Compares every runtime's answers with those of FP32 torch on the CPU."""
+def parity(
+    opened: Opened, model: ModelFolders, scale: Scale, *, threads: int, budget_s: float
+) -> Facts:
+    """Opens every runtime and compares its answers with those of FP32 torch on the CPU."""
+    opened.open_all(budget_s * _OPENING)
     runtimes = _there(opened)
     feeds = parity_feeds(vocabulary=scale.vocabulary, longest=scale.longest)
     with TorchRuntime(model.checkpoint, threads=threads) as reference:
@@ -80,7 +86,7 @@ def grid(opened: Opened, scale: Scale, budget_s: float) -> Facts:
     ends, rows = time.monotonic() + budget_s, []
     for at, (batch, length) in enumerate(shapes):
         left = ends - time.monotonic()
-        if left <= 0:
+        if at and left <= 0:
             rows.append({"batch": batch, "length": length, "skipped": "no time was left"})
             continue
         feed = full_feed(batch, length, vocabulary=scale.vocabulary)
@@ -100,11 +106,13 @@ def real_lengths(opened: Opened, scale: Scale, budget_s: float) -> Facts:
     each_s = budget_s / (len(kinds) * 3 * len(runtimes))
     made: Facts = {}
     for kind, (mean, deviation, most) in kinds.items():
-        lengths = drawn_lengths(mean, deviation, most)
+        lengths = drawn_lengths(mean, deviation, most, scale.texts)
         ways = {
-            "32 as they come": [list(range(at, at + 32)) for at in range(0, TEXTS, 32)],
+            "32 as they come": [
+                list(range(at, min(at + 32, scale.texts))) for at in range(0, scale.texts, 32)
+            ],
             "sorted, 128 texts": token_batches(lengths, 16_384, most=128),
-            "sorted, 16384 tokens": token_batches(lengths, 16_384, most=TEXTS),
+            "sorted, 16384 tokens": token_batches(lengths, 16_384, most=scale.texts),
         }
         for way, batches in ways.items():
             feeds = [feed_of(lengths[one], vocabulary=scale.vocabulary) for one in batches]
@@ -115,24 +123,37 @@ def real_lengths(opened: Opened, scale: Scale, budget_s: float) -> Facts:
             }
             share = 1 - float(lengths.sum()) / padded
             made[f"{kind}, {way}"] = {"padding": round(share, 3), "tokens_per_s": rates}
-    means = {kind: float(drawn_lengths(*how).mean()) for kind, how in kinds.items()}
+    means = {kind: float(drawn_lengths(*how, scale.texts).mean()) for kind, how in kinds.items()}
     return {"rows": made, "mean_lengths": means}
 
 
-def graphs_on_and_off(model: ModelFolders, scale: Scale, *, threads: int) -> Facts:
+def graphs_on_and_off(
+    model: ModelFolders,
+    scale: Scale,
+    *,
+    threads: int,
+    settings: TorchSettings = TORCH_RUNTIMES["torch-cuda-fp16"],
+    recorder: Callable[[], Recorder] = CudaRecorder,
+    budget_s: float = 1.0,
+) -> Facts:
     """Checks that a recorded CUDA graph answers as eager mode does, and times both."""
-    settings = TORCH_RUNTIMES["torch-cuda-fp16"]
     eager = replace(settings, graphs=False)
-    feeds = [full_feed(b, n, vocabulary=scale.vocabulary) for b in (1, 8) for n in (16, 128)]
+    feeds = [
+        full_feed(b, n, vocabulary=scale.vocabulary)
+        for b in (1, 8)
+        for n in (16, min(128, scale.longest))
+    ]
     with (
-        TorchRuntime(model.checkpoint, threads=threads, settings=settings) as recorded,
+        TorchRuntime(
+            model.checkpoint, threads=threads, settings=settings, recorder=recorder
+        ) as recorded,
         TorchRuntime(model.checkpoint, threads=threads, settings=eager) as plain,
     ):
         rows = []
         for feed in feeds:
             first, again = recorded.run(feed)["logits"], recorded.run(feed)["logits"]
             expected = plain.run(feed)["logits"]
-            samples, _ = time_in_turns({"graph": recorded, "eager": plain}, feed, budget_s=1.0)
+            samples, _ = time_in_turns({"graph": recorded, "eager": plain}, feed, budget_s=budget_s)
             rows.append(
                 {
                     "shape": list(feed["input_ids"].shape),
@@ -161,9 +182,9 @@ def feed_of(lengths: NDArray[np.int64], *, vocabulary: int) -> Feed:
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
 
 
-def drawn_lengths(mean: float, deviation: float, most: int) -> NDArray[np.int64]:
-    """Draws `TEXTS` lengths, log-normal, from 3 to `most`."""
-    drawn = np.random.default_rng(0).lognormal(mean, deviation, TEXTS)
+def drawn_lengths(mean: float, deviation: float, most: int, texts: int) -> NDArray[np.int64]:
+    """Draws the lengths of so many texts, log-normal, from 3 to `most`."""
+    drawn = np.random.default_rng(0).lognormal(mean, deviation, texts)
     return np.clip(drawn, 3, most).astype(np.int64)
 
 

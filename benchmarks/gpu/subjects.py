@@ -35,6 +35,7 @@ class Subject:
         precision: What its products compute in, a key of `RELATIVE_BOUNDS`.
         folder: What it runs.
         open: Makes the runtime, not entered.
+        is_slow: Whether kernels are compiled when it is opened.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Subject:
     precision: str
     folder: Path
     open: Callable[[], Runtime]
+    is_slow: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,19 +116,31 @@ class Opened:
         self._open: dict[str, Runtime] = {}
 
     def runtimes(self) -> Mapping[str, Runtime]:
-        """Returns the runtimes that could be opened; `missing` says why the others could not."""
-        for subject in self.subjects:
-            if subject.name in self._open or subject.name in self.missing:
+        """Returns the runtimes that are open; all that can be, if none was opened so far."""
+        if not self._open:
+            self.open_all(float("inf"))
+        return self._open
+
+    def open_all(self, budget_s: float) -> None:
+        """Opens the runtimes; `missing` says why some could not be.
+
+        Args:
+            budget_s: When it is over, no further one is begun; the slow ones come last.
+        """
+        self.missing, began = {}, time.monotonic()
+        for subject in sorted(self.subjects, key=lambda one: one.is_slow):
+            if subject.name in self._open:
                 continue
             reason = why_not(subject)
             started = time.monotonic()
+            if reason is None and started - began > budget_s:
+                reason = "no time was left to open it"
             if reason is None:
                 reason = self._opened(subject)
             self.opening_s[subject.name] = round(time.monotonic() - started, 1)
             if reason is not None:
                 self.missing[subject.name] = reason
                 self._say(f"  {subject.name}: left out, {reason}")
-        return self._open
 
     def close(self) -> None:
         """Gives all memory back."""
@@ -149,6 +163,7 @@ def _torch(model: ModelFolders, name: str, settings: TorchSettings, threads: int
         precision=settings.eight_bits or short,
         folder=model.checkpoint,
         open=partial(TorchRuntime, model.checkpoint, threads=threads, settings=settings),
+        is_slow=settings.compiled,
     )
 
 

@@ -14,10 +14,13 @@ Source: ``onnxruntime_session_options_config_keys.h``.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 from collections.abc import Iterable, Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from bertcompress.errors import (
     MissingDependencyError,
@@ -26,7 +29,7 @@ from bertcompress.errors import (
     RunError,
 )
 from bertcompress.graph.kernels import INTEGER_KERNELS
-from bertcompress.runtimes.ort_providers import PROVIDERS, Provider
+from bertcompress.runtimes.ort_providers import PROVIDERS, Provider, ProviderSettings
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +40,57 @@ RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"
 _QUANTIZING = ("QuantizeLinear", "DynamicQuantizeLinear")
 _SHAPE_ORIGINS = ("Shape", "Size")
 _FEW = 8
+_NEEDED: dict[Provider, tuple[str, str]] = {
+    "cpu": ("its libraries", '"bertcompress[cpu]"'),
+    "cuda": ("CUDA 13 and cuDNN 9", '"bertcompress[gpu]"'),
+    "tensorrt": ("TensorRT 10, CUDA 13 and cuDNN 9", '"bertcompress[gpu]" "tensorrt-cu13<11"'),
+}
+"""What the libraries of a provider link to, read from those of onnxruntime-gpu 1.31, and what
+installs it."""
 _PACKAGES = ("onnxruntime", "onnxruntime-gpu")
+
+
+def prepared(ort: ModuleType, settings: ProviderSettings, source: str | bytes) -> onnx.ModelProto:
+    """Returns a graph that a GPU is to run, looked through, and loads CUDA's libraries for it.
+
+    Args:
+        ort: The library.
+        settings: The provider's.
+        source: The graph's file, or its serialized bytes.
+
+    Raises:
+        RunError: If the provider does not compute in the graph's precision.
+    """
+    import onnx
+
+    if settings.cache is not None:
+        settings.cache.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, bytes):
+        graph = onnx.load_model_from_string(source)
+    else:
+        graph = onnx.load_model(source, load_external_data=False)
+    what = source if isinstance(source, str) else "the graph"
+    check_graph(settings.provider, graph, what)
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
+        ort.preload_dlls()  # CUDA's libraries as pip installs them
+    return graph
+
+
+def check_session(session: Any, settings: ProviderSettings, graph: onnx.ModelProto) -> None:
+    """Fails unless a session runs a graph with the provider that was asked for.
+
+    Raises:
+        MissingHardwareError: The provider could not be loaded.
+        RunError: An operator was given to another one.
+    """
+    session.disable_fallback()
+    check_running(settings.provider, session.get_providers())
+    placed = [
+        (node.name, node.op_type, part.ep_name)
+        for part in session.get_provider_graph_assignment_info()
+        for node in part.get_nodes()
+    ]
+    check_placement(settings.provider, placed, shape_nodes(graph))
 
 
 def check_packages() -> None:
@@ -76,11 +129,11 @@ def check_running(provider: Provider, running: Sequence[str]) -> None:
         MissingHardwareError: It is not among them.
     """
     if PROVIDERS[provider] not in running:
-        library = "CUDA 13 and cuDNN 9" if provider == "cuda" else "TensorRT, CUDA 13 and cuDNN 9"
+        libraries, packages = _NEEDED[provider]
         raise MissingHardwareError(
             f"ONNX Runtime could not load {PROVIDERS[provider]} and would run on "
-            f"{', '.join(running)}; its libraries ({library}) must be where the loader finds them; "
-            'type: pip install "bertcompress[gpu]", for TensorRT also "bertcompress[tensorrt]"'
+            f"{', '.join(running)}; {libraries} must be where the loader finds them; type: "
+            f"pip install {packages}"
         )
 
 

@@ -7,6 +7,8 @@ may use.
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -22,12 +24,10 @@ from bertcompress.runtimes.nvidia import require_gpu
 from bertcompress.runtimes.ort_binding import BoundRuns
 from bertcompress.runtimes.ort_checks import (
     RECORD_PLACEMENT,
-    check_graph,
     check_packages,
-    check_placement,
-    check_running,
+    check_session,
     precisions_of,
-    shape_nodes,
+    prepared,
 )
 from bertcompress.runtimes.ort_providers import PROVIDERS, ProviderSettings
 
@@ -109,18 +109,24 @@ class OrtRuntime:
         if isinstance(source, str) and not Path(source).is_file():
             raise RunError(f"there is no graph {source}")
         on_gpu = self._settings.provider != "cpu"
-        graph = _prepared(ort, self.name, self._settings, source) if on_gpu else None
+        graph = None
+        if on_gpu:
+            check_provider(self.name)
+            graph = prepared(ort, self._settings, source)
         providers = self._settings.options(())
         if graph is not None:
             names = [one.name for one in graph.graph.input]
             providers = self._settings.options(names, precisions_of(graph))
         try:
-            self._session = ort.InferenceSession(source, self._options(ort), providers=providers)
+            with contextlib.redirect_stdout(io.StringIO()):  # where it tells of providers left out
+                self._session = ort.InferenceSession(
+                    source, self._options(ort), providers=providers
+                )
         except _ort_errors() as error:
             what = source if isinstance(source, str) else "the graph"
             raise RunError(f"ONNX Runtime can't load {what}: {_first_line(error)}") from error
         if graph is not None:
-            _check_session(self._session, self._settings, graph)
+            check_session(self._session, self._settings, graph)
             self._bound = BoundRuns(
                 ort,
                 self._session,
@@ -182,40 +188,6 @@ class OrtRuntime:
         if self._session is None:
             raise RunError("the runtime is not open; use it in a 'with' block")
         return Path(self._session.end_profiling())
-
-
-def _prepared(
-    ort: ModuleType, name: str, settings: ProviderSettings, source: str | bytes
-) -> onnx.ModelProto:
-    """Returns a graph that a GPU is to run, once all is known to be there for it."""
-    import contextlib
-    import io
-
-    import onnx
-
-    check_provider(name)
-    if settings.cache is not None:
-        settings.cache.mkdir(parents=True, exist_ok=True)
-    if isinstance(source, bytes):
-        graph = onnx.load_model_from_string(source)
-    else:
-        graph = onnx.load_model(source, load_external_data=False)
-    what = source if isinstance(source, str) else "the graph"
-    check_graph(settings.provider, graph, what)
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
-        ort.preload_dlls()  # CUDA's libraries as pip installs them
-    return graph
-
-
-def _check_session(session: Any, settings: ProviderSettings, graph: onnx.ModelProto) -> None:
-    session.disable_fallback()
-    check_running(settings.provider, session.get_providers())
-    placed = [
-        (node.name, node.op_type, part.ep_name)
-        for part in session.get_provider_graph_assignment_info()
-        for node in part.get_nodes()
-    ]
-    check_placement(settings.provider, placed, shape_nodes(graph))
 
 
 def optimized_graph(graph: onnx.ModelProto, *, threads: int = 1) -> onnx.ModelProto:

@@ -78,7 +78,7 @@ def attend_each(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, packing: Packing
 ) -> torch.Tensor:
     """Runs attention on one text after the other; on any device, in any type."""
-    parts = (torch.split(one, packing.lengths) for one in (query, key, value))
+    parts = (torch.split(one, list(packing.lengths)) for one in (query, key, value))
     attended = [
         nn.functional.scaled_dot_product_attention(*(one.transpose(0, 1) for one in text))
         for text in zip(*parts, strict=True)

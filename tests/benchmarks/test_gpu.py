@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from bertcompress.errors import MissingHardwareError, RunError
 from bertcompress.runtimes import FakeRuntime
-from gpu.main import main
-from gpu.measure import drawn_lengths, feed_of, token_batches
+from bertcompress.runtimes.torch_graphs import Forward, Recording, Tensors
+from bertcompress.runtimes.torch_settings import TorchSettings
+from gpu.main import execute, main
+from gpu.measure import Scale, drawn_lengths, feed_of, graphs_on_and_off, token_batches
 from gpu.models import TINY, make_checkpoint
+from gpu.plan import Run
 from gpu.steps import Kept, SkippedError, Step, run_steps
 from gpu.subjects import ModelFolders, gpu_subjects
 
@@ -31,19 +34,21 @@ def test_a_dry_run_and_the_harness_on_the_cpu(
     assert "would measure text-classification: torch-cuda, torch-cuda-fp16" in (
         capsys.readouterr().out
     )
-    assert main([*given_, "--cpu", "--seconds", "5"]) == 0
+    run = Run("cpu", (tiny_folder(),), tmp_path, tmp_path / "report", 6.0, 1, ("fp32",))
+    assert execute(run, seconds=600) == 0
     steps = json.loads((tmp_path / "report" / "report.json").read_text())["steps"]
     rows = steps["parity:text-classification"]["rows"]
     assert set(rows) == {"torch-cpu", "torch-cpu packed", "ort-cpu fp32"}
     assert all(one["within"] and one["agreement"] == 1 for one in rows.values())
     cells = steps["grid:text-classification"]["rows"]
     assert [(one["batch"], one["length"]) for one in cells] == [(1, 16), (4, 16), (1, 64), (4, 64)]
-    assert all(len(one["runtimes"]) == 3 for one in cells)
+    assert len(cells[0]["runtimes"]) == 3
+    assert all("runtimes" in one or "skipped" in one for one in cells)
     text = (tmp_path / "report" / "report.md").read_text()
     assert "## text-classification: real lengths" in text
     assert "ort-cpu fp16: " not in text
     capsys.readouterr()
-    assert main([*given_, "--cpu", "--seconds", "5"]) == 0
+    assert execute(run, seconds=600) == 0
     said = capsys.readouterr().out.splitlines()
     assert all("kept from an earlier run" in line for line in said[:-1])
 
@@ -97,6 +102,33 @@ def test_engines_and_graphs_are_measured_where_they_are(tmp_path: Path) -> None:
     assert {"ort-cuda fp16", "tensorrt int8 latency", "torch-cuda-packed"} <= set(names)
 
 
+def test_recorded_and_eager_are_compared(tiny_folder: Callable[..., Path], tmp_path: Path) -> None:
+    class Again:
+        def __call__(self, forward: Forward, tensors: Tensors) -> Recording:
+            inputs = {name: values.clone() for name, values in tensors.items()}
+            outputs = {name: values.clone() for name, values in forward(inputs).items()}
+
+            def replay() -> None:
+                for name, values in forward(inputs).items():
+                    outputs[name].copy_(values)
+
+            return Recording(inputs, outputs, replay)
+
+    model = ModelFolders("m", tiny_folder(), tmp_path, tmp_path)
+    found = graphs_on_and_off(
+        model,
+        Scale((1,), (16,), 60, 128, 8),
+        threads=1,
+        settings=TorchSettings(graphs=True),
+        recorder=Again,
+        budget_s=0.01,
+    )
+    rows = found["rows"]
+    assert isinstance(rows, list)
+    assert [one["shape"] for one in rows] == [[1, 16], [1, 128], [8, 16], [8, 128]]
+    assert all(one["same_twice"] and one["difference"] < 1e-5 for one in rows)
+
+
 @given(st.lists(st.integers(1, 384), min_size=1, max_size=60), st.integers(1, 70))
 def test_batches_of_tokens_hold_every_text_once(lengths: list[int], most: int) -> None:
     batches = token_batches(np.asarray(lengths), 1024, most=most)
@@ -108,7 +140,7 @@ def test_batches_of_tokens_hold_every_text_once(lengths: list[int], most: int) -
 
 
 def test_drawn_lengths_are_as_they_are_called() -> None:
-    short = drawn_lengths(3.1, 0.55, 66)
+    short = drawn_lengths(3.1, 0.55, 66, 1024)
     assert 20 < short.mean() < 30
     assert short.min() >= 3
     feed = feed_of(short[:4], vocabulary=100)
