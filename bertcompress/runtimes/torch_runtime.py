@@ -70,7 +70,7 @@ class TorchRuntime:
         self._forward: Callable[[Tensors], Tensors] | None = None
         self._recorded: RecordedRuns | None = None
         self._packed: Any = None
-        self._longest = 0
+        self._longest, self._padding = 0, 0
         self._before = contextlib.ExitStack()
         self.inputs: tuple[str, ...] = ()
         self.outputs: tuple[str, ...] = ()
@@ -96,6 +96,7 @@ class TorchRuntime:
     def _open(self) -> None:
         settings, model = self._settings, self._made()
         self._longest = longest_text(model.config)
+        self._padding = int(model.config.pad_token_id or 0)
         self._forward = _forward_of(model, settings)
         if settings.graphs:
             self._recorded = RecordedRuns(self._forward, self._recorder())
@@ -123,7 +124,7 @@ class TorchRuntime:
         bucket = None
         if self._recorded is not None:
             bucket = bucket_of(*given, longest=self._longest, least_tokens=self._least_tokens)
-        taken = feed if bucket is None else padded(feed, bucket)
+        taken = feed if bucket is None else padded(feed, bucket, pad_token_id=self._padding)
         tensors = {name: torch.from_numpy(np.asarray(values)) for name, values in taken.items()}
         if self._packed is not None:
             from bertcompress.runtimes.torch_packed import packing_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bertcompress.errors import MissingHardwareError, RunError
 from bertcompress.runtimes import FakeRuntime
-from bertcompress.runtimes.torch_graphs import Forward, Recording, Tensors
+from bertcompress.runtimes.torch_graphs import EagerRecorder
 from bertcompress.runtimes.torch_settings import TorchSettings
 from gpu.main import execute, main
 from gpu.measure import Scale, drawn_lengths, feed_of, graphs_on_and_off, token_batches
@@ -103,24 +103,13 @@ def test_engines_and_graphs_are_measured_where_they_are(tmp_path: Path) -> None:
 
 
 def test_recorded_and_eager_are_compared(tiny_folder: Callable[..., Path], tmp_path: Path) -> None:
-    class Again:
-        def __call__(self, forward: Forward, tensors: Tensors) -> Recording:
-            inputs = {name: values.clone() for name, values in tensors.items()}
-            outputs = {name: values.clone() for name, values in forward(inputs).items()}
-
-            def replay() -> None:
-                for name, values in forward(inputs).items():
-                    outputs[name].copy_(values)
-
-            return Recording(inputs, outputs, replay)
-
     model = ModelFolders("m", tiny_folder(), tmp_path, tmp_path)
     found = graphs_on_and_off(
         model,
         Scale((1,), (16,), 60, 128, 8),
         threads=1,
         settings=TorchSettings(graphs=True),
-        recorder=Again,
+        recorder=EagerRecorder,
         budget_s=0.01,
     )
     rows = found["rows"]

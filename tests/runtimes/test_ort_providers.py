@@ -151,7 +151,7 @@ def test_int8_is_refused_on_cuda(tiny_graph: Callable[..., OnnxModel]) -> None:
 
 def test_the_precisions_of_a_graph(tiny_graph: Callable[..., OnnxModel]) -> None:
     half = copy_of(tiny_graph().graph)
-    to_half(half, "float16")
+    to_half(half, "bfloat16")
     node = helper.make_node("QuantizeLinear", ["x", "scale"], ["y"])
     quantizing = helper.make_model(
         helper.make_graph(
@@ -163,7 +163,7 @@ def test_the_precisions_of_a_graph(tiny_graph: Callable[..., OnnxModel]) -> None
         )
     )
     assert precisions_of(tiny_graph().graph) == frozenset()
-    assert precisions_of(half) == {"fp16"}
+    assert precisions_of(half) == {"bf16"}
     assert precisions_of(quantizing) == {"int8"}
 
 

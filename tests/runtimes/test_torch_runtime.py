@@ -16,7 +16,7 @@ from bertcompress.passes.parity import compare_outputs, parity_feeds
 from bertcompress.runtimes import nvidia, why_unusable
 from bertcompress.runtimes.nvidia import Gpu
 from bertcompress.runtimes.torch_eight_bits import check_capability, quantize_layers
-from bertcompress.runtimes.torch_graphs import Forward, Recording, Tensors
+from bertcompress.runtimes.torch_graphs import EagerRecorder
 from bertcompress.runtimes.torch_runtime import TorchRuntime, check_cuda
 from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
 
@@ -32,27 +32,9 @@ TASKS = (
 )
 
 
-class CountingRecorder:
-    """Records nothing and runs the function again: the CPU's stand-in for CUDA graphs."""
-
-    def __init__(self) -> None:
-        self.shapes: list[tuple[int, ...]] = []
-
-    def __call__(self, forward: Forward, tensors: Tensors) -> Recording:
-        inputs = {name: values.clone() for name, values in tensors.items()}
-        outputs = {name: values.clone() for name, values in forward(inputs).items()}
-        self.shapes.append(tuple(inputs["input_ids"].shape))
-
-        def replay() -> None:
-            for name, values in forward(inputs).items():
-                outputs[name].copy_(values)
-
-        return Recording(inputs, outputs, replay)
-
-
-def _difference(model: PreTrainedModel, settings: TorchSettings) -> tuple[float, CountingRecorder]:
+def _difference(model: PreTrainedModel, settings: TorchSettings) -> tuple[float, EagerRecorder]:
     feeds = parity_feeds(vocabulary=model.config.vocab_size, longest=100)
-    recorder = CountingRecorder()
+    recorder = EagerRecorder()
     with (
         TorchRuntime(model, threads=1) as first,
         TorchRuntime(model, threads=1, settings=settings, recorder=lambda: recorder) as other,
