@@ -54,10 +54,10 @@ def doctor(*, as_json: JsonOption = False) -> None:
         ("CPU", machine.cpu_model),
         ("instruction sets", ", ".join(machine.cpu_flags) or "none that matter"),
         ("threads", str(threads)),
-        ("GPU", "; ".join(gpus) or "no NVIDIA GPU"),
+        ("GPU", "; ".join(gpus) or "none of NVIDIA, which the CUDA and TensorRT runtimes need"),
         ("memory", bytes_text(machine.memory_bytes)),
         ("free disk here", bytes_text(disk)),
-        *((f"runtime {name}", said) for name, said in runtimes.items()),
+        *((f"runtime {name}", said) for name, said in runtimes.items() if gpus),
         *((f"extra {name}", _extra_text(name, there)) for name, there in extras.items()),
     ]
     table(("this machine", ""), rows)
