@@ -20,8 +20,6 @@ from bertcompress.errors import (
     RunError,
     UsageError,
 )
-from bertcompress.graph.edit import copy_of
-from bertcompress.graph.half import to_half
 from bertcompress.passes.parity import compare_outputs, parity_feeds
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 from bertcompress.runtimes import nvidia, open_runtime, ort_checks
@@ -149,22 +147,21 @@ def test_int8_is_refused_on_cuda(tiny_graph: Callable[..., OnnxModel]) -> None:
     check_graph("cuda", tiny_graph().graph, "it")
 
 
-def test_the_precisions_of_a_graph(tiny_graph: Callable[..., OnnxModel]) -> None:
-    half = copy_of(tiny_graph().graph)
-    to_half(half, "bfloat16")
-    node = helper.make_node("QuantizeLinear", ["x", "scale"], ["y"])
-    quantizing = helper.make_model(
-        helper.make_graph(
-            [node],
-            "g",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
-            [helper.make_tensor_value_info("y", TensorProto.UINT8, [1])],
-            [helper.make_tensor("scale", TensorProto.FLOAT, [], [1.0])],
-        )
-    )
-    assert precisions_of(tiny_graph().graph) == frozenset()
-    assert precisions_of(half) == {"bf16"}
-    assert precisions_of(quantizing) == {"int8"}
+@pytest.mark.parametrize(
+    ("operator", "scale", "expected"),
+    [
+        ("Mul", TensorProto.FLOAT, set()),
+        ("Mul", TensorProto.FLOAT16, {"fp16"}),
+        ("Mul", TensorProto.BFLOAT16, {"bf16"}),
+        ("QuantizeLinear", TensorProto.FLOAT16, {"fp16", "int8"}),
+    ],
+)
+def test_the_precisions_of_a_graph(operator: str, scale: int, expected: set[str]) -> None:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    node = helper.make_node(operator, ["x", "scale"], ["y"])
+    weight = helper.make_tensor("scale", scale, [], [1.0])
+    graph = helper.make_graph([node], "g", values[:1], values[1:], [weight])
+    assert precisions_of(helper.make_model(graph)) == expected
 
 
 def test_both_packages_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
