@@ -17,7 +17,7 @@ from bertcompress.runtimes.torch_runtime import TorchRuntime
 from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
 from gpu.steps import Facts, SkippedError
 from gpu.subjects import RELATIVE_BOUNDS, ModelFolders, Opened
-from gpu.timing import time_in_turns
+from gpu.timing import REFUSALS, time_in_turns
 
 Feed = dict[str, NDArray[np.int64]]
 
@@ -209,7 +209,7 @@ def _rate(runtime: Runtime, feeds: Sequence[Feed], tokens: int, budget_s: float)
     try:
         for feed in taken:  # shapes that are new are prepared here
             runtime.run(feed)
-    except Exception:  # an engine that was not built for the shape: told as None
+    except REFUSALS:  # an engine that was not built for the shape: told as None
         return None
     best, ends = float("inf"), time.monotonic() + budget_s
     while True:

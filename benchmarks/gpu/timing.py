@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bertcompress.errors import BertCompressError
 from bertcompress.runtimes import Runtime
 from bertcompress.runtimes.base import Arrays
 from gpu.steps import Facts
@@ -20,6 +21,9 @@ from gpu.steps import Facts
 WARM_UP = 3
 LEAST, MOST = 5, 400
 """Runs of each runtime on each shape, by the time there is."""
+
+REFUSALS = (BertCompressError, RuntimeError, ValueError)
+"""How a runtime says that it can't run a batch."""
 
 _BURST_S = 0.02
 
@@ -75,7 +79,7 @@ def time_in_turns(
         try:
             for _ in range(WARM_UP):
                 once = _seconds(lambda run=runtime, given=taken[name]: run.run(given))
-        except (RuntimeError, ValueError, Exception) as error:  # told, not hidden
+        except REFUSALS as error:
             refused[name] = f"{type(error).__name__}: {(str(error).strip() or '?').splitlines()[0]}"
             continue
         samples[name] = Samples()
