@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bertcompress.one_liners import prune_model, quantize_model
     from bertcompress.passes.export_onnx import ExportOnnx
     from bertcompress.passes.finetune import Finetune
+    from bertcompress.passes.halve_precision import HalvePrecision
     from bertcompress.passes.prune import Prune
     from bertcompress.passes.prune_ffn import PruneFfn
     from bertcompress.passes.prune_heads import PruneHeads
@@ -62,6 +63,7 @@ _HOMES = {
     "ExportOnnx": "bertcompress.passes.export_onnx",
     "Finetune": "bertcompress.passes.finetune",
     "GateLimits": "bertcompress.bench.gate",
+    "HalvePrecision": "bertcompress.passes.halve_precision",
     "OnnxModel": "bertcompress.artifact",
     "Pipeline": "bertcompress.pipeline",
     "Prune": "bertcompress.passes.prune",
@@ -106,6 +108,7 @@ __all__ = [
     "ExportOnnx",
     "Finetune",
     "GateLimits",
+    "HalvePrecision",
     "OnnxModel",
     "Pipeline",
     "Prune",

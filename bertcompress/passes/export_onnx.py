@@ -17,13 +17,14 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from bertcompress.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
 from bertcompress.bert.families import family_of, input_names
+from bertcompress.bert.masks import mask_for
 from bertcompress.bert.stock import stock_config
 from bertcompress.errors import ExportError, MissingDependencyError, UsageError
 from bertcompress.graph.kernels import count_kernels
@@ -36,7 +37,6 @@ from bertcompress.tasks import make_task
 
 if TYPE_CHECKING:
     import onnx
-    import torch
     from transformers import PreTrainedModel
 
 Exporter = Literal["dynamo", "optimum"]
@@ -157,7 +157,7 @@ def _wrap(model: PreTrainedModel, output_names: tuple[str, ...]) -> Any:
     import torch
     from torch import Tensor, nn
 
-    expanded = _mask_for(model)
+    expanded = mask_for(model)
     family = family_of(model.config)
     one_segment = family.has_token_types and "token_type_ids" not in input_names(model.config)
 
@@ -178,25 +178,6 @@ def _wrap(model: PreTrainedModel, output_names: tuple[str, ...]) -> Any:
             return tuple(outputs[name] for name in output_names)
 
     return Traced().eval()
-
-
-def _mask_for(model: PreTrainedModel) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Returns what makes a mask that the model passes on, of one that is ``[batch, sequence]``.
-
-    Transformers 5 passes on a boolean mask of four axes; in 4.57 DistilBERT wants two axes, and the
-    others ``[batch, query, key]`` of numbers.
-    """
-    import torch
-    import transformers
-
-    def expanded(mask: torch.Tensor) -> torch.Tensor:
-        return mask.bool()[:, None, None, :].expand(-1, 1, mask.shape[1], -1)
-
-    if int(transformers.__version__.split(".")[0]) >= 5:
-        return expanded
-    if family_of(model.config).model_type == "distilbert":
-        return lambda mask: mask
-    return lambda mask: expanded(mask)[:, 0].to(torch.int64)
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Runtimes: arrays in, arrays out, one file for each library.
 
-`open_runtime` picks one by name. This file imports no library: the process that measures an
-artifact imports it, and must hold nothing but the runtime it measures.
+`open_runtime` picks one by name; `bertcompress.runtimes.catalog` lists them. Neither file imports
+a library: the process that measures an artifact imports it, and must hold nothing but the runtime
+it measures.
 """
 
 from __future__ import annotations
@@ -9,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bertcompress.artifact import ONNX_NAME, kind_of
-from bertcompress.errors import RunError, UsageError, did_you_mean
+from bertcompress.errors import MissingError, RunError, UsageError, did_you_mean
 from bertcompress.runtimes.base import FakeRuntime, Runtime
+from bertcompress.runtimes.catalog import CATALOG, ENTRIES
 
-if TYPE_CHECKING:
-    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
-
-RUNTIME_NAMES = ("ort-cpu", "torch-cpu", "openvino", "openvino-bf16")
+RUNTIME_NAMES = tuple(ENTRIES)
 """The runtimes; ``auto`` is the first one that runs what the folder holds.
 
 ``openvino`` computes floats in FP32; BF16 is another runtime to choose, with settings of its own.
@@ -32,6 +30,7 @@ __all__ = [
     "open_runtime",
     "open_runtimes",
     "runtime_for",
+    "why_unusable",
 ]
 
 
@@ -42,34 +41,46 @@ def runtime_for(folder: Path, name: str = "auto") -> str:
         UsageError: If there is no runtime of that name.
         RunError: If the runtime asked for can't run what the folder holds.
         MissingDependencyError: If its library is not installed.
+        MissingHardwareError: If its device is not there.
     """
-    if name != "auto" and name not in RUNTIME_NAMES:
+    if name != "auto" and name not in ENTRIES:
         raise UsageError(
             f"there is no runtime {name!r}; the runtimes are auto, {', '.join(RUNTIME_NAMES)}"
             + did_you_mean(name, RUNTIME_NAMES)
         )
-    is_graph = kind_of(folder) == "onnx"
-    chosen = name if name != "auto" else ("ort-cpu" if is_graph else "torch-cpu")
-    if chosen != "torch-cpu" and not is_graph:
+    kind = kind_of(folder)
+    chosen = name if name != "auto" else next(one.name for one in CATALOG if one.runs == kind)
+    wanted = ENTRIES[chosen].runs
+    if wanted == "onnx" and kind != "onnx":
         raise RunError(
             f"{folder} has no {ONNX_NAME}, which {chosen} runs; type: bertcompress export {folder}"
         )
-    if chosen == "torch-cpu" and is_graph:
-        raise RunError(f"{folder} holds a graph, which torch-cpu can't run; leave --runtime out")
+    if wanted == "checkpoint" and kind != "checkpoint":
+        raise RunError(f"{folder} holds a graph, which {chosen} can't run; leave --runtime out")
     check_runtime(chosen)
     return chosen
 
 
 def check_runtime(name: str) -> None:
-    """Fails with a MissingDependencyError if the runtime's library is not installed."""
-    if name == "ort-cpu":
-        from bertcompress.runtimes.ort_runtime import import_onnxruntime
+    """Fails with a MissingError if the runtime's library is not installed, or its device missing.
 
-        import_onnxruntime("running an ONNX graph")
-    if name.startswith("openvino"):
-        from bertcompress.runtimes.openvino_runtime import import_openvino
+    Args:
+        name: One of `RUNTIME_NAMES`.
+    """
+    ENTRIES[name].check()
 
-        import_openvino("running a graph in OpenVINO")
+
+def why_unusable(name: str) -> str | None:
+    """Returns the sentence that says why a runtime can't run here, None if it can.
+
+    Args:
+        name: One of `RUNTIME_NAMES`.
+    """
+    try:
+        check_runtime(name)
+    except MissingError as error:
+        return str(error)
+    return None
 
 
 def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
@@ -84,19 +95,10 @@ def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
         UsageError: If there is no runtime of that name.
         RunError: If the runtime asked for can't run what the folder holds.
         MissingDependencyError: If its library is not installed.
+        MissingHardwareError: If its device is not there.
     """
-    if threads < 1:
-        raise UsageError(f"threads must be 1 or more, got {threads}")
-    chosen = runtime_for(folder, name)
-    if chosen == "ort-cpu":
-        from bertcompress.runtimes.ort_runtime import OrtRuntime
-
-        return OrtRuntime(folder / ONNX_NAME, threads=threads)
-    if chosen.startswith("openvino"):
-        return _openvino(folder, chosen, threads=threads)
-    from bertcompress.runtimes.torch_runtime import TorchRuntime
-
-    return TorchRuntime(folder, threads=threads)
+    _check_count("threads", threads)
+    return ENTRIES[runtime_for(folder, name)].open(folder, threads)
 
 
 @contextmanager
@@ -116,24 +118,16 @@ def open_runtimes(
     Raises:
         UsageError: If streams or threads are below 1.
     """
-    if streams < 1:
-        raise UsageError(f"streams must be 1 or more, got {streams}")
+    _check_count("streams", streams)
+    _check_count("threads", threads)
+    entry = ENTRIES[runtime_for(folder, name)]
     with ExitStack() as stack:
-        if name.startswith("openvino"):
-            first = _openvino(folder, name, threads=threads, streams=streams)
-            stack.enter_context(first)
-            yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
+        if entry.open_streams is not None:
+            yield stack.enter_context(entry.open_streams(folder, streams, threads))
             return
-        yield [
-            stack.enter_context(open_runtime(folder, name, threads=threads)) for _ in range(streams)
-        ]
+        yield [stack.enter_context(entry.open(folder, threads)) for _ in range(streams)]
 
 
-def _openvino(folder: Path, name: str, *, threads: int, streams: int = 1) -> OpenVinoRuntime:
-    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
-
-    if threads < 1:
-        raise UsageError(f"threads must be 1 or more, got {threads}")
-    precision = runtime_for(folder, name).partition("-")[2] or "f32"
-    path = folder / ONNX_NAME
-    return OpenVinoRuntime(path, threads=threads, streams=streams, precision=precision)
+def _check_count(what: str, count: int) -> None:
+    if count < 1:
+        raise UsageError(f"{what} must be 1 or more, got {count}")

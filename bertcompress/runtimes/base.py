@@ -16,6 +16,14 @@ from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
+SPAN_OUTPUTS = ("start_logits", "end_logits")
+"""Outputs of shape [batch, sequence]; all others that follow the sequence have a third axis."""
+
+
+def follows_sequence(name: str, values: NDArray[np.generic]) -> bool:
+    """Whether an output has one entry a token, in its second axis."""
+    return name in SPAN_OUTPUTS or values.ndim >= 3
+
 
 class Runtime(Protocol):
     """Runs one artifact.

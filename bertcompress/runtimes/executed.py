@@ -17,14 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.artifact import ONNX_NAME
-from bertcompress.errors import RunError
+from bertcompress.errors import RunError, UsageError
 from bertcompress.graph.run_products import module_names, run_products
 from bertcompress.runtimes import runtime_for
 from bertcompress.runtimes.base import Arrays, Runtime
+from bertcompress.runtimes.catalog import ENTRIES
 from bertcompress.runtimes.openvino_products import products_of
 from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
 from bertcompress.runtimes.ort_runtime import OrtRuntime
 from bertcompress.runtimes.ort_trace import read_trace
+
+TELLING = ("ort-cpu", "openvino", "openvino-bf16")
+"""The runtimes whose operators can be told."""
 
 _SETTLE = 3
 
@@ -81,15 +85,19 @@ def execute(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: int) -
         threads: Threads of a run.
 
     Raises:
-        UsageError: If there is no such runtime.
+        UsageError: If there is no such runtime, or it can't tell what it ran.
         RunError: If it can't run what the folder holds.
         MissingDependencyError: If its library is not installed.
     """
     chosen, path = runtime_for(folder, name), folder / ONNX_NAME
-    if chosen == "torch-cpu":
+    if ENTRIES[chosen].runs != "onnx":
         raise RunError(
             f"{folder} holds no graph, whose operators could be told; "
             f"type: bertcompress export {folder}"
+        )
+    if chosen not in TELLING:
+        raise UsageError(
+            f"{chosen} does not tell what it ran; the runtimes that do are {', '.join(TELLING)}"
         )
     if chosen == "ort-cpu":
         with OrtRuntime(path, threads=threads) as runtime:

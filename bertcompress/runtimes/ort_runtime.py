@@ -1,11 +1,14 @@
-"""ONNX Runtime on the CPU: the only home of ``onnxruntime`` besides the quantize passes.
+"""ONNX Runtime: the only home of ``onnxruntime`` besides the quantize passes.
 
-The provider asked for is the provider that runs; nothing falls back. Threads are set, never left
-to the library: its own choice counts the machine's cores, not those the process may use.
+The provider asked for is the provider that runs; nothing falls back (`ort_checks`). Threads are
+set, never left to the library: its own choice counts the machine's cores, not those the process
+may use.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -14,12 +17,24 @@ from typing import TYPE_CHECKING, Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.errors import MissingDependencyError, RunError
+from bertcompress.errors import MissingDependencyError, MissingHardwareError, RunError
 from bertcompress.runtimes.base import Arrays
+from bertcompress.runtimes.buckets import shape_of
+from bertcompress.runtimes.nvidia import require_gpu
+from bertcompress.runtimes.ort_binding import BoundRuns
+from bertcompress.runtimes.ort_checks import (
+    RECORD_PLACEMENT,
+    check_packages,
+    check_session,
+    precisions_of,
+    prepared,
+)
+from bertcompress.runtimes.ort_providers import PROVIDERS, ProviderSettings
 
 if TYPE_CHECKING:
     import onnx
 
+_CPU = ProviderSettings()
 _QUIET = 3  # errors only: the rest is said by the audit and the report
 
 
@@ -32,30 +47,54 @@ def import_onnxruntime(purpose: str) -> ModuleType:
     return cast("ModuleType", onnxruntime)
 
 
+def check_provider(name: str) -> None:
+    """Fails if a provider for GPUs can't be here at all; a session tells the rest.
+
+    Args:
+        name: The runtime's name, ``ort-cuda`` or ``ort-tensorrt``.
+
+    Raises:
+        MissingDependencyError: If onnxruntime-gpu is not installed, or not alone.
+        MissingHardwareError: If there is no GPU, or the library has no such provider.
+    """
+    require_gpu(name)
+    check_packages()
+    ort = import_onnxruntime("running an ONNX graph on a GPU")
+    wanted = next(full for short, full in PROVIDERS.items() if name.endswith(short))
+    if wanted not in ort.get_available_providers():
+        raise MissingHardwareError(
+            f"this ONNX Runtime was built without {wanted}; it has "
+            f"{', '.join(ort.get_available_providers())}; leave --runtime out"
+        )
+
+
 class OrtRuntime:
-    """Runs one graph with the CPU execution provider.
+    """Runs one graph.
 
     Args:
         model: The graph's file, or its serialized bytes.
         threads: Threads of one run.
+        settings: The provider, and how it runs; the CPU's if left out.
         optimized_path: Where to write the graph as the runtime optimized it, for audits.
         trace_prefix: Where to write how long each operator took, once `end_trace` is called; the
             runtime adds to the name. Runs are a little slower then.
         as_written: Whether each operator runs as it stands in the graph, none fused or folded.
     """
 
-    name = "ort-cpu"
-
     def __init__(
         self,
         model: Path | bytes,
         *,
         threads: int,
+        settings: ProviderSettings = _CPU,
         optimized_path: Path | None = None,
         trace_prefix: Path | None = None,
         as_written: bool = False,
     ) -> None:
+        self.name = f"ort-{settings.provider}"
         self._model = model
+        self._settings = settings
+        self._bound: BoundRuns | None = None
         self._as_written = as_written
         self._threads = threads
         self._optimized_path = optimized_path
@@ -66,10 +105,46 @@ class OrtRuntime:
 
     def __enter__(self) -> Self:
         ort = import_onnxruntime("running an ONNX graph")
+        source = self._model if isinstance(self._model, bytes) else str(self._model)
+        if isinstance(source, str) and not Path(source).is_file():
+            raise RunError(f"there is no graph {source}")
+        on_gpu = self._settings.provider != "cpu"
+        graph = None
+        if on_gpu:
+            check_provider(self.name)
+            graph = prepared(ort, self._settings, source)
+        providers = self._settings.options(())
+        if graph is not None:
+            names = [one.name for one in graph.graph.input]
+            providers = self._settings.options(names, precisions_of(graph))
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # where it tells of providers left out
+                self._session = ort.InferenceSession(
+                    source, self._options(ort), providers=providers
+                )
+        except _ort_errors() as error:
+            what = source if isinstance(source, str) else "the graph"
+            raise RunError(f"ONNX Runtime can't load {what}: {_first_line(error)}") from error
+        if graph is not None:
+            check_session(self._session, self._settings, graph)
+            self._bound = BoundRuns(
+                ort,
+                self._session,
+                device="cuda",
+                longest=self._settings.longest,
+                graphs=self._settings.graphs,
+            )
+        self.inputs = tuple(value.name for value in self._session.get_inputs())
+        self.outputs = tuple(value.name for value in self._session.get_outputs())
+        return self
+
+    def _options(self, ort: ModuleType) -> Any:
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
+        if self._settings.provider != "cpu":
+            options.add_session_config_entry(RECORD_PLACEMENT, "1")
         if self._as_written:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self._optimized_path is not None:
@@ -77,19 +152,7 @@ class OrtRuntime:
         if self._trace_prefix is not None:
             options.enable_profiling = True
             options.profile_file_prefix = str(self._trace_prefix)
-        source = self._model if isinstance(self._model, bytes) else str(self._model)
-        if isinstance(source, str) and not Path(source).is_file():
-            raise RunError(f"there is no graph {source}")
-        try:
-            self._session = ort.InferenceSession(
-                source, options, providers=["CPUExecutionProvider"]
-            )
-        except _ort_errors() as error:
-            what = source if isinstance(source, str) else "the graph"
-            raise RunError(f"ONNX Runtime can't load {what}: {_first_line(error)}") from error
-        self.inputs = tuple(value.name for value in self._session.get_inputs())
-        self.outputs = tuple(value.name for value in self._session.get_outputs())
-        return self
+        return options
 
     def __exit__(
         self,
@@ -97,7 +160,7 @@ class OrtRuntime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._session = None
+        self._session, self._bound = None, None
 
     def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         """Runs one batch; the arrays returned are the caller's own.
@@ -108,6 +171,9 @@ class OrtRuntime:
         if self._session is None:
             raise RunError("the runtime is not open; use it in a 'with' block")
         try:
+            if self._bound is not None:
+                self._settings.check_shape(shape_of(feed))
+                return self._bound.run(feed)
             values = self._session.run(None, dict(feed))
         except _ort_errors() as error:
             raise RunError(f"ONNX Runtime refused the inputs: {_first_line(error)}") from error

@@ -28,13 +28,11 @@ from numpy.typing import NDArray
 from bertcompress.errors import UsageError
 from bertcompress.runtime_settings import TOKEN_BUDGET
 from bertcompress.runtimes import open_runtimes
+from bertcompress.runtimes.base import follows_sequence
 from bertcompress.tasks.base import Feature, pad
 
 Feed = Mapping[str, NDArray[np.int64]]
 Outputs = Mapping[str, NDArray[np.generic]]
-
-SPAN_OUTPUTS = ("start_logits", "end_logits")
-"""Outputs of shape [batch, sequence]; all others that follow the sequence have a third axis."""
 
 
 class Runs(Protocol):
@@ -232,7 +230,6 @@ def _unpadded(
     """Returns one row of each output, without the positions that were padding."""
     rows = {}
     for name, values in outputs.items():
-        follows = name in SPAN_OUTPUTS or values.ndim >= 3
-        trimmed = follows and values.shape[1] == padded
+        trimmed = follows_sequence(name, values) and values.shape[1] == padded
         rows[name] = np.array(values[row, :length] if trimmed else values[row])
     return rows

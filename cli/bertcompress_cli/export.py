@@ -23,6 +23,10 @@ def export(
     tolerance: Annotated[
         float | None, typer.Option(help="Largest difference to torch that is allowed, relative.")
     ] = None,
+    precision: Annotated[
+        str,
+        typer.Option(help="fp32, or for GPUs fp16 or bf16: what INT8 is compared with there."),
+    ] = "fp32",
     task: Annotated[
         str | None, typer.Option(help="The task, if the model does not say it.")
     ] = None,
@@ -36,5 +40,7 @@ def export(
     from bertcompress_cli.run_verb import run_verb, typed
 
     place = place_of("export", model, DataOptions(task=task), wants_checkpoint=True)
-    step = StepSpec("export", typed(exporter=exporter, opset=opset, tolerance=tolerance))
-    run_verb("export", place, [step], out=out, overwrite=overwrite, as_json=as_json)
+    steps = [StepSpec("export", typed(exporter=exporter, opset=opset, tolerance=tolerance))]
+    if precision != "fp32":
+        steps.append(StepSpec("halve-precision", {"precision": precision}))
+    run_verb("export", place, steps, out=out, overwrite=overwrite, as_json=as_json)

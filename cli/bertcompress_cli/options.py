@@ -49,7 +49,11 @@ ThreadsOption = Annotated[
     typer.Option(help="Threads of the runtime; its best settings or all CPUs, if left out."),
 ]
 RuntimeOption = Annotated[
-    str, typer.Option(help="auto, ort-cpu, torch-cpu, openvino or openvino-bf16.")
+    str,
+    typer.Option(
+        help="auto, ort-cpu, torch-cpu, openvino, openvino-bf16; on an NVIDIA GPU ort-cuda, "
+        "ort-tensorrt, torch-cuda, torch-cuda-fp16, -bf16, -compiled, -packed, -int8 or -fp8."
+    ),
 ]
 
 

@@ -22,6 +22,7 @@ from bertcompress.passes.base import Pass
 from bertcompress.passes.block_rounding import WITHOUT_DATA
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.finetune import Finetune
+from bertcompress.passes.halve_precision import HalvePrecision
 from bertcompress.passes.prune import Prune
 from bertcompress.passes.prune_ffn import PruneFfn
 from bertcompress.passes.prune_heads import PruneHeads
@@ -57,6 +58,7 @@ STEPS: Mapping[str, type] = {
     "layout": Relayout,
     "export": ExportOnnx,
     "smooth": SmoothActivations,
+    "halve-precision": HalvePrecision,
     "quantize": QuantizeBest,
     "quantize-static": QuantizeStatic,
     "quantize-dynamic": QuantizeDynamic,
@@ -95,7 +97,7 @@ class StepSpec:
     @property
     def wants_graph(self) -> bool:
         """Whether it works on an exported graph."""
-        return self.name == "smooth" or self.name.startswith("quantize")
+        return self.name == "smooth" or self.name.startswith(("quantize", "halve"))
 
 
 @dataclass(frozen=True)

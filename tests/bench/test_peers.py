@@ -17,6 +17,7 @@ from bertcompress.bench.peers.runners import open_peer
 from bertcompress.bench.workload import save_workload, single_stream
 from bertcompress.errors import RunError
 from bertcompress.runtimes.torch_runtime import TorchRuntime
+from bertcompress.runtimes.torch_settings import TorchSettings
 from bertcompress.tasks.base import Feature
 
 TOLERANCE = {
@@ -109,7 +110,7 @@ def test_converting_a_model_in_memory_leaves_it_as_it_was(
     import torch
 
     model = tiny_checkpoint().model
-    with TorchRuntime(model, threads=1, dtype="bfloat16"):
+    with TorchRuntime(model, threads=1, settings=TorchSettings(dtype="bfloat16")):
         pass
 
     assert next(model.parameters()).dtype == torch.float32

@@ -40,6 +40,9 @@ from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.finetune import Finetune
 from bertcompress.passes.prune_layers import PruneLayers
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
+from bertcompress.runtimes.torch_graphs import EagerRecorder
+from bertcompress.runtimes.torch_runtime import TorchRuntime
+from bertcompress.runtimes.torch_settings import TorchSettings
 from bertcompress.tasks import make_task
 
 Tiny = Callable[..., Checkpoint]
@@ -341,3 +344,19 @@ def test_heads_that_transformers_4_pruned_are_read_in_all_families(
 
         assert isinstance(again, Checkpoint)
         assert shape_of(again.model).layer_heads == (2, 4)
+
+
+@pytest.mark.parametrize("is_pruned", [False, True])
+def test_packed_and_recorded_it_answers_the_same(
+    tiny_family: Tiny, family: Family, is_pruned: bool
+) -> None:
+    checkpoint = tiny_family(family, "token-classification")
+    model = (pruned(checkpoint) if is_pruned else checkpoint).model
+    (batch,) = batches(model, 1)
+    feed = {name: values.numpy() for name, values in batch.inputs.items()}
+    real = feed["attention_mask"].astype(bool)
+    with TorchRuntime(model, threads=1) as plain:
+        expected = plain.run(feed)["logits"][real]
+    for settings in (TorchSettings(packed=True), TorchSettings(graphs=True)):
+        with TorchRuntime(model, threads=1, settings=settings, recorder=EagerRecorder) as other:
+            np.testing.assert_allclose(other.run(feed)["logits"][real], expected, atol=1e-5)

@@ -109,6 +109,11 @@ def test_doctor_says_what_is_there() -> None:
     assert found["python"].endswith(".".join(map(str, sys.version_info[:3])))
     assert found["threads"] >= 1
     assert set(found["extras"]) >= {"cpu", "train", "data", "demo"}
+    assert set(found["gpu_runtimes"]) >= {"ort-cuda", "torch-cuda"}
+    assert all(
+        said == "usable" or "type:" in said or "nvidia-smi" in said
+        for said in found["gpu_runtimes"].values()
+    )
     people = start(BLOCKED, "doctor")
     assert people.returncode == 0
     assert 'pip install "bertcompress[cpu]"' in people.stdout

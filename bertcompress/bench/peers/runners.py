@@ -18,6 +18,7 @@ from bertcompress.runtimes.base import Arrays, Runtime
 from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
 from bertcompress.runtimes.ort_runtime import OrtRuntime
 from bertcompress.runtimes.torch_runtime import TorchRuntime
+from bertcompress.runtimes.torch_settings import TorchSettings
 from bertcompress.tasks.base import INPUT_NAMES
 
 _INSIDE = {
@@ -37,9 +38,8 @@ def open_peer(folder: Path, *, threads: int) -> Runtime:
     """
     opening = Opening.read(folder)
     if opening.library == "torch":
-        return TorchRuntime(
-            folder / FILES, threads=threads, dtype=opening.dtype, compiled=opening.compiled
-        )
+        settings = TorchSettings(dtype=opening.dtype, compiled=opening.compiled)
+        return TorchRuntime(folder / FILES, threads=threads, settings=settings)
     if opening.library == "onnxruntime":
         return OrtRuntime(folder / ONNX_NAME, threads=threads)
     if opening.library == "openvino":

@@ -1,0 +1,1 @@
+"""The benchmark on an NVIDIA GPU: one command, see run.sh."""

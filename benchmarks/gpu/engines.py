@@ -1,0 +1,74 @@
+"""TensorRT engines of a model's graphs, where TensorRT is; else the sentence that says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bertcompress.artifact import OnnxModel, save
+from bertcompress.bert.families import longest_text
+from bertcompress.bert.load import load
+from bertcompress.errors import BertCompressError, MissingError
+from gpu.steps import Facts, SkippedError
+from gpu.subjects import ModelFolders
+
+GOALS = {"latency": ((32, 128, 384), (1,)), "throughput": ((128, 384), (128,))}
+"""Lengths and batch sizes of each kind of engine."""
+
+
+def build_engines(
+    model: ModelFolders, graphs: tuple[str, ...], *, timing_cache: Path, budget_s: float
+) -> Facts:
+    """Builds an engine for each goal from each graph that was made; those that are there stay.
+
+    Raises:
+        SkippedError: If this source tree has no builder.
+    """
+    import time
+
+    passes = _passes()
+    ends, facts = time.monotonic() + budget_s, {}
+    for graph in graphs:
+        source = load(model.graphs / graph)
+        assert isinstance(source, OnnxModel)  # gpu.models wrote it
+        for goal, (lengths, batches) in GOALS.items():
+            name, longest = f"{graph}-{goal}", longest_text(source.config)
+            if time.monotonic() > ends:
+                facts[name] = {"skipped": "no time was left"}
+                continue
+            fitting = tuple(one for one in lengths if one <= longest) or (longest,)
+            build = passes(
+                goal=goal, lengths=fitting, batches=batches, timing_cache=str(timing_cache)
+            )
+            try:
+                engine = build(source)
+            except MissingError as error:
+                raise SkippedError(str(error)) from error
+            except BertCompressError as error:
+                facts[name] = {"failed": str(error)}
+                continue
+            save(engine, model.engines / name, overwrite=True)
+            facts[name] = {
+                "bytes": engine.size_bytes,
+                "seconds": engine.record.seconds,
+                "layers": [dict(one) for one in engine.record.layers],
+            }
+    if all("skipped" in one for one in facts.values()):
+        raise SkippedError("no time was left for any engine")
+    return {"engines": facts}
+
+
+def check_engine_settings(longest: int) -> Facts:
+    """Makes the builder's settings of each goal without building; for a dry run."""
+    passes = _passes()
+    for goal, (lengths, batches) in GOALS.items():
+        fitting = tuple(one for one in lengths if one <= longest) or (longest,)
+        passes(goal=goal, lengths=fitting, batches=batches)
+    return {"checked": list(GOALS)}
+
+
+def _passes():  # the class comes from a module that may not be there
+    try:
+        from bertcompress.passes.build_engine import BuildEngine
+    except ImportError as error:
+        raise SkippedError("this source tree has no engine builder") from error
+    return BuildEngine

@@ -1,0 +1,168 @@
+"""The list of runtimes: one entry for each name that ``--runtime`` takes, and nothing elsewhere.
+
+An entry says what kind of artifact it runs, how to tell whether it can run here, and how to open
+it. This file imports no library: each is imported when its own entry is checked or opened, because
+the process that measures an artifact must hold nothing but the runtime it measures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertcompress.artifact import ONNX_NAME, Kind
+from bertcompress.runtimes.base import Runtime
+from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
+
+if TYPE_CHECKING:
+    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+
+Check = Callable[[], None]
+Open = Callable[[Path, int], Runtime]
+OpenStreams = Callable[[Path, int, int], AbstractContextManager[Sequence[Runtime]]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One runtime.
+
+    Attributes:
+        name: What ``--runtime`` calls it.
+        runs: The kind of artifact that it runs.
+        check: Fails with a MissingError if its library or its device is not there.
+        open: Makes the runtime of an artifact folder and a number of threads; not entered.
+        open_streams: Opens a folder for so many runs at a time, each with so many threads, where
+            runs can share the weights; None where each run needs a runtime of its own.
+        on_gpu: Whether it needs an NVIDIA GPU.
+    """
+
+    name: str
+    runs: Kind
+    check: Check
+    open: Open
+    open_streams: OpenStreams | None = None
+    on_gpu: bool = False
+
+
+def _check_ort() -> None:
+    from bertcompress.runtimes.ort_runtime import import_onnxruntime
+
+    import_onnxruntime("running an ONNX graph")
+
+
+def _open_ort(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.ort_runtime import OrtRuntime
+
+    return OrtRuntime(folder / ONNX_NAME, threads=threads)
+
+
+def _check_ort_on_gpu(name: str) -> None:
+    from bertcompress.runtimes.ort_runtime import check_provider
+
+    check_provider(name)
+
+
+def _open_ort_cuda(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.ort_providers import ProviderSettings
+    from bertcompress.runtimes.ort_runtime import OrtRuntime
+
+    settings = ProviderSettings("cuda", graphs=True, longest=_longest(folder))
+    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
+
+
+def _open_ort_tensorrt(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.ort_providers import ProviderSettings, ShapeRange
+    from bertcompress.runtimes.ort_runtime import OrtRuntime
+
+    longest = _longest(folder)
+    shapes = ShapeRange(usual=(8, min(128, longest)), most=(128, min(512, longest)))
+    root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    cache = root / "bertcompress" / "ort-tensorrt"
+    settings = ProviderSettings("tensorrt", longest=longest, shapes=shapes, cache=cache)
+    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
+
+
+def _ort_gpu_entry(name: str, opened: Open) -> Entry:
+    return Entry(name, "onnx", partial(_check_ort_on_gpu, name), opened, on_gpu=True)
+
+
+def _longest(folder: Path) -> int:
+    from bertcompress.bert.families import longest_text
+
+    return longest_text(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+
+
+def _open_torch(settings: TorchSettings, folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.torch_runtime import TorchRuntime
+
+    return TorchRuntime(folder, threads=threads, settings=settings)
+
+
+def _check_torch(name: str, settings: TorchSettings) -> None:
+    if settings.device == "cpu":
+        return  # torch is a dependency of bertcompress: there is nothing to miss
+    from bertcompress.runtimes.nvidia import require_gpu
+
+    require_gpu(name)
+    from bertcompress.runtimes.torch_runtime import check_cuda
+
+    check_cuda(name, settings)
+
+
+def _torch_entry(name: str) -> Entry:
+    settings = TORCH_RUNTIMES[name]
+    check, opened = partial(_check_torch, name, settings), partial(_open_torch, settings)
+    return Entry(name, "checkpoint", check, opened, on_gpu=settings.device == "cuda")
+
+
+def _check_openvino() -> None:
+    from bertcompress.runtimes.openvino_runtime import import_openvino
+
+    import_openvino("running a graph in OpenVINO")
+
+
+def _openvino(precision: str, folder: Path, threads: int, streams: int = 1) -> OpenVinoRuntime:
+    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+
+    return OpenVinoRuntime(
+        folder / ONNX_NAME, threads=threads, streams=streams, precision=precision
+    )
+
+
+@contextmanager
+def _openvino_streams(
+    precision: str, folder: Path, streams: int, threads: int
+) -> Iterator[Sequence[Runtime]]:
+    with ExitStack() as stack:
+        first = stack.enter_context(_openvino(precision, folder, threads, streams))
+        yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
+
+
+def _openvino_entry(name: str, precision: str) -> Entry:
+    return Entry(
+        name,
+        "onnx",
+        _check_openvino,
+        partial(_openvino, precision),
+        partial(_openvino_streams, precision),
+    )
+
+
+CATALOG = (
+    Entry("ort-cpu", "onnx", _check_ort, _open_ort),
+    _torch_entry("torch-cpu"),
+    _openvino_entry("openvino", "f32"),
+    _openvino_entry("openvino-bf16", "bf16"),
+    _ort_gpu_entry("ort-cuda", _open_ort_cuda),
+    _ort_gpu_entry("ort-tensorrt", _open_ort_tensorrt),
+    *(_torch_entry(name) for name in TORCH_RUNTIMES if name != "torch-cpu"),
+)
+"""All runtimes. ``auto`` is the first one that runs the kind of artifact at hand."""
+
+ENTRIES = {entry.name: entry for entry in CATALOG}

@@ -1,0 +1,28 @@
+"""The list of runtimes: complete, told in the help, and each sentence says what to type."""
+
+from __future__ import annotations
+
+import pytest
+
+from bertcompress.runtimes import RUNTIME_NAMES, nvidia, why_unusable
+from bertcompress.runtimes.catalog import CATALOG, ENTRIES
+from bertcompress_cli.options import RuntimeOption
+
+
+def test_names_are_there_once() -> None:
+    assert len(ENTRIES) == len(CATALOG) == len(RUNTIME_NAMES)
+    assert {one.runs for one in CATALOG} >= {"onnx", "checkpoint"}
+
+
+def test_the_help_names_every_runtime() -> None:
+    said = RuntimeOption.__metadata__[0].help  # type: ignore[attr-defined]  # of Annotated
+    for name in RUNTIME_NAMES:
+        assert name in said or f"-{name.rpartition('-')[2]}" in said
+
+
+def test_without_a_gpu_the_cpu_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nvidia, "_driver", lambda: None)
+    for entry in CATALOG:
+        if entry.on_gpu:
+            assert "nvidia-smi" in str(why_unusable(entry.name))
+    assert why_unusable("torch-cpu") is why_unusable("ort-cpu") is None
