@@ -19,8 +19,6 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bertcompress.artifact import OnnxModel, StepTimer
 from bertcompress.bert.families import longest_text
 from bertcompress.calibration_table import CalibrationTable
@@ -30,7 +28,7 @@ from bertcompress.graph.kernels import Kernels, count_kernels
 from bertcompress.graph.products import WeightProduct, weight_products
 from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
 from bertcompress.passes.base import settings_of
-from bertcompress.passes.parity import parity_feeds
+from bertcompress.passes.parity import compare_outputs, parity_feeds
 from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
 
 if TYPE_CHECKING:
@@ -162,7 +160,7 @@ def drift_db(
 ) -> float:
     """Returns the signal-to-quantization-noise ratio of the outputs, decibels.
 
-    ``10 log10(sum(y ** 2) / sum((y - y_q) ** 2))`` over drawn inputs, padding left out.
+    Over drawn inputs, padding left out; see `Parity.sqnr_db`.
 
     Args:
         model: The float one.
@@ -176,19 +174,10 @@ def drift_db(
     """
     config = model.config
     feeds = parity_feeds(vocabulary=config.vocab_size, longest=longest_text(config), seed=seed)
-    signal = noise = 0.0
     expected = run_graph(model.graph, list(feeds))
     got = run_graph(graph, list(feeds), as_written=as_written)
-    for feed, reference, candidate in zip(feeds, expected, got, strict=True):
-        mask = feed["attention_mask"].astype(bool)
-        for name, values in reference.items():
-            a, b = values.astype(np.float64), candidate[name].astype(np.float64)
-            if not (name == "logits" and a.ndim == 2):
-                a, b = a[mask], b[mask]
-            signal += float((a**2).sum())
-            noise += float(((a - b) ** 2).sum())
-    ratio = 10 * math.log10(signal / noise) if noise > 0 and signal > 0 else math.inf
-    if not math.isfinite(noise) or ratio < LOWEST_SQNR_DB:
+    ratio = compare_outputs(expected, got, feeds).sqnr_db
+    if ratio < LOWEST_SQNR_DB:
         raise ParityError(
             f"the quantized graph has collapsed: its outputs are {ratio:.1f} dB above the "
             f"quantization noise, {LOWEST_SQNR_DB:g} dB is the least; nothing was written"
