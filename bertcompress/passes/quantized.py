@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from bertcompress.artifact import OnnxModel, StepTimer
 from bertcompress.bert.families import longest_text
 from bertcompress.calibration_table import CalibrationTable
-from bertcompress.cpu import cpu_flags, saturates
+from bertcompress.cpu import saturates, target_flags
 from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
 from bertcompress.graph.kernels import Kernels, count_kernels
 from bertcompress.graph.products import WeightProduct, weight_products
@@ -48,15 +48,19 @@ def check_patterns(keep_float: tuple[str, ...]) -> None:
             raise UsageError(f"keep_float takes module names or patterns, got {pattern!r}")
 
 
-def largest_weight(reduce_range: bool | None) -> int:
-    """Returns the integer of the largest weight: that of 7 bits where sums would overflow."""
-    reduced = saturates(cpu_flags()) if reduce_range is None else reduce_range
-    return S8_REDUCED if reduced else S8_MAX
+def largest_weight(target: str | None) -> int:
+    """Returns the integer of the largest weight: that of 7 bits where sums would overflow.
+
+    Args:
+        target: One of `bertcompress.cpu.TARGETS`, or None for this CPU.
+    """
+    return S8_REDUCED if saturates(target_flags(target)) else S8_MAX
 
 
-def weight_bits(largest: int) -> dict[str, object]:
+def weight_bits(target: str | None) -> dict[str, object]:
     """Returns what a step's details say of it."""
-    return {"weights": "7 bits (no VNNI)" if largest == S8_REDUCED else "8 bits"}
+    bits = "7 bits (no VNNI)" if largest_weight(target) == S8_REDUCED else "8 bits"
+    return {"weights": bits, "made for": target or "the CPU that it was made on"}
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bertcompress.errors import UsageError
 from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
@@ -13,6 +14,8 @@ from bertcompress_cli.options import (
     OutOption,
     OverwriteOption,
 )
+
+FORMATS = ("onnx", "ort")
 
 
 def export(
@@ -23,6 +26,13 @@ def export(
     tolerance: Annotated[
         float | None, typer.Option(help="Largest difference to torch that is allowed, relative.")
     ] = None,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="onnx, or ort: model.ort beside it, for mobile builds; then MODEL may be a graph.",
+        ),
+    ] = "onnx",
     task: Annotated[
         str | None, typer.Option(help="The task, if the model does not say it.")
     ] = None,
@@ -31,10 +41,19 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Export to ONNX, and check that the answers are the same."""
+    from bertcompress_cli.apply_steps import is_graph
     from bertcompress_cli.place import place_of
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed
 
-    place = place_of("export", model, DataOptions(task=task), wants_checkpoint=True)
-    step = StepSpec("export", typed(exporter=exporter, opset=opset, tolerance=tolerance))
-    run_verb("export", place, [step], out=out, overwrite=overwrite, as_json=as_json)
+    if form not in FORMATS:
+        raise UsageError(f"format must be {' or '.join(FORMATS)}, got {form!r}")
+    mobile = form == "ort"
+    place = place_of("export", model, DataOptions(task=task), wants_checkpoint=not mobile)
+    exporting = typed(exporter=exporter, opset=opset, tolerance=tolerance)
+    steps = [StepSpec("ort-format", typed(tolerance=tolerance))] if mobile else []
+    if not (mobile and is_graph(place.model)):
+        steps.insert(0, StepSpec("export", exporting))
+    elif exporter is not None or opset is not None:
+        raise UsageError(f"{place.model} is a graph already; leave --exporter and --opset out")
+    run_verb("export", place, steps, out=out, overwrite=overwrite, as_json=as_json)
