@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedModel
 
+_SCALED = (
+    *(("attention.self.value", "output"), ("attention.output.dense", "input")),
+    *(("attention.v_lin", "output"), ("attention.out_lin", "input")),
+)
+"""Between these, smoothed graphs have other values by right: see `bertcompress.graph.smoothing`."""
+
 P = TypeVar("P")
 Feed = Mapping[str, IntArray]
 Values = NDArray[np.generic]
@@ -125,7 +131,11 @@ def find_divergence(
     if not isinstance(loaded, OnnxModel):
         return None
     values = _values_of(reference, feed)
-    known = [[p for p in group if p.place in values] for group in watch_points(loaded.graph)]
+    hidden = _SCALED if any(step.name == "SmoothActivations" for step in loaded.history) else ()
+    known = [
+        [one for one in group if one.place in values and not _is_one_of(one, hidden)]
+        for group in watch_points(loaded.graph)
+    ]
     groups = [group for group in known if group]
     if not groups:
         return None
@@ -144,6 +154,10 @@ def find_divergence(
     (point,) = first
     found = ratio(point) if math.isfinite(ratio(point)) else None
     return Divergence(point.module, point.side, found, allowed_db, tried)
+
+
+def _is_one_of(point: WatchPoint, places: Sequence[tuple[str, str]]) -> bool:
+    return any(point.module.endswith(name) and point.side == side for name, side in places)
 
 
 def point_sqnr_db(expected: Values, got: Values, mask: IntArray) -> float:

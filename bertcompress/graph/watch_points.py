@@ -112,11 +112,14 @@ class _Nodes:
         tensor = str(self._by_name[name].input[0])
         while tensor in self._makers:
             maker = self._makers[tensor]
-            scaled = maker.op_type == "Mul" and tensor == f"{name}.scaled"  # by AWQ, for this one
-            if maker.op_type not in _CONVERSIONS and not scaled:
+            if maker.op_type not in _CONVERSIONS and not self._scales_channels(maker):
                 break
-            tensor = str(maker.input[0])
+            tensor = next(str(one) for one in maker.input if one not in self._constants)
         return tensor
+
+    def _scales_channels(self, node: onnx.NodeProto) -> bool:
+        """Whether a node multiplies channels by constants, as AWQ and SmoothQuant have it done."""
+        return node.op_type == "Mul" and any(self._constants.get(one, 0) for one in node.input)
 
     def result_of(self, product: RunProduct) -> str:
         """Returns a product's result, after the addition of its bias."""

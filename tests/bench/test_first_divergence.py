@@ -21,6 +21,7 @@ from bertcompress.bench.first_divergence import (
     point_sqnr_db,
 )
 from bertcompress.graph.edit import copy_of, initializer_values, set_initializer
+from bertcompress.graph.smoothing import fold_scales, value_pairs
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 
 LAYER = "bert.encoder.layer."
@@ -148,6 +149,29 @@ def test_a_quantized_graph_with_wrong_scales(
 
     assert found is not None
     assert (found.module, found.side) == (module, "output")
+
+
+def test_a_smoothed_graph_may_have_other_values_inside_attention(
+    tiny_graph: Callable[..., OnnxModel], tiny_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    model = tiny_graph()
+    step = replace(model.history[-1], name="SmoothActivations")
+    graph = copy_of(model.graph)
+    value, output = (f"{LAYER}0.attention.{name}" for name in ("self.value", "output.dense"))
+    pair = next(one for one in value_pairs(graph) if one.value.module == value)
+    assert pair.output.module == output
+    fold_scales(graph, {pair: np.linspace(0.1, 9, 32, dtype=np.float32)})
+    smoothed = replace(model, graph=graph, history=(*model.history, step))
+    folder = broken(smoothed, f"{LAYER}0.intermediate.dense.weight_t", tmp_path / "off")
+
+    found = find_divergence(tiny_folder(), folder, "ort-cpu", FEED, allowed_db=80)
+
+    assert found is not None
+    assert (found.module, found.side) == (f"{LAYER}0.intermediate.dense", "output")
+    folder = broken(smoothed, f"{output}.weight_t", tmp_path / "off, in attention")
+    found = find_divergence(tiny_folder(), folder, "ort-cpu", FEED, allowed_db=80)
+    assert found is not None
+    assert (found.module, found.side) == (output, "output")
 
 
 def test_a_right_graph_and_a_checkpoint(
