@@ -46,7 +46,8 @@ def versions_of(pythons: dict[str, str | None]) -> dict[str, dict[str, str]]:
     """Returns what is installed for each interpreter."""
     code = (
         "import json; from importlib import metadata as m; print(json.dumps({n: m.version(n) "
-        "for n in ('transformers', 'torch', 'tokenizers', 'onnxruntime', 'openvino') "
+        "for n in ('transformers', 'torch', 'tokenizers', 'onnxruntime', 'openvino', "
+        "'optimum-onnx', 'sentence-transformers') "
         "if any(True for _ in m.distributions(name=n))}))"
     )
     return {

@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parts="reload export-paths bert-base calibration pruning pruning-suites quantization lengths runtimes sst2 conll2003 tables aa"
+parts="reload interoperability export-paths bert-base calibration pruning pruning-suites quantization lengths runtimes sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -71,6 +71,15 @@ part() {
     aa)
       "$python" benchmarks/aa_experiment.py "$work/sst2/int8" \
         "$BERTCOMPRESS_SHARED/data/sst2" --out benchmarks/reports/aa ;;
+    interoperability)
+      if [ -z "${NODE_FOLDER:-}" ] && command -v npm >/dev/null; then
+        NODE_FOLDER=$work/node
+        mkdir -p "$NODE_FOLDER"
+        (cd "$NODE_FOLDER" && ONNXRUNTIME_NODE_INSTALL_CUDA=skip \
+          npm install --silent --no-fund --no-audit onnxruntime-node) || NODE_FOLDER=
+      fi
+      "$python" benchmarks/interoperability.py ${TRANSFORMERS4:+--optimum "$TRANSFORMERS4"} \
+        ${NODE_FOLDER:+--node "$NODE_FOLDER"} --out benchmarks/reports/interoperability ;;
     reload)
       "$python" benchmarks/reload.py ${TRANSFORMERS4:+--transformers4 "$TRANSFORMERS4"} \
         --out benchmarks/reports/reload ;;

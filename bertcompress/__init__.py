@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bertcompress.passes.recover import Recover
     from bertcompress.passes.relayout import Relayout
     from bertcompress.passes.train_quantized import TrainQuantized
+    from bertcompress.passes.write_ort_format import WriteOrtFormat
     from bertcompress.pipeline import Pipeline, StepStore
     from bertcompress.runtimes import open_runtime
     from bertcompress.tasks import make_task
@@ -86,6 +87,7 @@ _HOMES = {
     "TokenExample": "bertcompress.examples",
     "TrainQuantized": "bertcompress.passes.train_quantized",
     "Variant": "bertcompress.bench.variant",
+    "WriteOrtFormat": "bertcompress.passes.write_ort_format",
     "load": "bertcompress.bert.load",
     "load_dataset": "bertcompress.data",
     "load_encoder": "bertcompress.bert.load",
@@ -131,6 +133,7 @@ __all__ = [
     "TokenExample",
     "TrainQuantized",
     "Variant",
+    "WriteOrtFormat",
     "load",
     "load_dataset",
     "load_encoder",

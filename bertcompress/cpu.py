@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bertcompress.errors import UsageError, did_you_mean
+
 FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 """Instruction sets that decide which integer kernels a runtime picks on x64."""
 
 ARM_FLAGS = ("asimd", "asimddp", "i8mm", "bf16", "sve")
+
+TARGETS = {
+    "avx2": ("avx2",),
+    "avx512": ("avx2", "avx512f"),
+    "vnni": ("avx2", "avx512f", "avx512_vnni"),
+    "arm": ("asimd", "asimddp"),
+}
+"""The machines that a graph can be made for elsewhere, by what decides about their integer sums."""
 
 _WIDE_SUMS = ("avx512_vnni", "avx_vnni", "amx_int8", *ARM_FLAGS)
 
@@ -17,6 +27,22 @@ def cpu_flags() -> tuple[str, ...]:
     fields = cpu_facts()
     present = set((fields.get("flags") or fields.get("Features") or "").split())
     return tuple(flag for flag in (*FLAGS, *ARM_FLAGS) if flag in present)
+
+
+def target_flags(target: str | None) -> tuple[str, ...]:
+    """Returns what a machine of `TARGETS` has; None stands for this CPU.
+
+    Raises:
+        UsageError: If there is no such target.
+    """
+    if target is None:
+        return cpu_flags()
+    if target not in TARGETS:
+        raise UsageError(
+            f"target must be one of {', '.join(TARGETS)}, got {target!r}"
+            + did_you_mean(str(target), TARGETS)
+        )
+    return TARGETS[target]
 
 
 def saturates(flags: tuple[str, ...]) -> bool:

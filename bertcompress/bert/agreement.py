@@ -31,18 +31,28 @@ def agreement(original: PreTrainedModel, other: PreTrainedModel, batches: Sequen
         for batch in batches:
             first, second = original(**batch.inputs), other(**batch.inputs)
             real = batch.inputs["attention_mask"].bool()
-            alike.append(_alike(first, second, real, original.config.problem_type))
+            problem = original.config.problem_type
+            alike.append(alike_answers(first, second, real, problem))
     found = torch.cat(alike) if alike else torch.ones(1)
     return float(found.mean())
 
 
-def _alike(
+def alike_answers(
     first: Mapping[str, torch.Tensor],
     second: Mapping[str, torch.Tensor],
     real: torch.Tensor,
     problem: str | None,
 ) -> torch.Tensor:
-    """Returns a number from 0 to 1 for each answer."""
+    """Returns how alike each answer of a batch is, float32, 0 to 1 (embeddings -1 to 1).
+
+    Args:
+        first: A model's outputs by name: ``logits`` ``[batch, labels]`` or ``[batch, sequence,
+            labels]``, ``start_logits`` and ``end_logits`` ``[batch, sequence]``, or
+            ``last_hidden_state`` ``[batch, sequence, hidden]``.
+        second: The other's.
+        real: Which positions are no padding, bool ``[batch, sequence]``.
+        problem: The configuration's ``problem_type``.
+    """
     import torch
     from torch.nn import functional
 

@@ -6,6 +6,7 @@ that are padding are not compared: no task ever reads them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ class Parity:
         compared: Number of values compared.
         feeds: Number of batches compared.
         magnitude: Largest absolute value of the reference.
+        signal: Sum of the reference's squares.
+        noise: Sum of the differences' squares.
     """
 
     max_difference: float
@@ -45,6 +48,18 @@ class Parity:
     compared: int
     feeds: int
     magnitude: float
+    signal: float
+    noise: float
+
+    @property
+    def sqnr_db(self) -> float:
+        """The signal-to-quantization-noise ratio, decibels; infinite where nothing differs.
+
+        ``10 log10(sum(y ** 2) / sum((y - y_q) ** 2))``
+        """
+        if self.noise > 0 and self.signal > 0:
+            return 10 * math.log10(self.signal / self.noise)
+        return math.inf
 
     def to_json(self) -> dict[str, object]:
         """Returns the figures for a step's details."""
@@ -95,6 +110,7 @@ def compare_outputs(
         ParityError: If a shape differs or a value is not a number.
     """
     largest, total, count, magnitude = 0.0, 0.0, 0, 0.0
+    signal = noise = 0.0
     for expected, got, feed in zip(reference, candidate, feeds, strict=True):
         mask = feed["attention_mask"].astype(bool)
         for name, values in expected.items():
@@ -111,7 +127,10 @@ def compare_outputs(
             magnitude = max(magnitude, float(np.abs(a).max(initial=0.0)))
             total += float(difference.sum())
             count += difference.size
-    return Parity(largest, total / max(count, 1), count, len(feeds), magnitude)
+            signal += float((a**2).sum())
+            noise += float((difference**2).sum())
+    mean = total / max(count, 1)
+    return Parity(largest, mean, count, len(feeds), magnitude, signal, noise)
 
 
 def check_parity(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.cpu import target_flags
 from bertcompress.graph.edit import drop_unused_initializers, import_ort_domain, replace_nodes
 from bertcompress.graph.embeddings import quantize_embeddings
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
@@ -44,13 +45,14 @@ class QuantizeDynamic:
     Attributes:
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns.
-        reduce_range: Whether weights keep 7 bits, for CPUs without VNNI; None asks this CPU.
+        target: The machine it is made for, one of `bertcompress.cpu.TARGETS`: weights keep 7 bits
+            for x64 without VNNI. None for this CPU.
         seed: Draws the inputs on which the drift is measured.
     """
 
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
-    reduce_range: bool | None = None
+    target: str | None = None
     seed: int = 0
 
     consumes: ClassVar[Kind] = "onnx"
@@ -58,6 +60,7 @@ class QuantizeDynamic:
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
+        target_flags(self.target)
 
     def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
         """Returns the quantized graph; raises as `QuantizeStatic` does, without calibration."""
@@ -66,7 +69,7 @@ class QuantizeDynamic:
         timer = StepTimer(model)
         progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
-        largest = largest_weight(self.reduce_range)
+        largest = largest_weight(self.target)
         quantize_products(graph, quantized, largest=largest)
         tables = quantize_embeddings(graph) if self.embeddings else ()
         progress("quantize", 1, 2)
@@ -78,7 +81,10 @@ class QuantizeDynamic:
             quantized=quantized,
             stay=stay,
             seed=self.seed,
-            details={**weight_bits(largest), "int8 embedding tables": ", ".join(tables) or "none"},
+            details={
+                **weight_bits(self.target),
+                "int8 embedding tables": ", ".join(tables) or "none",
+            },
         )
         progress("quantize", 2, 2)
         return result

@@ -25,6 +25,7 @@ import numpy as np
 
 from bertcompress.artifact import Artifact, Kind, OnnxModel, StepTimer
 from bertcompress.calibration_table import CalibrationTable, TensorRange
+from bertcompress.cpu import target_flags
 from bertcompress.errors import CalibrationError
 from bertcompress.graph.edit import (
     add_initializer,
@@ -72,7 +73,8 @@ class QuantizeStatic:
         portable: Whether the graph keeps to standard operators, for OpenVINO and others.
         correct_bias: Whether what rounding weights takes from the mean output is given to the bias;
             a table that does not know the channels' means corrects nothing.
-        reduce_range: Whether weights keep 7 bits, for CPUs without VNNI; None asks this CPU.
+        target: The machine it is made for, one of `bertcompress.cpu.TARGETS`: weights keep 7 bits
+            for x64 without VNNI. None for this CPU.
         seed: Draws the inputs on which the drift is measured.
     """
 
@@ -81,7 +83,7 @@ class QuantizeStatic:
     keep_float: tuple[str, ...] = HEADS
     portable: bool = False
     correct_bias: bool = True
-    reduce_range: bool | None = None
+    target: str | None = None
     seed: int = 0
 
     consumes: ClassVar[Kind] = "onnx"
@@ -89,6 +91,7 @@ class QuantizeStatic:
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
+        target_flags(self.target)
 
     def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
         """Returns the quantized graph.
@@ -106,7 +109,7 @@ class QuantizeStatic:
         table = self.calibrate(model)
         progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
-        largest = largest_weight(self.reduce_range)
+        largest = largest_weight(self.target)
         corrected = self._correct(graph, quantized, table, largest)
         quantize_products(graph, quantized, table, portable=self.portable, largest=largest)
         tables = quantize_embeddings(graph, portable=self.portable) if self.embeddings else ()
@@ -121,7 +124,7 @@ class QuantizeStatic:
             seed=self.seed,
             details={
                 **calibration_details(table),
-                **weight_bits(largest),
+                **weight_bits(self.target),
                 "biases corrected": corrected,
                 "int8 embedding tables": ", ".join(tables) or "none",
             },

@@ -19,18 +19,16 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bertcompress.artifact import OnnxModel, StepTimer
 from bertcompress.bert.families import longest_text
 from bertcompress.calibration_table import CalibrationTable
-from bertcompress.cpu import cpu_flags, saturates
+from bertcompress.cpu import saturates, target_flags
 from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
 from bertcompress.graph.kernels import Kernels, count_kernels
 from bertcompress.graph.products import WeightProduct, weight_products
 from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
 from bertcompress.passes.base import settings_of
-from bertcompress.passes.parity import parity_feeds
+from bertcompress.passes.parity import compare_outputs, parity_feeds
 from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
 
 if TYPE_CHECKING:
@@ -50,15 +48,19 @@ def check_patterns(keep_float: tuple[str, ...]) -> None:
             raise UsageError(f"keep_float takes module names or patterns, got {pattern!r}")
 
 
-def largest_weight(reduce_range: bool | None) -> int:
-    """Returns the integer of the largest weight: that of 7 bits where sums would overflow."""
-    reduced = saturates(cpu_flags()) if reduce_range is None else reduce_range
-    return S8_REDUCED if reduced else S8_MAX
+def largest_weight(target: str | None) -> int:
+    """Returns the integer of the largest weight: that of 7 bits where sums would overflow.
+
+    Args:
+        target: One of `bertcompress.cpu.TARGETS`, or None for this CPU.
+    """
+    return S8_REDUCED if saturates(target_flags(target)) else S8_MAX
 
 
-def weight_bits(largest: int) -> dict[str, object]:
+def weight_bits(target: str | None) -> dict[str, object]:
     """Returns what a step's details say of it."""
-    return {"weights": "7 bits (no VNNI)" if largest == S8_REDUCED else "8 bits"}
+    bits = "7 bits (no VNNI)" if largest_weight(target) == S8_REDUCED else "8 bits"
+    return {"weights": bits, "made for": target or "the CPU that it was made on"}
 
 
 @contextlib.contextmanager
@@ -162,7 +164,7 @@ def drift_db(
 ) -> float:
     """Returns the signal-to-quantization-noise ratio of the outputs, decibels.
 
-    ``10 log10(sum(y ** 2) / sum((y - y_q) ** 2))`` over drawn inputs, padding left out.
+    Over drawn inputs, padding left out; see `Parity.sqnr_db`.
 
     Args:
         model: The float one.
@@ -176,19 +178,10 @@ def drift_db(
     """
     config = model.config
     feeds = parity_feeds(vocabulary=config.vocab_size, longest=longest_text(config), seed=seed)
-    signal = noise = 0.0
     expected = run_graph(model.graph, list(feeds))
     got = run_graph(graph, list(feeds), as_written=as_written)
-    for feed, reference, candidate in zip(feeds, expected, got, strict=True):
-        mask = feed["attention_mask"].astype(bool)
-        for name, values in reference.items():
-            a, b = values.astype(np.float64), candidate[name].astype(np.float64)
-            if not (name == "logits" and a.ndim == 2):
-                a, b = a[mask], b[mask]
-            signal += float((a**2).sum())
-            noise += float(((a - b) ** 2).sum())
-    ratio = 10 * math.log10(signal / noise) if noise > 0 and signal > 0 else math.inf
-    if not math.isfinite(noise) or ratio < LOWEST_SQNR_DB:
+    ratio = compare_outputs(expected, got, feeds).sqnr_db
+    if ratio < LOWEST_SQNR_DB:
         raise ParityError(
             f"the quantized graph has collapsed: its outputs are {ratio:.1f} dB above the "
             f"quantization noise, {LOWEST_SQNR_DB:g} dB is the least; nothing was written"

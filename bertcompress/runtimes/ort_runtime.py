@@ -79,6 +79,7 @@ class OrtRuntime:
         trace_prefix: Where to write how long each operator took, once `end_trace` is called; the
             runtime adds to the name. Runs are a little slower then.
         as_written: Whether each operator runs as it stands in the graph, none fused or folded.
+        anywhere: Whether only such fusions are made as hold on any CPU.
     """
 
     def __init__(
@@ -90,11 +91,13 @@ class OrtRuntime:
         optimized_path: Path | None = None,
         trace_prefix: Path | None = None,
         as_written: bool = False,
+        anywhere: bool = False,
     ) -> None:
         self.name = f"ort-{settings.provider}"
         self._model = model
         self._settings = settings
         self._bound: BoundRuns | None = None
+        self._anywhere = anywhere
         self._as_written = as_written
         self._threads = threads
         self._optimized_path = optimized_path
@@ -147,6 +150,8 @@ class OrtRuntime:
             options.add_session_config_entry(RECORD_PLACEMENT, "1")
         if self._as_written:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if self._anywhere:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         if self._optimized_path is not None:
             options.optimized_model_filepath = str(self._optimized_path)
         if self._trace_prefix is not None:
@@ -203,15 +208,27 @@ def optimized_graph(graph: onnx.ModelProto, *, threads: int = 1) -> onnx.ModelPr
         return onnx.load_model(str(path))
 
 
+def ort_format(graph: onnx.ModelProto) -> bytes:
+    """Returns the graph in ORT format, after the fusions that hold on any CPU."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.ort"  # its end says which format is written
+        content = graph.SerializeToString()
+        with OrtRuntime(content, threads=1, optimized_path=path, anywhere=True):
+            pass
+        return path.read_bytes()
+
+
 def run_graph(
-    graph: onnx.ModelProto,
+    graph: onnx.ModelProto | bytes,
     feeds: list[Mapping[str, NDArray[np.generic]]],
     *,
     threads: int = 1,
     as_written: bool = False,
 ) -> list[dict[str, NDArray[np.generic]]]:
     """Runs a graph that is in memory over several feeds; inputs it lacks are left out."""
-    content = graph.SerializeToString()
+    content = graph if isinstance(graph, bytes) else graph.SerializeToString()
     with OrtRuntime(content, threads=threads, as_written=as_written) as runtime:
         return [runtime.run({name: feed[name] for name in runtime.inputs}) for feed in feeds]
 

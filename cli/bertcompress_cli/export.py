@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bertcompress.errors import UsageError
 from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
@@ -13,6 +14,8 @@ from bertcompress_cli.options import (
     OutOption,
     OverwriteOption,
 )
+
+FORMATS = ("onnx", "ort")
 
 
 def export(
@@ -27,6 +30,13 @@ def export(
         str,
         typer.Option(help="fp32, or for GPUs fp16 or bf16: what INT8 is compared with there."),
     ] = "fp32",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="onnx, or ort: model.ort beside it, for mobile builds; then MODEL may be a graph.",
+        ),
+    ] = "onnx",
     task: Annotated[
         str | None, typer.Option(help="The task, if the model does not say it.")
     ] = None,
@@ -35,12 +45,25 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Export to ONNX, and check that the answers are the same."""
+    from bertcompress_cli.apply_steps import is_graph
     from bertcompress_cli.place import place_of
     from bertcompress_cli.recipe import StepSpec
     from bertcompress_cli.run_verb import run_verb, typed
 
-    place = place_of("export", model, DataOptions(task=task), wants_checkpoint=True)
-    steps = [StepSpec("export", typed(exporter=exporter, opset=opset, tolerance=tolerance))]
+    if form not in FORMATS:
+        raise UsageError(f"format must be {' or '.join(FORMATS)}, got {form!r}")
+    mobile = form == "ort"
+    place = place_of("export", model, DataOptions(task=task), wants_checkpoint=not mobile)
+    exporting = typed(exporter=exporter, opset=opset, tolerance=tolerance)
+    steps = [StepSpec("ort-format", typed(tolerance=tolerance))] if mobile else []
+    if not (mobile and is_graph(place.model)):
+        steps.insert(0, StepSpec("export", exporting))
+    elif exporter is not None or opset is not None:
+        raise UsageError(f"{place.model} is a graph already; leave --exporter and --opset out")
     if precision != "fp32":
+        if mobile:
+            raise UsageError(
+                "precision is for GPUs and format ort for mobile builds; leave one out"
+            )
         steps.append(StepSpec("halve-precision", {"precision": precision}))
     run_verb("export", place, steps, out=out, overwrite=overwrite, as_json=as_json)

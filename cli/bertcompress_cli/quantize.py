@@ -66,6 +66,13 @@ def quantize(
     block_size: Annotated[
         int | None, typer.Option(help="With 4 bits: weights that share a scale, 16 to 256.")
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="With --method static or dynamic: the CPU it is made for, avx2, avx512, vnni or "
+            "arm, if not this one."
+        ),
+    ] = None,
     rounding: Annotated[
         str | None,
         typer.Option(
@@ -103,22 +110,24 @@ def quantize(
     given = bool(ranges or table or (samples and not in_blocks))
     _check(bits, method, in_blocks=in_blocks, ranging=given)
     _check_search(in_blocks, method, wanted, table)
+    _check_target(target, method, table)
     place = place_of("quantize", model, options)
     shared: dict[str, object] = {"embeddings": False} if no_embeddings else {}
     if keep_float:
         shared["keep_float"] = [*HEADS, *keep_float]
     ranging = typed(method=ranges, samples=samples, max_length=max_length)
-    step = StepSpec("quantize-static", {**shared, **ranging})
+    aimed = {**shared, **typed(target=target)}
+    step = StepSpec("quantize-static", {**aimed, **ranging})
     if method != "static":
         step = StepSpec("quantize", {**shared, **ranging, **wanted})
     if table is not None:
-        step = StepSpec("quantize-static", {**shared, "table": str(table)})
+        step = StepSpec("quantize-static", {**aimed, "table": str(table)})
     if in_blocks:
         sized = typed(target_size=size_bytes("target-size", target_size), block_size=block_size)
         fitted = typed(rounding=rounding, samples=samples, max_length=max_length)
         step = StepSpec("quantize-weights", {"bits": 4, **shared, **sized, **fitted})
     if method == "dynamic":
-        step = StepSpec("quantize-dynamic", shared)
+        step = StepSpec("quantize-dynamic", aimed)
     run_verb("quantize", place, [step], out=out, overwrite=overwrite, as_json=as_json)
 
 
@@ -145,6 +154,14 @@ def _check_search(
                 f"{option} is for the search of the fastest INT8; leave it out, or leave --method, "
                 "--table, --bits 4 and --target-size"
             )
+
+
+def _check_target(target: str | None, method: str | None, table: Path | None) -> None:
+    if target is not None and method not in ("static", "dynamic") and table is None:
+        raise UsageError(
+            "target is for --method static or dynamic: the search of the fastest INT8 times what "
+            "runs on this machine, and 4 bits are the same everywhere"
+        )
 
 
 def _check_blocks(in_blocks: bool, block_size: int | None, rounding: str | None) -> None:

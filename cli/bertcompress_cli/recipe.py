@@ -38,6 +38,7 @@ from bertcompress.passes.recover import Recover
 from bertcompress.passes.relayout import Relayout
 from bertcompress.passes.smooth_activations import SmoothActivations
 from bertcompress.passes.train_quantized import TrainQuantized
+from bertcompress.passes.write_ort_format import WriteOrtFormat
 from bertcompress.progress import Progress, silent
 from bertcompress_calibration import Calibrate, DrawFeatures
 from bertcompress_cli.best_step import TIMING, quantize_best
@@ -65,6 +66,7 @@ STEPS: Mapping[str, type] = {
     "quantize-weights": QuantizeWeights,
     "quantize-nncf": QuantizeNncf,
     "quantize-tensorrt": QuantizeTensorrt,
+    "ort-format": WriteOrtFormat,
 }
 _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
@@ -97,7 +99,7 @@ class StepSpec:
     @property
     def wants_graph(self) -> bool:
         """Whether it works on an exported graph."""
-        return self.name == "smooth" or self.name.startswith(("quantize", "halve"))
+        return self.name in ("smooth", "ort-format") or self.name.startswith(("quantize", "halve"))
 
 
 @dataclass(frozen=True)

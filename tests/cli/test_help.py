@@ -43,6 +43,7 @@ def test_all_verbs_are_there() -> None:
         *("calibrate", "quantize"),
         *(
             "export",
+            "parity",
             "evaluate",
             "predict",
             "tune",

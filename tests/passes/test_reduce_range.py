@@ -10,7 +10,8 @@ from onnx import numpy_helper
 
 from bertcompress.artifact import OnnxModel
 from bertcompress.calibration_table import CalibrationTable
-from bertcompress.cpu import cpu_flags, saturates
+from bertcompress.cpu import cpu_flags, saturates, target_flags
+from bertcompress.errors import UsageError
 from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize_static import QuantizeStatic
@@ -36,19 +37,19 @@ def test_no_pair_of_reduced_products_overflows() -> None:
 
 
 @pytest.mark.parametrize("kind", ["static", "portable", "dynamic"])
-@pytest.mark.parametrize("reduce_range", [True, False, None])
+@pytest.mark.parametrize("target", ["avx2", "vnni", None])
 def test_weights_keep_their_bits(
     kind: str,
-    reduce_range: bool | None,
+    target: str | None,
     tiny_graph: Callable[..., OnnxModel],
     wide_ranges: Callable[[OnnxModel], CalibrationTable],
 ) -> None:
     if kind == "dynamic":
-        made = QuantizeDynamic(reduce_range=reduce_range)(tiny_graph())
+        made = QuantizeDynamic(target=target)(tiny_graph())
     else:
-        static = QuantizeStatic(wide_ranges, portable=kind == "portable", reduce_range=reduce_range)
+        static = QuantizeStatic(wide_ranges, portable=kind == "portable", target=target)
         made = static(tiny_graph())
-    reduced = saturates(cpu_flags()) if reduce_range is None else reduce_range
+    reduced = saturates(cpu_flags()) if target is None else target == "avx2"
     weights = [
         numpy_helper.to_array(one).astype(np.int64)
         for one in made.graph.graph.initializer
@@ -57,5 +58,17 @@ def test_weights_keep_their_bits(
     assert len(weights) == 13
     largest = max(int(np.abs(one).max()) for one in weights)
     assert largest == (S8_REDUCED if reduced else S8_MAX)
-    details = made.history[-1].details
-    assert details["weights"] == ("7 bits (no VNNI)" if reduced else "8 bits")
+    step = made.history[-1]
+    assert step.details["weights"] == ("7 bits (no VNNI)" if reduced else "8 bits")
+    assert step.details["made for"] == (target or "the CPU that it was made on")
+    assert step.settings["target"] == target
+
+
+@pytest.mark.parametrize(("target", "expected"), [("avx512", True), ("arm", False)])
+def test_a_target_is_known_by_its_instructions(target: str, expected: bool) -> None:
+    assert saturates(target_flags(target)) is expected
+
+
+def test_a_target_that_is_not_known_is_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean 'avx2'"):
+        QuantizeDynamic(target="avx")
