@@ -17,12 +17,16 @@ from bertcompress.runtimes.base import FakeRuntime, Runtime
 
 if TYPE_CHECKING:
     from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+    from bertcompress.runtimes.tensorrt_runtime import TensorRtRuntime
 
-RUNTIME_NAMES = ("ort-cpu", "torch-cpu", "openvino", "openvino-bf16")
+RUNTIME_NAMES = ("ort-cpu", "torch-cpu", "openvino", "openvino-bf16", "tensorrt")
 """The runtimes; ``auto`` is the first one that runs what the folder holds.
 
 ``openvino`` computes floats in FP32; BF16 is another runtime to choose, with settings of its own.
+``tensorrt`` runs the engine of a folder that has one, and nothing else.
 """
+
+_AUTO = {"checkpoint": "torch-cpu", "onnx": "ort-cpu", "engine": "tensorrt"}
 
 __all__ = [
     "RUNTIME_NAMES",
@@ -48,8 +52,13 @@ def runtime_for(folder: Path, name: str = "auto") -> str:
             f"there is no runtime {name!r}; the runtimes are auto, {', '.join(RUNTIME_NAMES)}"
             + did_you_mean(name, RUNTIME_NAMES)
         )
-    is_graph = kind_of(folder) == "onnx"
-    chosen = name if name != "auto" else ("ort-cpu" if is_graph else "torch-cpu")
+    kind = kind_of(folder)
+    is_graph = kind != "checkpoint"
+    chosen = name if name != "auto" else _AUTO[kind]
+    if chosen == "tensorrt" and kind != "engine":
+        raise RunError(
+            f"{folder} has no engine, which tensorrt runs; type: bertcompress build {folder} -o OUT"
+        )
     if chosen != "torch-cpu" and not is_graph:
         raise RunError(
             f"{folder} has no {ONNX_NAME}, which {chosen} runs; type: bertcompress export {folder}"
@@ -66,6 +75,10 @@ def check_runtime(name: str) -> None:
         from bertcompress.runtimes.ort_runtime import import_onnxruntime
 
         import_onnxruntime("running an ONNX graph")
+    if name == "tensorrt":
+        from bertcompress.runtimes.tensorrt_library import import_tensorrt
+
+        import_tensorrt("running a TensorRT engine")
     if name.startswith("openvino"):
         from bertcompress.runtimes.openvino_runtime import import_openvino
 
@@ -78,7 +91,7 @@ def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
     Args:
         folder: An artifact folder, or a plain Transformers folder.
         name: One of `RUNTIME_NAMES`, or ``auto``.
-        threads: Threads of one run; no runtime takes more.
+        threads: Threads of one run; no runtime takes more, and TensorRT none but the caller's.
 
     Raises:
         UsageError: If there is no runtime of that name.
@@ -94,6 +107,8 @@ def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
         return OrtRuntime(folder / ONNX_NAME, threads=threads)
     if chosen.startswith("openvino"):
         return _openvino(folder, chosen, threads=threads)
+    if chosen == "tensorrt":
+        return _tensorrt(folder)
     from bertcompress.runtimes.torch_runtime import TorchRuntime
 
     return TorchRuntime(folder, threads=threads)
@@ -105,7 +120,7 @@ def open_runtimes(
 ) -> Iterator[Sequence[Runtime]]:
     """Opens an artifact for so many runs at a time.
 
-    OpenVINO shares the weights between its streams; of the other runtimes each has its own.
+    OpenVINO and TensorRT share the weights between streams; of other runtimes each has its own.
 
     Args:
         folder: As in `open_runtime`, which raises the same errors.
@@ -119,14 +134,25 @@ def open_runtimes(
     if streams < 1:
         raise UsageError(f"streams must be 1 or more, got {streams}")
     with ExitStack() as stack:
-        if name.startswith("openvino"):
-            first = _openvino(folder, name, threads=threads, streams=streams)
+        chosen = runtime_for(folder, name)
+        if chosen == "tensorrt" or chosen.startswith("openvino"):
+            first = (
+                _tensorrt(folder)
+                if chosen == "tensorrt"
+                else _openvino(folder, chosen, threads=threads, streams=streams)
+            )
             stack.enter_context(first)
             yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
             return
         yield [
             stack.enter_context(open_runtime(folder, name, threads=threads)) for _ in range(streams)
         ]
+
+
+def _tensorrt(folder: Path) -> TensorRtRuntime:
+    from bertcompress.runtimes.tensorrt_runtime import TensorRtRuntime
+
+    return TensorRtRuntime(folder)
 
 
 def _openvino(folder: Path, name: str, *, threads: int, streams: int = 1) -> OpenVinoRuntime:

@@ -16,6 +16,7 @@ import typer
 from bertcompress.errors import BertCompressError, did_you_mean
 from bertcompress_cli import (
     bench,
+    build,
     calibrate,
     compare,
     convert_legacy,
@@ -58,6 +59,7 @@ for _command in (
     calibrate.calibrate,
     quantize.quantize,
     export.export,
+    build.build,
     evaluate.evaluate,
     predict.predict,
     tune.tune,

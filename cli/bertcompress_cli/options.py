@@ -49,7 +49,7 @@ ThreadsOption = Annotated[
     typer.Option(help="Threads of the runtime; its best settings or all CPUs, if left out."),
 ]
 RuntimeOption = Annotated[
-    str, typer.Option(help="auto, ort-cpu, torch-cpu, openvino or openvino-bf16.")
+    str, typer.Option(help="auto, ort-cpu, torch-cpu, openvino, openvino-bf16 or tensorrt.")
 ]
 
 

@@ -20,6 +20,7 @@ from bertcompress.bench.settings import BenchSettings
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import Pass
 from bertcompress.passes.block_rounding import WITHOUT_DATA
+from bertcompress.passes.build_engine import BuildEngine
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.finetune import Finetune
 from bertcompress.passes.prune import Prune
@@ -38,6 +39,7 @@ from bertcompress.passes.relayout import Relayout
 from bertcompress.passes.smooth_activations import SmoothActivations
 from bertcompress.passes.train_quantized import TrainQuantized
 from bertcompress.progress import Progress, silent
+from bertcompress.runtimes.tensorrt_library import machine_name
 from bertcompress_calibration import Calibrate, DrawFeatures
 from bertcompress_cli.best_step import TIMING, quantize_best
 from bertcompress_cli.calibrated_steps import CALIBRATED, TABLE, calibrated, with_calibration
@@ -63,10 +65,11 @@ STEPS: Mapping[str, type] = {
     "quantize-weights": QuantizeWeights,
     "quantize-nncf": QuantizeNncf,
     "quantize-tensorrt": QuantizeTensorrt,
+    "build-engine": BuildEngine,
 }
 _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
-    *("state_folder", "progress", "draw", "split", "nncf"),
+    *("state_folder", "progress", "draw", "split", "nncf", "machine"),
 )
 
 
@@ -95,7 +98,7 @@ class StepSpec:
     @property
     def wants_graph(self) -> bool:
         """Whether it works on an exported graph."""
-        return self.name == "smooth" or self.name.startswith("quantize")
+        return self.name.startswith("quantize") or self.name in ("smooth", "build-engine")
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,8 @@ def make_pass(
         settings.setdefault("teacher", "")  # the recipe's own model, see make_passes
     if kind is TrainQuantized:
         settings = with_calibration(settings, material, progress)
+    if kind is BuildEngine:
+        settings["machine"] = machine_name()
     if kind is Finetune:
         settings["train"], settings["validation"] = material.train, material.validation
     made: Pass = kind(**settings)
