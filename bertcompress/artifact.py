@@ -36,7 +36,7 @@ from bertcompress.manifest import (
     verify,
     write_manifest,
 )
-from bertcompress.model_card import model_card
+from bertcompress.model_card import card_text
 from bertcompress.new_folder import MANIFEST_NAME, check_writable, new_folder
 from bertcompress.quiet import quiet_transformers
 
@@ -299,3 +299,14 @@ def _write_graph(graph: onnx.ModelProto, path: Path) -> None:
 
     path.parent.mkdir(parents=True)
     onnx.save_model(graph, str(path))
+
+
+def model_card(artifact: Artifact) -> str:
+    """Returns the README.md of an artifact folder: what it is and how it was made."""
+    inputs = []
+    if not isinstance(artifact, Checkpoint):
+        inputs = [value.name for value in artifact.graph.graph.input]
+    platform = artifact.record.platform if isinstance(artifact, Engine) else None
+    return card_text(
+        artifact.kind, artifact.task, artifact.history, inputs=inputs, platform=platform
+    )

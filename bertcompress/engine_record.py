@@ -162,7 +162,7 @@ class EngineRecord:
             Profile(**{name: _pair(shape) for name, shape in one.items()}) for one in profiles
         )
         known["layers"] = tuple(layers)
-        record = EngineRecord(**known)  # type: ignore[arg-type]  # JSON values of the right names
+        record = EngineRecord(**known)
         if plain.get("key") != record.key:
             raise ValueError(f"its key {plain.get('key')} is not that of its fields, {record.key}")
         return record

@@ -1,29 +1,47 @@
-"""The model card of an artifact folder: what it is, how it was made, what runs it."""
+"""The text of an artifact folder's model card: what it is, how it was made, what runs it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-if TYPE_CHECKING:
-    from bertcompress.artifact import Artifact, Engine, OnnxModel
+from bertcompress.engine_record import Platform
+from bertcompress.manifest import Kind, Step
 
 _TAGS = {
     "checkpoint": "[bertcompress]",
     "onnx": "[bertcompress, onnx]",
     "engine": "[bertcompress, onnx, tensorrt]",
 }
+_LIMITS = (
+    "Figures belong in the report that `bertcompress bench` writes: measure on your own "
+    "hardware and data before you rely on this model."
+)
 
 
-def model_card(artifact: Artifact) -> str:
-    """Returns the README.md of an artifact folder: what it is and how it was made."""
+def card_text(
+    kind: Kind,
+    task: str,
+    history: Sequence[Step],
+    *,
+    inputs: Sequence[str] = (),
+    platform: Platform | None = None,
+) -> str:
+    """Returns the README.md of an artifact folder.
+
+    Args:
+        kind: What it is.
+        task: Its task.
+        history: The steps that made it.
+        inputs: The names of its graph's inputs, where it has a graph.
+        platform: What its engine was built for, where it has one.
+    """
     lines = [
         "---",
-        f"pipeline_tag: {artifact.task}",
+        f"pipeline_tag: {task}",
         "library_name: transformers",
-        f"tags: {_TAGS[artifact.kind]}",
+        f"tags: {_TAGS[kind]}",
         "---",
-        f"# {artifact.task}, made by bertcompress",
+        f"# {task}, made by bertcompress",
         "",
         "| step | settings | size before | size after |",
         "|---|---|---:|---:|",
@@ -31,38 +49,28 @@ def model_card(artifact: Artifact) -> str:
     lines += [
         f"| {step.name} | {_settings_text(step.settings)} | {step.bytes_before / 1e6:.1f} MB "
         f"| {step.bytes_after / 1e6:.1f} MB |"
-        for step in artifact.history
+        for step in history
     ]
-    limits = (
-        "Figures belong in the report that `bertcompress bench` writes: measure on your own "
-        "hardware and data before you rely on this model."
-    )
-    return "\n".join([*lines, "", _how(artifact), "", limits, ""])
+    return "\n".join([*lines, "", _how(inputs, platform), "", _LIMITS, ""])
 
 
-def _how(artifact: Artifact) -> str:
+def _how(inputs: Sequence[str], platform: Platform | None) -> str:
     """Returns what runs it."""
-    if artifact.kind == "checkpoint":
+    if not inputs:
         return (
             "Loads with `transformers`; if `config.json` has an `auto_map`, either "
             "`import bertcompress` first or pass `trust_remote_code=True`."
         )
     graph = (
-        f"`onnx/model.onnx` runs in stock ONNX Runtime; inputs {_inputs_text(artifact)}, "
-        "int64 [batch, sequence]."
+        f"`onnx/model.onnx` runs in stock ONNX Runtime; inputs "
+        f"{', '.join(f'`{name}`' for name in inputs)}, int64 [batch, sequence]."
     )
-    if artifact.kind == "onnx":
+    if platform is None:
         return graph
-    built = artifact.record.platform
     return (
-        f"The engine in `engines/` is for {built.gpu} with TensorRT {built.tensorrt} alone "
-        f"(`bertcompress predict --runtime tensorrt`). It was made from a graph that other "
-        f"runtimes take: {graph}"
+        f"The engine in `engines/` is for {platform.gpu} with TensorRT {platform.tensorrt}, and "
+        f"nothing else loads it. The graph that it was made from runs elsewhere: {graph}"
     )
-
-
-def _inputs_text(model: OnnxModel | Engine) -> str:
-    return ", ".join(f"`{value.name}`" for value in model.graph.graph.input)
 
 
 def _settings_text(settings: Mapping[str, object]) -> str:

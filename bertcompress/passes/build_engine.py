@@ -26,12 +26,8 @@ from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
 from bertcompress.passes.engine_graph import check_graph, precisions_of
 from bertcompress.passes.engine_parity import check_engine
 from bertcompress.passes.engine_profiles import GOALS, Goal, engine_profiles
-from bertcompress.passes.tensorrt_builder import (
-    Built,
-    Knobs,
-    build_plan,
-    is_strongly_typed,
-)
+from bertcompress.passes.tensorrt_builder import Built, build_plan
+from bertcompress.passes.tensorrt_knobs import Knobs, is_strongly_typed
 from bertcompress.passes.tensorrt_layers import precision_counts
 from bertcompress.passes.tensorrt_progress import BuildProgress
 from bertcompress.passes.timing_cache import read_cache, write_cache
@@ -54,7 +50,7 @@ class BuildEngine:
             if empty.
         batches: The largest batch of each profile, ascending; 1, or 8, 32 and 128 if empty.
         max_length: Where longer texts are cut, tokens; the model's own limit up to 512 if None.
-        workspace_bytes: See `bertcompress.passes.tensorrt_builder.Knobs`, for this and the next.
+        workspace_bytes: See `bertcompress.passes.tensorrt_knobs.Knobs`, for this and the next.
         optimization_level: 0 to 5.
         max_aux_streams: 0 or more.
         max_num_tactics: 1 or more.

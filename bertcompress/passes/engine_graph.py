@@ -10,7 +10,7 @@ from bertcompress.engine_record import Profile
 from bertcompress.errors import BuildError
 from bertcompress.graph.lint import lint
 from bertcompress.graph.lint_facts import BFLOAT16, FLOAT16
-from bertcompress.passes.tensorrt_builder import Precisions, target_of
+from bertcompress.passes.tensorrt_knobs import Precisions, target_of
 
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 

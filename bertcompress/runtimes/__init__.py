@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifact import ONNX_NAME, kind_of
 from bertcompress.errors import RunError, UsageError, did_you_mean
-from bertcompress.runtimes.base import FakeRuntime, Runtime
+from bertcompress.runtimes.base import FakeRuntime, Runtime, SharedRuntime
 
 if TYPE_CHECKING:
     from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
@@ -136,13 +136,15 @@ def open_runtimes(
     with ExitStack() as stack:
         chosen = runtime_for(folder, name)
         if chosen == "tensorrt" or chosen.startswith("openvino"):
-            first = (
+            first: SharedRuntime = (
                 _tensorrt(folder)
                 if chosen == "tensorrt"
                 else _openvino(folder, chosen, threads=threads, streams=streams)
             )
-            stack.enter_context(first)
-            yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
+            opened: list[Runtime] = [stack.enter_context(first)]
+            for _ in range(streams - 1):
+                opened.append(stack.enter_context(first.another()))
+            yield opened
             return
         yield [
             stack.enter_context(open_runtime(folder, name, threads=threads)) for _ in range(streams)

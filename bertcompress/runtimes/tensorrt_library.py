@@ -7,12 +7,17 @@ number, and asking for it is an error.
 from __future__ import annotations
 
 import platform
+from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from bertcompress.engine_file import check_plan
+from bertcompress.artifact import Engine
+from bertcompress.engine_file import check_plan, read_engine
 from bertcompress.engine_record import EngineRecord, Platform, differences
 from bertcompress.errors import LoadError, MissingDependencyError, MissingError, RunError
+from bertcompress.graph.fingerprint import graph_sha256
+from bertcompress.manifest import ONNX_NAME
 from bertcompress.runtimes.tensorrt_cuda import gpu_facts
 
 INDEX = "https://pypi.nvidia.com"
@@ -77,7 +82,7 @@ def last_error(logger: Any) -> str:
     return " ".join(errors[-1].split()) if errors else "it gave no reason"
 
 
-def check_platform(record: EngineRecord, here: Platform, *, where: str) -> None:
+def _check_platform(record: EngineRecord, here: Platform, *, where: str) -> None:
     """Fails with a RunError if an engine was built for another machine.
 
     The sentence names each thing that differs.
@@ -95,7 +100,48 @@ def check_platform(record: EngineRecord, here: Platform, *, where: str) -> None:
         )
 
 
-def load_engine(
+@dataclass(frozen=True)
+class LoadedEngine:
+    """An engine in TensorRT's hands, with the logger that has to outlive it."""
+
+    trt: Any
+    logger: Any
+    engine: Any
+    record: EngineRecord
+
+
+def load_source(source: Path | Engine) -> LoadedEngine:
+    """Loads the engine of an artifact, after every check that needs no TensorRT.
+
+    Raises:
+        LoadError: If the plan is not the one that its sidecar and the manifest carry.
+        RunError: If it was built for another machine, or from another graph.
+        MissingDependencyError: TensorRT is not installed.
+        MissingHardwareError: There is no NVIDIA GPU.
+    """
+    trt = import_tensorrt("running a TensorRT engine")
+    where = "memory"
+    if isinstance(source, Engine):
+        plan, record = source.plan, source.record
+        graph = source.graph
+    else:
+        import onnx
+
+        plan, record = read_engine(source)
+        where, graph = str(source), onnx.load_model(str(source / ONNX_NAME))
+    _check_platform(record, platform_here(trt), where=where)
+    if graph_sha256(graph) != record.graph_sha256:
+        raise RunError(
+            f"the engine in {where} was made from another graph than the one beside it; build it "
+            f"again: bertcompress build {where} -o OUT"
+        )
+    logger = make_logger(trt)
+    content = graph.SerializeToString() if record.knobs.get("strip") else b""
+    engine = _deserialize(trt, logger, plan, record, content, where=where)
+    return LoadedEngine(trt, logger, engine, record)
+
+
+def _deserialize(
     trt: ModuleType, logger: Any, plan: bytes, record: EngineRecord, graph: bytes, *, where: str
 ) -> Any:
     """Hands a plan to TensorRT, and gives it its weights if it was built without.

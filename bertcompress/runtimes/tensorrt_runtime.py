@@ -13,7 +13,9 @@ execution context of its own, which is not touched afterwards, as TensorRT deman
 `graphs` shapes are kept; one that came more often takes the place of the one unused for longest.
 All contexts share one block of working memory: they never run at once.
 
-TensorRT 8.5 gives each profile to one context only, so nothing is recorded there.
+A batch with more texts than any profile holds runs in parts, which is counted too; texts that are
+too long for all profiles are an error. TensorRT 8.5 gives each profile to one context only, so
+nothing is recorded there.
 Source: https://docs.nvidia.com/deeplearning/tensorrt/latest/performance/best-practices.html
 """
 
@@ -22,30 +24,21 @@ from __future__ import annotations
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifact import Engine
-from bertcompress.engine_file import read_engine
-from bertcompress.engine_record import EngineRecord, profile_for
+from bertcompress.engine_record import profile_for
 from bertcompress.errors import RunError, UsageError
-from bertcompress.graph.fingerprint import graph_sha256
-from bertcompress.manifest import ONNX_NAME
 from bertcompress.runtimes.base import Arrays
 from bertcompress.runtimes.tensorrt_cuda import TorchCuda
 from bertcompress.runtimes.tensorrt_lane import Lane, Working, shares_profiles
-from bertcompress.runtimes.tensorrt_library import (
-    check_platform,
-    import_tensorrt,
-    load_engine,
-    make_logger,
-    platform_here,
-)
+from bertcompress.runtimes.tensorrt_library import LoadedEngine, load_source
 
 GRAPHS = 32
 """How many shapes are kept as CUDA graphs, unless it is said."""
@@ -61,11 +54,13 @@ class RunCounts:
         replayed: By a CUDA graph.
         enqueued: Kernel by kernel.
         captured: How often a graph was made; many more than shapes means that `graphs` is small.
+        split: Batches that were larger than the engine's, and ran in parts.
     """
 
     replayed: int
     enqueued: int
     captured: int
+    split: int = 0
 
 
 class TensorRtRuntime:
@@ -86,7 +81,7 @@ class TensorRtRuntime:
             raise UsageError(f"graphs must be 0 or more, got {graphs}")
         self._source = source
         self._graphs = graphs
-        self._loaded: _Loaded | None = None
+        self._loaded: LoadedEngine | None = None
         self._working: Working | None = None
         self._plain: Lane | None = None
         self._captured: OrderedDict[Shape, tuple[Lane, Callable[[], None]]] = OrderedDict()
@@ -98,7 +93,7 @@ class TensorRtRuntime:
 
     def __enter__(self) -> Self:
         if self._loaded is None:
-            self._loaded = _load(self._source)
+            self._loaded = load_source(self._source)
         trt, engine = self._loaded.trt, self._loaded.engine
         if not shares_profiles(trt):
             self._graphs = 0
@@ -134,30 +129,30 @@ class TensorRtRuntime:
     def counts(self) -> RunCounts:
         """How the batches ran so far."""
         tally = self._tally
-        return RunCounts(tally["replayed"], tally["enqueued"], tally["captured"])
+        return RunCounts(*(tally[one.name] for one in fields(RunCounts)))
 
     def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         """Runs one batch; the arrays returned are the caller's own.
 
         Raises:
-            RunError: If the runtime was not entered, no profile holds the shape, the inputs are
+            RunError: If the runtime was not entered, no profile holds the length, the inputs are
                 not the engine's, or another thread is in it.
         """
-        if self._loaded is None or self._working is None or self._plain is None:
+        if self._loaded is None or self._working is None:
             raise _not_open()
         if not self._busy.acquire(blocking=False):
             raise RunError("a TensorRT runtime serves one thread at a time; give it another()")
         try:
-            shape = self._working.shape_of(feed)
-            self._seen[shape] += 1
-            if shape in self._captured:
-                return self._replay(shape, feed)
-            if self._seen[shape] > 1 and self._has_room(shape):
-                return self._capture(shape, feed)
-            self._plain.bind(shape, self._profile(shape))
-            answers = self._plain.run(feed)
-            self._tally["enqueued"] += 1
-            return answers
+            batch, length = self._working.shape_of(feed)
+            largest = self._largest(length)
+            if batch <= largest:
+                return self._run((batch, length), feed)
+            self._tally["split"] += 1
+            parts = []
+            for start in range(0, batch, largest):
+                part = {name: values[start : start + largest] for name, values in feed.items()}
+                parts.append(self._run((min(largest, batch - start), length), part))
+            return {name: np.concatenate([one[name] for one in parts]) for name in self.outputs}
         finally:
             self._busy.release()
 
@@ -175,6 +170,18 @@ class TensorRtRuntime:
             feed = {name: np.ones(shape, dtype=np.int64) for name in self.inputs}
             for _ in range(2):
                 self.run(feed)
+
+    def _run(self, shape: Shape, feed: Arrays) -> dict[str, NDArray[np.generic]]:
+        assert self._plain is not None
+        self._seen[shape] += 1
+        if shape in self._captured:
+            return self._replay(shape, feed)
+        if self._seen[shape] > 1 and self._has_room(shape):
+            return self._capture(shape, feed)
+        self._plain.bind(shape, self._profile(shape))
+        answers = self._plain.run(feed)
+        self._tally["enqueued"] += 1
+        return answers
 
     def _replay(self, shape: Shape, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         lane, replay = self._captured[shape]
@@ -201,50 +208,29 @@ class TensorRtRuntime:
         oldest = next(iter(self._captured), None)
         return oldest is not None and self._seen[shape] > self._seen[oldest]
 
-    def _profile(self, shape: Shape) -> int:
+    def _largest(self, length: int) -> int:
+        """Returns how many texts of a length run at once."""
         assert self._loaded is not None
         profiles = self._loaded.record.profiles
-        found = profile_for(profiles, *shape)
-        if found is None:
-            held = ", ".join(f"{list(one.least)} to {list(one.most)}" for one in profiles)
+        largest = max(
+            (one.most[0] for one in profiles if one.least[1] <= length <= one.most[1]), default=0
+        )
+        if largest == 0:
+            top = max(one.most[1] for one in profiles)
             raise RunError(
-                f"the engine has no profile for a batch of {shape[0]} x {shape[1]} tokens; it "
-                f"holds {held}; build one that does with --lengths and --batches"
+                f"the engine holds texts of up to {top} tokens, and one has {length}; build one "
+                f"for longer texts: bertcompress build MODEL -o OUT --lengths …,{length}"
+            )
+        return largest
+
+    def _profile(self, shape: Shape) -> int:
+        assert self._loaded is not None
+        found = profile_for(self._loaded.record.profiles, *shape)
+        if found is None:
+            raise RunError(
+                f"the engine has no profile for batches of {shape[0]}; build one with --batches"
             )
         return found
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """An engine in TensorRT's hands, with the logger that has to outlive it."""
-
-    trt: Any
-    logger: Any
-    engine: Any
-    record: EngineRecord
-
-
-def _load(source: Path | Engine) -> _Loaded:
-    trt = import_tensorrt("running a TensorRT engine")
-    where = "memory"
-    if isinstance(source, Engine):
-        plan, record = source.plan, source.record
-        graph = source.graph
-    else:
-        import onnx
-
-        plan, record = read_engine(source)
-        where, graph = str(source), onnx.load_model(str(source / ONNX_NAME))
-    check_platform(record, platform_here(trt), where=where)
-    if graph_sha256(graph) != record.graph_sha256:
-        raise RunError(
-            f"the engine in {where} was made from another graph than the one beside it; build it "
-            f"again: bertcompress build {where} -o OUT"
-        )
-    logger = make_logger(trt)
-    content = graph.SerializeToString() if record.knobs.get("strip") else b""
-    engine = load_engine(trt, logger, plan, record, content, where=where)
-    return _Loaded(trt, logger, engine, record)
 
 
 def _not_open() -> RunError:

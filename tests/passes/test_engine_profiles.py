@@ -1,4 +1,4 @@
-"""Profiles from lengths: every text is held, without gap or overlap, timed at the frequent length."""
+"""Profiles from lengths: every text is held, without gap or overlap, timed at the mode."""
 
 from __future__ import annotations
 

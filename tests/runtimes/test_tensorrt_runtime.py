@@ -16,12 +16,14 @@ import onnx
 import pytest
 import transformers
 
-from bertcompress.artifact import OnnxModel, save
+from bertcompress.artifact import Engine, OnnxModel, save
+from bertcompress.bert.load import load
 from bertcompress.errors import LoadError, MissingDependencyError, RunError, UsageError
 from bertcompress.manifest import MANIFEST_NAME, ONNX_NAME, plan_path
 from bertcompress.passes.build_engine import BuildEngine
 from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.runtimes import open_runtime, open_runtimes, runtime_for
+from bertcompress.runtimes.executed import execute
 from bertcompress.runtimes.ort_runtime import run_graph
 from bertcompress.runtimes.tensorrt_cuda import driver_branch
 from bertcompress.runtimes.tensorrt_runtime import RunCounts, TensorRtRuntime
@@ -94,7 +96,7 @@ def test_it_answers_as_the_graph_does(version: str, task: str, engine: Made) -> 
 
 def test_tokens_are_of_the_type_that_the_engine_says(engine: Made) -> None:
     for version, name in (("8.6.1", "INT32"), ("10.16.1.11", "INT64")):
-        folder, trt = engine(version)
+        folder, _ = engine(version)
         tensors = json.loads(plan_path(folder).read_bytes())["tensors"]
         assert {kind for _, mode, kind in tensors if mode == "INPUT"} == {name}
 
@@ -137,6 +139,37 @@ def test_warmed_shapes_are_replayed_from_the_first_batch_on(engine: Made) -> Non
         assert runtime.counts == replace(before, replayed=before.replayed + 1)
 
 
+def test_a_batch_that_is_too_large_runs_in_parts(engine: Made) -> None:
+    folder, _ = engine()
+    feed = feed_of(5, 6)
+    with TensorRtRuntime(folder) as runtime:
+        whole = runtime.run(feed)["logits"]
+        assert runtime.counts == RunCounts(replayed=0, enqueued=3, captured=1, split=1)
+        for row in range(5):
+            alone = runtime.run({name: values[row : row + 1] for name, values in feed.items()})
+            np.testing.assert_allclose(whole[row], alone["logits"][0], atol=1e-5)
+    assert whole.shape == (5, 2)
+
+
+def test_a_gap_between_profiles_is_said(engine: Made, fake_tensorrt: Fake) -> None:
+    folder, _ = engine()
+    found = load(folder)
+    assert isinstance(found, Engine)
+    record = found.record
+    gap = replace(record, profiles=tuple(replace(one, least=(2, 1)) for one in record.profiles))
+    with (
+        TensorRtRuntime(replace(found, record=gap)) as runtime,
+        pytest.raises(RunError, match="no profile for batches of 1; build one with --batches"),
+    ):
+        runtime.run(feed_of(1, 4))
+
+
+def test_what_ran_is_not_asked_of_it(engine: Made) -> None:
+    folder, _ = engine()
+    with pytest.raises(RunError, match=f"bertcompress show {folder}"):
+        execute(folder, "tensorrt", [feed_of(1, 3)], threads=1)
+
+
 def test_answers_are_the_callers_own(engine: Made) -> None:
     folder, _ = engine()
     with TensorRtRuntime(folder) as runtime:
@@ -148,14 +181,14 @@ def test_answers_are_the_callers_own(engine: Made) -> None:
 
 
 def test_streams_share_the_engine_and_not_the_context(engine: Made) -> None:
-    folder, trt = engine()
+    folder, _ = engine()
     with open_runtimes(folder, streams=2, threads=1) as (first, second):
         assert isinstance(first, TensorRtRuntime)
         assert isinstance(second, TensorRtRuntime)
         assert first._loaded is second._loaded
         a, b = first.run(feed_of(1, 4)), second.run(feed_of(1, 4))
         np.testing.assert_array_equal(a["logits"], b["logits"])
-    folder, trt = engine("8.5.3.1")
+    folder, _ = engine("8.5.3.1")
     with open_runtimes(folder, "tensorrt", streams=2, threads=1) as (first, second):
         assert first._loaded is not second._loaded  # type: ignore[attr-defined]  # see above
         second.run(feed_of(1, 4))
@@ -187,8 +220,7 @@ def test_one_thread_at_a_time(engine: Made) -> None:
 @pytest.mark.parametrize(
     ("feed", "message"),
     [
-        (feed_of(1, 17), r"no profile for a batch of 1 x 17 tokens; it holds \[1, 1\] to \[2, 8\]"),
-        (feed_of(3, 4), "no profile for a batch of 3 x 4"),
+        (feed_of(1, 17), r"texts of up to 16 tokens, and one has 17; .* --lengths …,17"),
         ({"input_ids": np.ones((1, 3), dtype=np.int64)}, "the engine takes input_ids, "),
         ({}, "was given the inputs none"),
         ({**feed_of(1, 3), "input_ids": np.ones((1, 4), dtype=np.int64)}, "must all be"),
@@ -221,16 +253,16 @@ def test_failures_of_the_gpu_are_said(engine: Made) -> None:
     folder, trt = engine()
     with TensorRtRuntime(folder) as runtime:
         trt.torch.cuda.broken = "an illegal memory access was encountered\nmore"
-        with pytest.raises(RunError, match="illegal memory access.*start the process again"):
+        with pytest.raises(RunError, match=r"illegal memory access.*start the process again"):
             runtime.run(feed_of(1, 3))
         trt.torch.cuda.broken = ""
         trt.torch.cuda.uncapturable = True
-        with pytest.raises(RunError, match="can't be captured as a CUDA graph.*graphs=0"):
+        with pytest.raises(RunError, match=r"can't be captured as a CUDA graph.*graphs=0"):
             runtime.run(feed_of(1, 3))
 
 
 def test_a_type_that_no_encoder_has(engine: Made, fake_tensorrt: Fake) -> None:
-    folder, trt = engine()
+    folder, _ = engine()
     other = fake_tensorrt()
     plan = json.loads(plan_path(folder).read_bytes())
     deserialize = other.Runtime.deserialize_cuda_engine
@@ -435,7 +467,9 @@ def test_without_tensorrt_the_install_line_is_said(
 ) -> None:
     folder, _ = engine()
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(MissingDependencyError, match="--extra-index-url https://pypi.nvidia.com"):
+    with pytest.raises(
+        MissingDependencyError, match=r"--extra-index-url https://pypi\.nvidia\.com"
+    ):
         open_runtime(folder, threads=1)
 
 
