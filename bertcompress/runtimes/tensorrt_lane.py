@@ -108,7 +108,7 @@ class Lane:
     def __init__(self, working: Working) -> None:
         self._working = working
         self._context = working.context()
-        self._profile = 0
+        self._profile = -1  # only an engine's first context begins with a profile, 0
         self._shape: tuple[int, int] | None = None
         self._buffers: dict[str, Buffer] = {}
 

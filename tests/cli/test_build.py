@@ -54,10 +54,10 @@ def test_from_a_checkpoint_to_answers(
     assert settings["machine"] == "TensorRT 11.1.0.106, NVIDIA H100 80GB HBM3, sm 9.0, driver 580"
     assert cache.read_bytes() == b"+timed"
     assert "vram mib" in ok("show", "engine")
-    before = len(trt.state.contexts)
+    before = trt.state.contexts
     answers = ok("predict", "engine", "the film is good")
     assert "positive" in answers or "negative" in answers
-    assert len(trt.state.contexts) > before
+    assert trt.state.contexts > before
     again = ok("build", "engine", "-o", "again", "--lengths", "16,32", "--json")
     assert json.loads(again)["steps"] == ["ExportOnnx", "QuantizeTensorrt", "BuildEngine"]
 

@@ -17,6 +17,7 @@ import ctypes
 import enum
 import hashlib
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -51,7 +52,7 @@ class State(SimpleNamespace):
         noise: Added to all answers.
         refused: Names of methods that return False.
         output_type: A type that outputs are said to have.
-        configs, networks, profiles, refits: What was made.
+        configs, networks, profiles, refits, contexts: What was made, or how often.
     """
 
 
@@ -73,7 +74,7 @@ def make_tensorrt(version: str) -> Any:
         networks=[],
         profiles=[],
         refits=0,
-        contexts=[],
+        contexts=0,
         strong=False,
     )
     listed = {name: names.split() for name, names in API[version].items()}
@@ -331,7 +332,7 @@ def _running(trt: Any) -> dict[str, dict[str, Any]]:
         engine._plan = plan
         content = base64.b64decode(plan["model"])
         engine._model = onnx.load_from_string(content) if content else None
-        engine._users = {}
+        engine._contexts = []
         return engine
 
     def inspector(self: Any) -> Any:
@@ -384,8 +385,10 @@ def _context_maker(trt: Any) -> Callable[..., Any]:
             assert strategy == trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context = trt.IExecutionContext()
         context._engine, context._shapes, context._addresses = engine, {}, {}
-        context._memory, context._profile = 0, 0
-        trt.state.contexts.append(context)
+        context._memory = 0
+        context._profile = None if engine._contexts else 0  # the first begins with a profile
+        engine._contexts.append(weakref.ref(context))
+        trt.state.contexts += 1
         return context
 
     return make
@@ -393,8 +396,11 @@ def _context_maker(trt: Any) -> Callable[..., Any]:
 
 def _context(trt: Any) -> dict[str, Any]:
     state = trt.state
+    shares = hasattr(trt, "HardwareCompatibilityLevel")  # from 8.6 on
 
     def set_shape(self: Any, name: str, shape: tuple[int, ...]) -> bool:
+        if self._profile is None:
+            return False
         least, _, most = self._engine._plan["profiles"][self._profile]
         inside = all(a <= b <= c for a, b, c in zip(least, shape, most, strict=True))
         self._shapes[name] = tuple(shape)
@@ -402,6 +408,9 @@ def _context(trt: Any) -> dict[str, Any]:
 
     def set_profile(self: Any, at: int, stream: int) -> bool:
         assert stream == 77
+        others = [one() for one in self._engine._contexts if one() not in (None, self)]
+        if not shares and any(one._profile == at for one in others):
+            return False
         self._profile, self._shapes = at, {}
         return True
 

@@ -188,6 +188,24 @@ def test_an_interrupt_stops_the_build(
     assert len(steps) == (1 if version.startswith("8") else 4)
 
 
+def test_an_error_in_tensorrts_thread_is_not_lost(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
+    def fail() -> None:
+        raise TimeoutError("from the build itself")
+
+    fake_tensorrt().state.on_step = fail
+    with pytest.raises(TimeoutError, match="from the build itself"):
+        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+
+
+def test_a_timing_cache_that_can_not_be_written(
+    tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    fake_tensorrt().state.on_step = lambda: place.write_text("a file now")
+    with pytest.raises(BuildError, match="could not write the timing cache"):
+        BuildEngine(**SHORT, timing_cache=str(place / "cache"))(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+
+
 def test_the_timing_cache_is_read_and_written(
     tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
 ) -> None:
