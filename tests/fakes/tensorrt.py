@@ -19,6 +19,7 @@ import hashlib
 import json
 import weakref
 from collections.abc import Callable, Mapping
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -60,6 +61,7 @@ def make_tensorrt(version: str) -> Any:
     """Returns the module of a release."""
     module: Any = ModuleType("tensorrt")
     module.__version__ = version
+    module.__spec__ = ModuleSpec("tensorrt", None)  # torch asks for it
     module.state = State(
         queue=lambda work: work(),
         no_device=False,
