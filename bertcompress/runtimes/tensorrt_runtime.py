@@ -1,7 +1,7 @@
 """TensorRT: runs the engine of an artifact folder, on the machine that it was built for.
 
 A shape ``[batch, length]`` runs in the smallest optimization profile that holds it, in one of two
-ways, which give the same answers and are counted apart (`counts`):
+ways, which give the same answers and are counted apart (`counts`, and a line of the log):
 
 * **graph**: copies and kernels were recorded once as a CUDA graph and are started by one call.
   At batch 1 an encoder's kernels are shorter than the time it takes to start them one by one.
@@ -21,6 +21,7 @@ Source: https://docs.nvidia.com/deeplearning/tensorrt/latest/performance/best-pr
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
@@ -44,6 +45,7 @@ GRAPHS = 32
 """How many shapes are kept as CUDA graphs, unless it is said."""
 
 Shape = tuple[int, int]
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class TensorRtRuntime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._tally:
+            _LOGGER.info("TensorRT ran %s", self.counts)
         self._captured.clear()
         self._seen.clear()
         self._plain = self._working = self._loaded = None

@@ -14,18 +14,25 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 import transformers
 
 from bertcompress.artifact import Engine, OnnxModel, save
 from bertcompress.bert.load import load
-from bertcompress.errors import LoadError, MissingDependencyError, RunError, UsageError
+from bertcompress.errors import (
+    LoadError,
+    MissingDependencyError,
+    MissingError,
+    RunError,
+    UsageError,
+)
 from bertcompress.manifest import MANIFEST_NAME, ONNX_NAME, plan_path
 from bertcompress.passes.build_engine import BuildEngine
 from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.runtimes import open_runtime, open_runtimes, runtime_for
 from bertcompress.runtimes.executed import execute
 from bertcompress.runtimes.ort_runtime import run_graph
-from bertcompress.runtimes.tensorrt_cuda import driver_branch
+from bertcompress.runtimes.tensorrt_cuda import driver_branch, gpu_facts
 from bertcompress.runtimes.tensorrt_runtime import RunCounts, TensorRtRuntime
 
 pytestmark = pytest.mark.skipif(
@@ -116,6 +123,17 @@ def test_few_graphs_are_kept_and_frequent_shapes_stay(engine: Made) -> None:
     assert trt.state.contexts - before == 3  # the plain one and one for each recording
 
 
+def test_the_shape_unused_for_longest_makes_room(engine: Made) -> None:
+    folder, _ = engine()
+    with TensorRtRuntime(folder, graphs=2) as runtime:
+        for length in (3, 3, 4, 4, 3, 5, 5, 5):
+            runtime.run(feed_of(1, length))
+        assert runtime.counts == RunCounts(replayed=1, enqueued=7, captured=3)
+        for length in (3, 5):
+            runtime.run(feed_of(1, length))
+        assert runtime.counts == RunCounts(replayed=3, enqueued=7, captured=3)
+
+
 def test_without_graphs_every_kernel_is_enqueued(engine: Made) -> None:
     folder, trt = engine()
     replays = trt.torch.cuda.replays
@@ -128,6 +146,20 @@ def test_without_graphs_every_kernel_is_enqueued(engine: Made) -> None:
     assert trt.torch.cuda.replays == replays
     with pytest.raises(UsageError, match="graphs must be 0 or more"):
         TensorRtRuntime(folder, graphs=-1)
+
+
+def test_how_batches_ran_is_logged(engine: Made, caplog: pytest.LogCaptureFixture) -> None:
+    folder, _ = engine()
+    with caplog.at_level("INFO"), TensorRtRuntime(folder) as runtime:
+        for _ in range(3):
+            runtime.run(feed_of(1, 3))
+    assert "RunCounts(replayed=1, enqueued=2, captured=1, split=0)" in caplog.text
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason="this torch has CUDA")
+def test_a_torch_without_cuda_says_what_to_install() -> None:
+    with pytest.raises(MissingError, match=r"pip install torch --index-url https://download"):
+        gpu_facts()
 
 
 def test_warmed_shapes_are_replayed_from_the_first_batch_on(engine: Made) -> None:
