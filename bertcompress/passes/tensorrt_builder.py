@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,6 @@ from bertcompress.runtimes.tensorrt_library import last_error, make_logger
 
 if TYPE_CHECKING:
     import onnx
-
-_WAIT_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,6 @@ def build_plan(
     if hasattr(config, "progress_monitor"):
         config.progress_monitor = make_monitor(trt, progress)
     serialized = _interruptible(lambda: builder.build_serialized_network(network, config), progress)
-    if progress.stopped:
-        raise KeyboardInterrupt
     if serialized is None:
         raise BuildError(f"TensorRT made no engine: {last_error(logger)}")
     plan = bytes(serialized)
@@ -167,15 +163,11 @@ def _attach_cache(config: Any, content: bytes | None) -> Any:
     return config.get_timing_cache()
 
 
-def _interruptible(work: Any, progress: BuildProgress) -> Any:
-    """Does the work in another thread; an interrupt is passed on and waited for."""
+def _interruptible(work: Callable[[], Any], progress: BuildProgress) -> Any:
+    """Does the work in another thread; an interrupt is passed on, and TensorRT's end waited for."""
     with ThreadPoolExecutor(1, thread_name_prefix="tensorrt-build") as pool:
-        done: Future[Any] = pool.submit(work)
-        while True:
-            try:
-                return done.result(timeout=_WAIT_S)
-            except TimeoutError:
-                if done.done():
-                    raise
-            except KeyboardInterrupt:
-                progress.stop()
+        try:
+            return pool.submit(work).result()
+        except KeyboardInterrupt:
+            progress.stop()
+            raise

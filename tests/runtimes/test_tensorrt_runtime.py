@@ -56,9 +56,23 @@ def feed_of(batch: int, length: int, *, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.fixture(scope="module")
+def half(tiny_graph: Graphs) -> Callable[[str, str], OnnxModel]:
+    """Gives ``half("8.5", task)``: the tiny model's FP16 graph for a target, made once."""
+    made: dict[tuple[str, str], OnnxModel] = {}
+
+    def make(target: str, task: str) -> OnnxModel:
+        if (target, task) not in made:
+            step = QuantizeTensorrt(precision="fp16", target=target)
+            made[target, task] = step(tiny_graph(task=task))
+        return made[target, task]
+
+    return make
+
+
 @pytest.fixture
 def engine(
-    tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
+    half: Callable[[str, str], OnnxModel], fake_tensorrt: Fake, tmp_path: Path
 ) -> Callable[..., tuple[Path, Any]]:
     """Gives ``engine("8.5.3.1", …)``: a folder with an engine, and the TensorRT that built it."""
 
@@ -66,7 +80,7 @@ def engine(
         version: str = "11.1.0.106", task: str = "text-classification", **settings: object
     ) -> tuple[Path, Any]:
         trt = fake_tensorrt(version)
-        model = QuantizeTensorrt(precision="fp16", target=VERSIONS[version])(tiny_graph(task=task))
+        model = half(VERSIONS[version], task)
         given = {"goal": "throughput", "lengths": (8, 16), "batches": (2,), **settings}
         made = BuildEngine(**given)(model)  # type: ignore[arg-type]  # a test's settings
         folder = save(made, tmp_path / f"engine-{version}-{task}", overwrite=True)
