@@ -43,15 +43,10 @@ def test_all_verbs_are_there() -> None:
         *("calibrate", "quantize"),
         *(
             "export",
-<<<<<<< HEAD
-            "evaluate",
-            "predict",
-            "tune",
-=======
             "build",
             "evaluate",
             "predict",
->>>>>>> 282d33f (bertcompress build, the runtime tensorrt, and the page on engines)
+            "tune",
             "bench",
             "report",
             "gate",
