@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,9 @@ from bertcompress.runtimes.tensorrt_library import last_error, make_logger
 
 if TYPE_CHECKING:
     import onnx
+
+
+_WAIT_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,10 @@ def _interruptible(work: Callable[[], Any], progress: BuildProgress) -> Any:
     """Does the work in another thread; an interrupt is passed on, and TensorRT's end waited for."""
     with ThreadPoolExecutor(1, thread_name_prefix="tensorrt-build") as pool:
         try:
-            return pool.submit(work).result()
+            done = pool.submit(work)
+            while not wait((done,), timeout=_WAIT_S).done:  # so that any thread's signal is seen
+                continue
+            return done.result()
         except KeyboardInterrupt:
             progress.stop()
             raise
