@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bertcompress.artifact import library_versions
-from bertcompress.bench.choose_runtime import GRAPH_RUNTIMES, RuntimeRace, choose_runtime
+from bertcompress.bench.choose_runtime import ON_CPU, RuntimeRace, choose_runtime
 from bertcompress.bench.environment import read_environment
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.variant import Subject
@@ -65,7 +65,7 @@ def judged(folder: Path, data: str, threads: int) -> dict[str, Any]:
 
     def race(seed: int) -> RuntimeRace:
         return choose_runtime(
-            folder, subject, BenchSettings(seed=seed), GRAPH_RUNTIMES, threads=threads
+            folder, subject, BenchSettings(seed=seed), ON_CPU["onnx"], threads=threads
         )
 
     second, first = race(1), race(0)  # the one saved is the one reported

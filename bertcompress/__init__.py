@@ -20,7 +20,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bertcompress.artifact import Checkpoint, OnnxModel, Step, save
+    from bertcompress.artifact import Checkpoint, Engine, OnnxModel, Step, save
     from bertcompress.bench.gate import GateLimits
     from bertcompress.bench.settings import BenchSettings
     from bertcompress.bench.variant import Subject, Variant
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bertcompress.errors import BertCompressError
     from bertcompress.examples import Dataset, QuestionExample, TextExample, TokenExample
     from bertcompress.one_liners import prune_model, quantize_model
+    from bertcompress.passes.build_engine import BuildEngine
     from bertcompress.passes.export_onnx import ExportOnnx
     from bertcompress.passes.finetune import Finetune
     from bertcompress.passes.halve_precision import HalvePrecision
@@ -57,10 +58,12 @@ __version__ = "0.1.0"
 _HOMES = {
     "BenchSettings": "bertcompress.bench.settings",
     "BertCompressError": "bertcompress.errors",
+    "BuildEngine": "bertcompress.passes.build_engine",
     "CalibrationTable": "bertcompress.calibration_table",
     "Checkpoint": "bertcompress.artifact",
     "Columns": "bertcompress.data",
     "Dataset": "bertcompress.examples",
+    "Engine": "bertcompress.artifact",
     "ExportOnnx": "bertcompress.passes.export_onnx",
     "Finetune": "bertcompress.passes.finetune",
     "GateLimits": "bertcompress.bench.gate",
@@ -103,10 +106,12 @@ _HOMES = {
 __all__ = [
     "BenchSettings",
     "BertCompressError",
+    "BuildEngine",
     "CalibrationTable",
     "Checkpoint",
     "Columns",
     "Dataset",
+    "Engine",
     "ExportOnnx",
     "Finetune",
     "GateLimits",

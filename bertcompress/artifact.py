@@ -1,8 +1,9 @@
 """Artifacts: what passes take and give, and the folders they are kept in.
 
-Two levels of representation, as in any compiler: a `Checkpoint` holds weights that torch can
-train, an `OnnxModel` holds the graph that a runtime executes; precision lives in the graph.
-Artifacts are values: no pass changes one, each returns a new one with one more `Step`.
+Three levels of representation, as in any compiler: a `Checkpoint` holds weights that torch can
+train, an `OnnxModel` holds the graph that a runtime executes, an `Engine` what TensorRT made of a
+graph for one GPU; precision lives in the graph. Artifacts are values: no pass changes one, each
+returns a new one with one more `Step`.
 
 A folder written by `save` loads in the tools people already have (``config.json``, tokenizer
 files, ``model.safetensors`` or ``onnx/model.onnx``), and its manifest ``bertcompress.json`` says
@@ -19,6 +20,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from bertcompress.engine_file import write_engine
+from bertcompress.engine_record import EngineRecord
 from bertcompress.errors import PassError
 from bertcompress.manifest import (
     FORMAT_VERSION,
@@ -33,6 +36,7 @@ from bertcompress.manifest import (
     verify,
     write_manifest,
 )
+from bertcompress.model_card import card_text
 from bertcompress.new_folder import MANIFEST_NAME, check_writable, new_folder
 from bertcompress.quiet import quiet_transformers
 
@@ -47,6 +51,7 @@ __all__ = [
     "SIDE_FILES",
     "Artifact",
     "Checkpoint",
+    "Engine",
     "Kind",
     "Manifest",
     "OnnxModel",
@@ -135,7 +140,56 @@ class OnnxModel:
         return int(self.graph.ByteSize())
 
 
-Artifact = Checkpoint | OnnxModel
+@dataclass(frozen=True)
+class Engine:
+    """What TensorRT made of a graph for one GPU, with the graph, which runs elsewhere.
+
+    Attributes:
+        graph: The ONNX model that it was made from.
+        config: A stock configuration, as that of an `OnnxModel`.
+        tokenizer: The tokenizer.
+        task: A name from `bertcompress.tasks`.
+        plan: The serialized engine; never loaded unless `record` carries its SHA-256.
+        record: What it is: machine, profiles, layers, see `bertcompress.engine_record`.
+        history: The steps that made it.
+        side_files: Small files that belong to the folder, by relative name.
+    """
+
+    graph: onnx.ModelProto
+    config: PreTrainedConfig
+    tokenizer: PreTrainedTokenizerFast
+    task: str
+    plan: bytes
+    record: EngineRecord
+    history: tuple[Step, ...] = ()
+    side_files: Mapping[str, bytes] = field(default_factory=dict)
+
+    kind: ClassVar[Kind] = "engine"
+
+    @property
+    def parameters(self) -> int | None:
+        """None: what an engine stores is TensorRT's own affair."""
+        return None
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes of the plan."""
+        return len(self.plan)
+
+    @property
+    def source(self) -> OnnxModel:
+        """The graph that it was made from, as the artifact it was."""
+        return OnnxModel(
+            self.graph,
+            self.config,
+            self.tokenizer,
+            self.task,
+            tuple(step for step in self.history if step.name != "BuildEngine"),
+            self.side_files,
+        )
+
+
+Artifact = Checkpoint | OnnxModel | Engine
 AnyArtifact = TypeVar("AnyArtifact", bound=Artifact)
 
 
@@ -206,14 +260,16 @@ def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> 
     target = Path(folder)
     with new_folder(target, overwrite=overwrite) as staging, quiet_transformers():
         _write_tokenizer(artifact.tokenizer, staging)
-        if isinstance(artifact, OnnxModel):
-            artifact.config.save_pretrained(staging)
-            _write_graph(artifact.graph, staging / ONNX_NAME)
-        else:
+        if isinstance(artifact, Checkpoint):
             try:
                 artifact.model.save_pretrained(staging)
             except SafetensorError as error:  # how safetensors tells of a full disk
                 raise PassError(f"could not write {target}: {error}; nothing was kept") from error
+        else:
+            artifact.config.save_pretrained(staging)
+            _write_graph(artifact.graph, staging / ONNX_NAME)
+        if isinstance(artifact, Engine):
+            write_engine(staging, artifact.plan, artifact.record)
         for name, content in artifact.side_files.items():
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             (staging / name).write_bytes(content)
@@ -247,40 +303,10 @@ def _write_graph(graph: onnx.ModelProto, path: Path) -> None:
 
 def model_card(artifact: Artifact) -> str:
     """Returns the README.md of an artifact folder: what it is and how it was made."""
-    lines = [
-        "---",
-        f"pipeline_tag: {artifact.task}",
-        "library_name: transformers",
-        "tags: [bertcompress, onnx]" if artifact.kind == "onnx" else "tags: [bertcompress]",
-        "---",
-        f"# {artifact.task}, made by bertcompress",
-        "",
-        "| step | settings | size before | size after |",
-        "|---|---|---:|---:|",
-    ]
-    lines += [
-        f"| {step.name} | {_settings_text(step.settings)} | {step.bytes_before / 1e6:.1f} MB "
-        f"| {step.bytes_after / 1e6:.1f} MB |"
-        for step in artifact.history
-    ]
-    how = (
-        f"`onnx/model.onnx` runs in stock ONNX Runtime; inputs {_inputs_text(artifact)}, "
-        "int64 [batch, sequence]."
-        if isinstance(artifact, OnnxModel)
-        else "Loads with `transformers`; if `config.json` has an `auto_map`, either "
-        "`import bertcompress` first or pass `trust_remote_code=True`."
+    inputs = []
+    if not isinstance(artifact, Checkpoint):
+        inputs = [value.name for value in artifact.graph.graph.input]
+    platform = artifact.record.platform if isinstance(artifact, Engine) else None
+    return card_text(
+        artifact.kind, artifact.task, artifact.history, inputs=inputs, platform=platform
     )
-    limits = (
-        "Figures belong in the report that `bertcompress bench` writes: measure on your own "
-        "hardware and data before you rely on this model."
-    )
-    return "\n".join([*lines, "", how, "", limits, ""])
-
-
-def _inputs_text(model: OnnxModel) -> str:
-    return ", ".join(f"`{value.name}`" for value in model.graph.graph.input)
-
-
-def _settings_text(settings: Mapping[str, object]) -> str:
-    shown = {key: value for key, value in settings.items() if value is not None}
-    return ", ".join(f"{key} {value}" for key, value in shown.items()).replace("|", "\\|")

@@ -7,8 +7,6 @@ What the header and the arrays mean is the business of `bertcompress.calibration
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import CalibrationError
+from bertcompress.whole_file import write_whole
 
 FORMAT_VERSION = 2
 HEADER_KEY = "calibration_table"
@@ -55,7 +54,7 @@ def write_table(path: Path, facts: Mapping[str, object], arrays: Arrays) -> None
     header = json.dumps({"format": FORMAT_VERSION, **facts}, ensure_ascii=False, allow_nan=False)
     content = save(dict(arrays), metadata={HEADER_KEY: header})
     try:
-        _write_whole(path, content)
+        write_whole(path, content)
     except OSError as error:
         raise CalibrationError(
             f"can't write the calibration table {path}: {error.strerror or error}; "
@@ -99,16 +98,3 @@ def _header_of(file: TableFile, path: Path) -> Mapping[str, Any]:
             f"{FORMAT_VERSION}; type: pip install --upgrade bertcompress"
         )
     return facts
-
-
-def _write_whole(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    staging = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        staging.chmod(0o644)
-        staging.replace(target)
-    finally:
-        staging.unlink(missing_ok=True)

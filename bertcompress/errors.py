@@ -104,12 +104,20 @@ class MissingError(BertCompressError):
 
 
 class MissingDependencyError(MissingError):
-    """Says that a library is not installed, with the command that installs it."""
+    """Says that a library is not installed, with the command that installs it.
 
-    def __init__(self, library: str, extra: str, purpose: str) -> None:
+    Args:
+        library: Its name.
+        extra: The extra that brings it.
+        purpose: What needs it.
+        index: The package index that its wheels come from, where that is not the usual one.
+    """
+
+    def __init__(self, library: str, extra: str, purpose: str, *, index: str | None = None) -> None:
         super().__init__(
             f"{purpose} needs {library}, which is not installed; "
             f'type: pip install "bertcompress[{extra}]"'
+            + (f" --extra-index-url {index}" if index else "")
         )
 
 

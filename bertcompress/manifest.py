@@ -30,8 +30,10 @@ SIDE_FILES = (
 """Files that travel with the model: the ranges that it was trained with, and those of
 sentence-transformers that say how to pool."""
 
-Kind = Literal["checkpoint", "onnx"]
+Kind = Literal["checkpoint", "onnx", "engine"]
 
+ENGINES, PLAN_NAME, SIDECAR_NAME = "engines", "model.plan", "model.json"
+"""Where an engine lies in its folder: ``engines/<key>/model.plan`` with its sidecar."""
 
 REJECTED, REJECTED_FOR = "rejected", "rejected for"
 """The keys of a step's details that say why an artifact does not keep what was asked of it."""
@@ -74,7 +76,7 @@ class Manifest:
     """What ``bertcompress.json`` says.
 
     Attributes:
-        kind: ``checkpoint`` or ``onnx``.
+        kind: ``checkpoint``, ``onnx`` or ``engine``.
         task: A name from `bertcompress.tasks`.
         history: The steps that made the artifact.
         files: SHA-256 of each file in the folder, by relative name.
@@ -167,7 +169,7 @@ def verify(folder: Path, manifest: Manifest) -> None:
 
 
 def kind_of(folder: Path) -> Kind:
-    """Tells whether a folder holds a checkpoint or a graph, by its manifest or its files."""
+    """Tells what a folder holds, by its manifest or, where it has none, by its files."""
     manifest = read_manifest(folder)
     if manifest is not None:
         return manifest.kind
@@ -176,10 +178,27 @@ def kind_of(folder: Path) -> Kind:
     return "checkpoint"
 
 
+def plan_path(folder: Path) -> Path:
+    """Returns the file of a folder's engine.
+
+    Raises:
+        LoadError: If there is none, or more than one.
+    """
+    found = sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}"))
+    if len(found) != 1:
+        raise LoadError(
+            f"{folder} holds {len(found)} engines and must hold one, {ENGINES}/<key>/{PLAN_NAME}; "
+            f"build it: bertcompress build {folder}"
+        )
+    return found[0]
+
+
 def artifact_bytes(folder: Path) -> int:
-    """Returns the bytes of what a runtime loads: the graph, or the checkpoint's weights."""
-    graph = folder / ONNX_NAME
-    if kind_of(folder) == "onnx":
+    """Returns the bytes of what a runtime loads: engine, graph, or the checkpoint's weights."""
+    graph, kind = folder / ONNX_NAME, kind_of(folder)
+    if kind == "engine":
+        return plan_path(folder).stat().st_size
+    if kind == "onnx":
         return graph.stat().st_size
     return sum(path.stat().st_size for path in _weight_files(folder))
 

@@ -23,7 +23,7 @@ from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.passes.base import Pass, settings_of
 from bertcompress.progress import Progress, silent
 
-_KINDS = {"checkpoint": "a checkpoint", "onnx": "a graph"}
+_KINDS = {"checkpoint": "a checkpoint", "onnx": "a graph", "engine": "an engine"}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -183,6 +183,8 @@ def _name(one: Pass) -> str:
 
 
 def _way_out(first: Pass, second: Pass) -> str:
+    if first.produces == "engine":
+        return f"put {_name(first)} last"
     if second.consumes == "onnx":
         return f"put ExportOnnx between {_name(first)} and {_name(second)}"
     return f"put {_name(second)} before the export"

@@ -5,9 +5,11 @@ Nothing here or in any test needs a network: the hub is told so before anything 
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import string
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -132,6 +134,37 @@ def tiny_graph(tiny_checkpoint: Callable[..., Checkpoint]) -> Callable[..., Onnx
         return made[task]
 
     return make
+
+
+@pytest.fixture
+def fake_tensorrt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """Gives ``fake_tensorrt("10.16.1.11")``: that release's surface and a fake GPU, installed.
+
+    The module's ``state`` says what TensorRT was told and shall do, its ``torch`` is the fake one.
+    """
+
+    def install(version: str = "11.1.0.106") -> Any:
+        module = load_fake("tensorrt").make_tensorrt(version)
+        module.torch = load_fake("cuda").FakeTorch()
+        module.state.queue = module.torch.cuda.queue
+        monkeypatch.setitem(sys.modules, "tensorrt", module)
+        monkeypatch.setattr("bertcompress.runtimes.tensorrt_cuda._torch", lambda: module.torch)
+        driver = Path(__file__).with_name("fakes") / "nvidia_driver_version.txt"
+        monkeypatch.setattr("bertcompress.runtimes.tensorrt_cuda.DRIVER_FILE", driver)
+        return module
+
+    return install
+
+
+def load_fake(name: str) -> Any:
+    """Returns a module of ``tests/fakes``, which is no package."""
+    path = Path(__file__).with_name("fakes") / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"fake_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture

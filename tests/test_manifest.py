@@ -100,7 +100,7 @@ def test_a_plain_folder_has_none(tmp_path: Path) -> None:
         (b"[]", "is damaged: list indices must be"),
         (b"{}", "is damaged: 'format' is missing; make the artifact again"),
         (b'{"format": "1"}', "is damaged: '>' not supported"),
-        (b'{"format": 1, "kind": "engine"}', "is damaged: there is no kind 'engine'"),
+        (b'{"format": 1, "kind": "plan"}', "is damaged: there is no kind 'plan'"),
         (b'{"format": 1, "kind": "onnx", "task": "t", "history": [{"a": 1}]}', "is damaged: "),
         (
             b'{"format": 1, "kind": "onnx", "task": "t", "history": [], "files": 3}',

@@ -8,6 +8,7 @@ from bertcompress.artifact import OnnxModel, save
 from bertcompress.bert.families import longest_text
 from bertcompress.bert.load import load
 from bertcompress.errors import BertCompressError, MissingError
+from bertcompress.passes.build_engine import BuildEngine
 from gpu.steps import Facts, SkippedError
 from gpu.subjects import ModelFolders
 
@@ -21,11 +22,10 @@ def build_engines(
     """Builds an engine for each goal from each graph that was made; those that are there stay.
 
     Raises:
-        SkippedError: If this source tree has no builder.
+        SkippedError: If TensorRT is not there, or no time was left.
     """
     import time
 
-    passes = _passes()
     ends, facts = time.monotonic() + budget_s, {}
     for graph in graphs:
         source = load(model.graphs / graph)
@@ -36,7 +36,7 @@ def build_engines(
                 facts[name] = {"skipped": "no time was left"}
                 continue
             fitting = tuple(one for one in lengths if one <= longest) or (longest,)
-            build = passes(
+            build = BuildEngine(
                 goal=goal, lengths=fitting, batches=batches, timing_cache=str(timing_cache)
             )
             try:
@@ -59,16 +59,7 @@ def build_engines(
 
 def check_engine_settings(longest: int) -> Facts:
     """Makes the builder's settings of each goal without building; for a dry run."""
-    passes = _passes()
     for goal, (lengths, batches) in GOALS.items():
         fitting = tuple(one for one in lengths if one <= longest) or (longest,)
-        passes(goal=goal, lengths=fitting, batches=batches)
+        BuildEngine(goal=goal, lengths=fitting, batches=batches)
     return {"checked": list(GOALS)}
-
-
-def _passes():  # the class comes from a module that may not be there
-    try:
-        from bertcompress.passes.build_engine import BuildEngine
-    except ImportError as error:
-        raise SkippedError("this source tree has no engine builder") from error
-    return BuildEngine

@@ -9,7 +9,7 @@ taken: the fewer that a deployment needs the better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from bertcompress.artifact import Kind, kind_of
 from bertcompress.bench.environment import cpu_model
 from bertcompress.bench.load_generator import spread
 from bertcompress.bench.process import WorkerProcess
@@ -28,11 +29,17 @@ from bertcompress.bench.workload import all_at_once, sample_features, save_workl
 from bertcompress.errors import MissingError, RunError, UsageError
 from bertcompress.progress import Progress, silent
 from bertcompress.runtime_settings import RuntimeChoice, RuntimeSettings, save_runtime_choice
-from bertcompress.runtimes import runtime_for
+from bertcompress.runtimes import runtime_for, why_unusable
+from bertcompress.runtimes.catalog import CATALOG
 
-GRAPH_RUNTIMES = ("ort-cpu", "openvino")
-CHECKPOINT_RUNTIMES = ("torch-cpu",)
-"""What is compared on a CPU: runtimes that compute floats in FP32."""
+ON_CPU: Mapping[Kind, tuple[str, ...]] = {
+    "checkpoint": ("torch-cpu",),
+    "onnx": ("ort-cpu", "openvino"),
+    "engine": ("ort-cpu", "openvino"),
+}
+"""What is compared on a CPU, by what the folder holds: runtimes that compute floats in FP32."""
+EIGHT_BITS = ("torch-cuda-int8", "torch-cuda-fp8")
+"""Those that quantize on their own account: they have to be asked for."""
 TURNS = 6
 SLICE_S = 1.0
 
@@ -69,6 +76,17 @@ class RuntimeRace:
     refused: dict[str, str]
     choice: RuntimeChoice
     saved: bool
+
+
+def usual_runtimes(folder: Path) -> tuple[str, ...]:
+    """Returns what is compared unless it is said: on the CPU, and on the GPU what is usable."""
+    kind = kind_of(folder)
+    takes = {kind, "onnx"} if kind == "engine" else {kind}
+    on_gpu = (one.name for one in CATALOG if one.on_gpu and one.runs in takes)
+    return (
+        *ON_CPU[kind],
+        *(name for name in on_gpu if name not in EIGHT_BITS and why_unusable(name) is None),
+    )
 
 
 def choose_runtime(

@@ -117,7 +117,7 @@ def operations_of(folder: Path) -> Operations | None:
     Returns:
         None where the folder holds neither a graph nor the safetensors of a BERT.
     """
-    if kind_of(folder) == "onnx":
+    if kind_of(folder) != "checkpoint":
         from bertcompress.bench.operations_graph import graph_operations, read_graph
 
         return graph_operations(read_graph(folder / ONNX_NAME))

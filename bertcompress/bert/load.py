@@ -17,6 +17,7 @@ from bertcompress.artifact import (
     SIDE_FILES,
     Artifact,
     Checkpoint,
+    Engine,
     Manifest,
     OnnxModel,
     kind_of,
@@ -35,6 +36,7 @@ from bertcompress.bert.weights import (
     renew_head,
     sentence,
 )
+from bertcompress.engine_file import read_engine
 from bertcompress.errors import LoadError, UsageError, did_you_mean
 from bertcompress.model_config import TASK_NAMES, task_of, task_of_class
 from bertcompress.quiet import quiet_transformers
@@ -56,7 +58,8 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
         revision: The hub revision; folders have none.
 
     Returns:
-        A `Checkpoint` in float32 (whatever the file's type is), or an `OnnxModel`.
+        A `Checkpoint` in float32 (whatever the file's type is), an `OnnxModel`, or an `Engine`,
+        which is not handed to TensorRT here.
 
     Raises:
         UsageError: If there is no such task.
@@ -66,8 +69,10 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
     folder = locate(model, revision=revision)
     manifest = _verified_manifest(folder)
     config = _read_config(folder, str(model))
-    if kind_of(folder) == "onnx":
-        return _load_onnx(folder, str(model), config, manifest, task)
+    kind = kind_of(folder)
+    if kind != "checkpoint":
+        found = _load_onnx(folder, str(model), config, manifest, task)
+        return found if kind == "onnx" else _with_plan(found, folder)
     check_known(config)
     wanted = task if task is not None else task_of(config)
     _check_class(str(model), config, wanted)
@@ -244,6 +249,20 @@ def _load_onnx(
         task=found,
         history=manifest.history if manifest is not None else (),
         side_files=_read_side_files(folder),
+    )
+
+
+def _with_plan(model: OnnxModel, folder: Path) -> Engine:
+    plan, record = read_engine(folder)
+    return Engine(
+        model.graph,
+        model.config,
+        model.tokenizer,
+        model.task,
+        plan,
+        record,
+        model.history,
+        model.side_files,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from bertcompress.graph.lint_facts import BFLOAT16, FLOAT, FLOAT16, QUANTIZED, Facts, Finding
 from bertcompress.graph.lower import opset_of
+from bertcompress.graph.tensorrt_target import OLDEST_OPSET
 
 if TYPE_CHECKING:
     import onnx
@@ -27,10 +28,10 @@ def opset(facts: Facts) -> Iterator[Finding]:
         if one.domain not in ("", "ai.onnx"):
             text = f"the graph uses operators of {one.domain}, which TensorRT has no parser for"
             yield Finding("opset", "error", one.domain, text)
-        elif one.version > facts.target.opset:
+        elif not OLDEST_OPSET <= one.version <= facts.target.opset:
             text = (
                 f"the graph is written in opset {one.version}, TensorRT {facts.target.name} reads "
-                f"up to {facts.target.opset}"
+                f"{OLDEST_OPSET} to {facts.target.opset}"
             )
             yield Finding("opset", "error", "opset", text)
 

@@ -34,6 +34,10 @@ _ALWAYS = (
 """What an encoder can be made of and the parser of 8.5 reads already."""
 
 
+OLDEST_OPSET = 13
+"""Before it, QuantizeLinear knew one scale a tensor only."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A range of TensorRT versions.

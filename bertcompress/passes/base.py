@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from bertcompress.artifact import Artifact, Checkpoint, Kind, OnnxModel
+from bertcompress.artifact import Artifact, Checkpoint, Engine, Kind, OnnxModel
 from bertcompress.errors import PassError
 from bertcompress.examples import Example, fingerprint_of
 from bertcompress.progress import Progress, silent
@@ -87,9 +87,10 @@ def graph_for(pass_: object, artifact: Artifact) -> OnnxModel:
     """
     if isinstance(artifact, OnnxModel):
         return artifact
-    raise PassError(
-        f"{type(pass_).__name__} works on a graph and was given a checkpoint; export it first"
-    )
+    given, way_out = "a checkpoint", "export it first"
+    if isinstance(artifact, Engine):
+        given, way_out = "an engine", "give the graph that it was made from, its source"
+    raise PassError(f"{type(pass_).__name__} works on a graph and was given {given}; {way_out}")
 
 
 def _last_step(artifact: Artifact) -> str:

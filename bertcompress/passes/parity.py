@@ -72,11 +72,17 @@ class Parity:
         }
 
 
-def parity_feeds(*, vocabulary: int, longest: int, seed: int = 0) -> list[Feed]:
+def parity_feeds(
+    *,
+    vocabulary: int,
+    longest: int,
+    seed: int = 0,
+    shapes: Sequence[tuple[int, int]] = SHAPES,
+) -> list[Feed]:
     """Draws batches: whole, padded on the right, all padding but one token, two segments."""
     generator = np.random.default_rng(seed)
     feeds = []
-    for batch, length in SHAPES:
+    for batch, length in shapes:
         length = min(length, longest)
         for lengths in _paddings(batch, length, generator):
             ids = generator.integers(0, vocabulary, (batch, length), dtype=np.int64)

@@ -20,7 +20,10 @@ RUNTIME_NAMES = tuple(ENTRIES)
 """The runtimes; ``auto`` is the first one that runs what the folder holds.
 
 ``openvino`` computes floats in FP32; BF16 is another runtime to choose, with settings of its own.
+``tensorrt`` runs the engine of a folder that has one, and nothing else.
 """
+
+_AUTO = {"checkpoint": "torch-cpu", "onnx": "ort-cpu", "engine": "tensorrt"}
 
 __all__ = [
     "RUNTIME_NAMES",
@@ -51,7 +54,11 @@ def runtime_for(folder: Path, name: str = "auto") -> str:
     kind = kind_of(folder)
     chosen = name if name != "auto" else next(one.name for one in CATALOG if one.runs == kind)
     wanted = ENTRIES[chosen].runs
-    if wanted == "onnx" and kind != "onnx":
+    if wanted == "engine" and kind != "engine":
+        raise RunError(
+            f"{folder} has no engine, which {chosen} runs; type: bertcompress build {folder} -o OUT"
+        )
+    if wanted == "onnx" and kind == "checkpoint":
         raise RunError(
             f"{folder} has no {ONNX_NAME}, which {chosen} runs; type: bertcompress export {folder}"
         )
@@ -89,7 +96,7 @@ def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
     Args:
         folder: An artifact folder, or a plain Transformers folder.
         name: One of `RUNTIME_NAMES`, or ``auto``.
-        threads: Threads of one run; no runtime takes more.
+        threads: Threads of one run; no runtime takes more, and TensorRT none but the caller's.
 
     Raises:
         UsageError: If there is no runtime of that name.
@@ -107,7 +114,7 @@ def open_runtimes(
 ) -> Iterator[Sequence[Runtime]]:
     """Opens an artifact for so many runs at a time.
 
-    OpenVINO shares the weights between its streams; of the other runtimes each has its own.
+    OpenVINO and TensorRT share the weights between streams; of other runtimes each has its own.
 
     Args:
         folder: As in `open_runtime`, which raises the same errors.

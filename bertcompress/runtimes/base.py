@@ -63,6 +63,14 @@ class Runtime(Protocol):
     ) -> None: ...
 
 
+class SharedRuntime(Runtime, Protocol):
+    """A runtime whose weights serve several streams."""
+
+    def another(self) -> Runtime:
+        """Returns one more stream of the opened runtime, not entered yet."""
+        ...
+
+
 class FakeRuntime:
     """Answers with a function of the feed; for tests of what stands on runtimes."""
 

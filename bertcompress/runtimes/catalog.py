@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertcompress.artifact import ONNX_NAME, Kind
-from bertcompress.runtimes.base import Runtime
+from bertcompress.runtimes.base import Runtime, SharedRuntime
 from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
 
 if TYPE_CHECKING:
     from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+    from bertcompress.runtimes.tensorrt_runtime import TensorRtRuntime
 
 Check = Callable[[], None]
 Open = Callable[[Path, int], Runtime]
@@ -139,9 +140,8 @@ def _openvino(precision: str, folder: Path, threads: int, streams: int = 1) -> O
 def _openvino_streams(
     precision: str, folder: Path, streams: int, threads: int
 ) -> Iterator[Sequence[Runtime]]:
-    with ExitStack() as stack:
-        first = stack.enter_context(_openvino(precision, folder, threads, streams))
-        yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
+    with _shared(_openvino(precision, folder, threads, streams), streams) as opened:
+        yield opened
 
 
 def _openvino_entry(name: str, precision: str) -> Entry:
@@ -154,11 +154,45 @@ def _openvino_entry(name: str, precision: str) -> Entry:
     )
 
 
+def _check_tensorrt() -> None:
+    from bertcompress.runtimes.tensorrt_library import import_tensorrt
+
+    import_tensorrt("running a TensorRT engine")
+
+
+def _tensorrt(folder: Path) -> TensorRtRuntime:
+    from bertcompress.runtimes.tensorrt_runtime import TensorRtRuntime
+
+    return TensorRtRuntime(folder)
+
+
+@contextmanager
+def _tensorrt_streams(folder: Path, streams: int, threads: int) -> Iterator[Sequence[Runtime]]:
+    with _shared(_tensorrt(folder), streams) as opened:
+        yield opened
+
+
+@contextmanager
+def _shared(first: SharedRuntime, streams: int) -> Iterator[Sequence[Runtime]]:
+    """Opens a runtime, and as many more streams of it as are missing."""
+    with ExitStack() as stack:
+        stack.enter_context(first)
+        yield [first, *(stack.enter_context(first.another()) for _ in range(streams - 1))]
+
+
 CATALOG = (
     Entry("ort-cpu", "onnx", _check_ort, _open_ort),
     _torch_entry("torch-cpu"),
     _openvino_entry("openvino", "f32"),
     _openvino_entry("openvino-bf16", "bf16"),
+    Entry(
+        "tensorrt",
+        "engine",
+        _check_tensorrt,
+        lambda folder, _: _tensorrt(folder),
+        _tensorrt_streams,
+        on_gpu=True,
+    ),
     _ort_gpu_entry("ort-cuda", _open_ort_cuda),
     _ort_gpu_entry("ort-tensorrt", _open_ort_tensorrt),
     *(_torch_entry(name) for name in TORCH_RUNTIMES if name != "torch-cpu"),

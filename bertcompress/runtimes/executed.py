@@ -95,6 +95,11 @@ def execute(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: int) -
             f"{folder} holds no graph, whose operators could be told; "
             f"type: bertcompress export {folder}"
         )
+    if chosen == "tensorrt":
+        raise RunError(
+            f"TensorRT told the layers of {folder} when it was built; type: bertcompress show "
+            f"{folder}, or run its graph: --runtime ort-cpu"
+        )
     if chosen not in TELLING:
         raise UsageError(
             f"{chosen} does not tell what it ran; the runtimes that do are {', '.join(TELLING)}"

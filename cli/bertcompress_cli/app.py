@@ -16,6 +16,7 @@ import typer
 from bertcompress.errors import BertCompressError, did_you_mean
 from bertcompress_cli import (
     bench,
+    build,
     calibrate,
     compare,
     convert_legacy,
@@ -60,6 +61,7 @@ for _command in (
     quantize.quantize,
     export.export,
     parity.parity,
+    build.build,
     evaluate.evaluate,
     predict.predict,
     tune.tune,

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertcompress.artifact import Artifact, save
+from bertcompress.artifact import Artifact, Engine, save
 from bertcompress.bert.load import load, load_config, load_encoder
 from bertcompress.errors import BertCompressError, LoadError, UsageError
 from bertcompress.examples import Example, TextExample, TokenExample
@@ -77,7 +77,7 @@ def make_artifact(
 
 def is_graph(model: str) -> bool:
     """Says whether a model is an exported graph already."""
-    return Path(model).is_dir() and kind_of(Path(model)) == "onnx"
+    return Path(model).is_dir() and kind_of(Path(model)) != "checkpoint"
 
 
 def check_steps(recipe: Recipe, steps: Sequence[StepSpec]) -> None:
@@ -101,6 +101,9 @@ def starting_point(recipe: Recipe, steps: Sequence[StepSpec]) -> tuple[Artifact,
     if steps and steps[0].name == "finetune":
         return _start_of_training(recipe)
     artifact = load(recipe.model, task=recipe.task)
+    if steps and isinstance(artifact, Engine):
+        note(f"{recipe.model} holds an engine: this begins at the graph that it was made from")
+        artifact = artifact.source
     kind = make_task(artifact.task, artifact.config).label_kind
     return artifact, Material(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed)
 

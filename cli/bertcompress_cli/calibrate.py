@@ -91,7 +91,7 @@ def _measured(
     random: bool,
     attention: bool,
 ) -> CalibrationTable:
-    from bertcompress.artifact import Checkpoint
+    from bertcompress.artifact import Checkpoint, Engine
     from bertcompress.bert.load import load
     from bertcompress.passes.export_onnx import ExportOnnx
     from bertcompress_calibration import Calibrate, calibrate_over_seeds
@@ -121,6 +121,8 @@ def _measured(
         if isinstance(artifact, Checkpoint):
             note(f"{place.model} is a checkpoint: it is exported to ONNX first")
             artifact = ExportOnnx(seed=place.seed)(artifact, progress=progress)
+        if isinstance(artifact, Engine):
+            artifact = artifact.source
         if seeds is None:
             return measure(artifact)
         return calibrate_over_seeds(measure, artifact, seeds=seeds)

@@ -90,4 +90,7 @@ def _is_installed(modules: tuple[str, ...]) -> bool:
 
 
 def _extra_text(name: str, there: bool) -> str:
-    return "installed" if there else f'pip install "bertcompress[{name}]"'
+    from bertcompress.runtimes.tensorrt_library import INDEX
+
+    index = f" --extra-index-url {INDEX}" if name == "tensorrt" else ""
+    return "installed" if there else f'pip install "bertcompress[{name}]"{index}'

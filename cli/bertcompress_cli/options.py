@@ -51,8 +51,9 @@ ThreadsOption = Annotated[
 RuntimeOption = Annotated[
     str,
     typer.Option(
-        help="auto, ort-cpu, torch-cpu, openvino, openvino-bf16; on an NVIDIA GPU ort-cuda, "
-        "ort-tensorrt, torch-cuda, torch-cuda-fp16, -bf16, -compiled, -packed, -int8 or -fp8."
+        help="auto, ort-cpu, torch-cpu, openvino, openvino-bf16; on an NVIDIA GPU tensorrt, "
+        "ort-cuda, ort-tensorrt, torch-cuda, torch-cuda-fp16, -bf16, -compiled, "
+        "-packed, -int8 or -fp8."
     ),
 ]
 

@@ -49,6 +49,20 @@ def count(name: str, text: str | None) -> int | None:
     return None if number is None else round(number)
 
 
+def whole_numbers(name: str, text: str | None) -> list[int] | None:
+    """Returns whole numbers typed as ``16,32,64``.
+
+    >>> whole_numbers("lengths", "16, 32")
+    [16, 32]
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"{name} must be whole numbers such as 16,32,64, got {text!r}")
+    return [int(part) for part in parts]
+
+
 def amount(name: str, text: str | None) -> float | None:
     """Returns a count typed as ``12M``, or a part typed as ``0.6`` or ``60%``."""
     return _read(name, text, {**_COUNTS, **_FRACTIONS}, "12M or 0.6")

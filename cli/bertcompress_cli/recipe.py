@@ -20,6 +20,7 @@ from bertcompress.bench.settings import BenchSettings
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import Pass
 from bertcompress.passes.block_rounding import WITHOUT_DATA
+from bertcompress.passes.build_engine import BuildEngine
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.finetune import Finetune
 from bertcompress.passes.halve_precision import HalvePrecision
@@ -40,6 +41,7 @@ from bertcompress.passes.smooth_activations import SmoothActivations
 from bertcompress.passes.train_quantized import TrainQuantized
 from bertcompress.passes.write_ort_format import WriteOrtFormat
 from bertcompress.progress import Progress, silent
+from bertcompress.runtimes.tensorrt_library import machine_name
 from bertcompress_calibration import Calibrate, DrawFeatures
 from bertcompress_cli.best_step import TIMING, quantize_best
 from bertcompress_cli.calibrated_steps import CALIBRATED, TABLE, calibrated, with_calibration
@@ -67,10 +69,11 @@ STEPS: Mapping[str, type] = {
     "quantize-nncf": QuantizeNncf,
     "quantize-tensorrt": QuantizeTensorrt,
     "ort-format": WriteOrtFormat,
+    "build-engine": BuildEngine,
 }
 _FILLED_IN = (
     *("examples", "train", "validation", "calibrate", "latency", "trials"),
-    *("state_folder", "progress", "draw", "split", "nncf"),
+    *("state_folder", "progress", "draw", "split", "nncf", "machine"),
 )
 
 
@@ -99,7 +102,8 @@ class StepSpec:
     @property
     def wants_graph(self) -> bool:
         """Whether it works on an exported graph."""
-        return self.name in ("smooth", "ort-format") or self.name.startswith(("quantize", "halve"))
+        named = ("smooth", "ort-format", "build-engine")
+        return self.name in named or self.name.startswith(("quantize", "halve"))
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,8 @@ def make_pass(
         settings.setdefault("teacher", "")  # the recipe's own model, see make_passes
     if kind is TrainQuantized:
         settings = with_calibration(settings, material, progress)
+    if kind is BuildEngine:
+        settings["machine"] = machine_name()
     if kind is Finetune:
         settings["train"], settings["validation"] = material.train, material.validation
     made: Pass = kind(**settings)

@@ -22,7 +22,7 @@ from bertcompress_cli.recipe import Recipe, StepSpec, checked
 
 RECIPE_NAME = "recipe.yaml"
 _KEYS = ("model", "task", "data", "seed", "base", "variants", "bench", "gate", "output")
-_PATHS = {"quantize-static": "table"}
+_PATHS = {"quantize-static": "table", "build-engine": "timing_cache"}
 """Settings of steps that are paths."""
 
 _Settings = TypeVar("_Settings", BenchSettings, GateLimits)

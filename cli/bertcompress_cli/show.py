@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertcompress_cli.options import DataOptions, JsonOption, ModelArgument
@@ -52,6 +53,8 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
         *(("rejected", step.rejected) for step in steps if step.rejected is not None),
     ]
     table((place.model, ""), rows)
+    if facts["kind"] == "engine":
+        _print_engine(folder)
     if steps:
         lines = [
             (
@@ -68,6 +71,21 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
     explanation = explanation_of(steps)
     if explanation is not None:
         _print_cuts(explanation)
+
+
+def _print_engine(folder: Path) -> None:
+    """Prints what an engine was built for, and in which precision its layers compute."""
+    from dataclasses import asdict
+
+    from bertcompress.engine_file import read_engine
+    from bertcompress_cli.output import table
+
+    _, record = read_engine(folder)
+    shapes = [f"{list(one.least)} {list(one.opt)} {list(one.most)}" for one in record.profiles]
+    rows = [(name.replace("_", " "), str(value)) for name, value in asdict(record.platform).items()]
+    table(("engine", record.key), [*rows, *(("profile (least, opt, most)", one) for one in shapes)])
+    columns = ("layer", "type", "precision", "output")
+    table(columns, [tuple(layer.values()) for layer in record.layers])
 
 
 def _print_ways(step: Step) -> None:

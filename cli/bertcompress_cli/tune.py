@@ -34,15 +34,10 @@ def tune(
     options: DataOptions,
 ) -> None:
     """Find the fastest runtime here and its settings; predict and evaluate then use them."""
-    from bertcompress.bench.choose_runtime import (
-        CHECKPOINT_RUNTIMES,
-        GRAPH_RUNTIMES,
-        choose_runtime,
-    )
+    from bertcompress.bench.choose_runtime import choose_runtime, usual_runtimes
     from bertcompress.bench.environment import available_threads
     from bertcompress.bench.settings import BenchSettings
     from bertcompress.errors import UsageError
-    from bertcompress.manifest import kind_of
     from bertcompress.runtimes import RUNTIME_NAMES
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
@@ -57,13 +52,12 @@ def tune(
     source = place.required_data("tune")
     opened = open_model(place.model, task=place.task, max_length=max_length)
     data = measured_data(source, opened, seed=place.seed, whole=options.data is not None)
-    usual = GRAPH_RUNTIMES if kind_of(opened.folder) == "onnx" else CHECKPOINT_RUNTIMES
     with progress_on_stderr() as progress:
         race = choose_runtime(
             opened.folder,
             opened.subject(data),
             BenchSettings(seed=place.seed),
-            runtime or usual,
+            runtime or usual_runtimes(opened.folder),
             threads=threads or available_threads(),
             progress=progress,
         )

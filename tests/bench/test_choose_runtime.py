@@ -10,7 +10,7 @@ import pytest
 
 from bertcompress.artifact import OnnxModel, save
 from bertcompress.bench import choose_runtime as module
-from bertcompress.bench.choose_runtime import choose_runtime
+from bertcompress.bench.choose_runtime import choose_runtime, usual_runtimes
 from bertcompress.bench.environment import available_threads, cpu_model
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuned_answers import runtime_here
@@ -124,3 +124,14 @@ def test_nothing_that_runs_it_is_an_error(artifact: Path, small_ids: Subject) ->
         choose_runtime(artifact, small_ids, SETTINGS, ("torch-cpu",), threads=1)
     with pytest.raises(UsageError, match="no runtime was named"):
         choose_runtime(artifact, small_ids, SETTINGS, (), threads=1)
+
+
+def test_what_is_compared_follows_from_the_folder(
+    artifact: Path, tiny_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert usual_runtimes(artifact) == ("ort-cpu", "openvino")
+    assert usual_runtimes(tiny_folder()) == ("torch-cpu",)
+    monkeypatch.setattr(module, "why_unusable", lambda name: None)  # as on a machine with a GPU
+    assert usual_runtimes(artifact) == ("ort-cpu", "openvino", "ort-cuda", "ort-tensorrt")
+    assert "torch-cuda-fp16" in usual_runtimes(tiny_folder())
+    assert "torch-cuda-int8" not in usual_runtimes(tiny_folder())

@@ -44,6 +44,7 @@ def test_all_verbs_are_there() -> None:
         *(
             "export",
             "parity",
+            "build",
             "evaluate",
             "predict",
             "tune",

@@ -99,6 +99,10 @@ def newer_opset(graph: onnx.ModelProto) -> None:
     graph.opset_import[0].version = 24
 
 
+def older_opset(graph: onnx.ModelProto) -> None:
+    graph.opset_import[0].version = 12
+
+
 def foreign_domain(graph: onnx.ModelProto) -> None:
     graph.opset_import.append(helper.make_opsetid("com.microsoft", 1))
 
@@ -248,7 +252,8 @@ def quantized_vector(graph: onnx.ModelProto) -> None:
 
 
 MUTATIONS: list[tuple[Mutate, str, str]] = [
-    (newer_opset, "opset", "written in opset 24, TensorRT 10.14 reads up to 23"),
+    (newer_opset, "opset", "written in opset 24, TensorRT 10.14 reads 13 to 23"),
+    (older_opset, "opset", "written in opset 12, TensorRT 10.14 reads 13 to 23"),
     (foreign_domain, "opset", "com.microsoft"),
     (unknown_operator, "operators", "Softsign"),
     (wrong_type, "types", "Tanh node_tanh takes no tensor(int64) as its input"),
