@@ -90,15 +90,15 @@ def execute(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: int) -
         MissingDependencyError: If its library is not installed.
     """
     chosen, path = runtime_for(folder, name), folder / ONNX_NAME
-    if ENTRIES[chosen].runs != "onnx":
-        raise RunError(
-            f"{folder} holds no graph, whose operators could be told; "
-            f"type: bertcompress export {folder}"
-        )
     if chosen == "tensorrt":
         raise RunError(
             f"TensorRT told the layers of {folder} when it was built; type: bertcompress show "
             f"{folder}, or run its graph: --runtime ort-cpu"
+        )
+    if ENTRIES[chosen].runs != "onnx":
+        raise RunError(
+            f"{folder} holds no graph, whose operators could be told; "
+            f"type: bertcompress export {folder}"
         )
     if chosen not in TELLING:
         raise UsageError(
