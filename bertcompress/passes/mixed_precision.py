@@ -23,6 +23,9 @@ from bertcompress.graph.products import weight_products
 from bertcompress.numerics.knapsack import cheapest_within
 from bertcompress.progress import Progress
 
+_AT_ONCE = 4
+"""Groups whose graphs are in memory together: the float graph answers once for all of them."""
+
 Divergences = Callable[[Mapping[str, OnnxModel]], dict[str, float]]
 
 
@@ -93,23 +96,24 @@ def measured_costs(
     """
     groups = _groups(model, keep_float)
     every = {module for group in groups for module in group}
-    alone, without = [], []
-    for number, group in enumerate(groups):
-        progress("quantize: what products cost", number, len(groups))
-        others = tuple(sorted(every - set(group)))
-        tried = {"without": made(group)} if others else {}
-        if others:
-            tried["alone"] = made(others)
-        found = divergences(tried)
-        alone.append(found.get("alone", 0.0))
-        without.append(found.get("without", 0.0))
-    progress("quantize: what products cost", len(groups), len(groups))
     whole = made(())
     total = divergences({"whole": whole})["whole"]
+    found: dict[str, float] = {}
+    if len(groups) > 1:  # else nothing is left with the only group spared
+        for start in range(0, len(groups), _AT_ONCE):
+            progress("quantize: what products cost", start, len(groups))
+            tried = {}
+            for at in range(start, min(start + _AT_ONCE, len(groups))):
+                tried[f"without {at}"] = made(groups[at])
+                tried[f"alone {at}"] = made(tuple(sorted(every - set(groups[at]))))
+            found |= divergences(tried)
+    progress("quantize: what products cost", len(groups), len(groups))
+    alone = [found.get(f"alone {at}", 0.0) for at in range(len(groups))]
+    falls = [max(0.0, total - found.get(f"without {at}", 0.0)) for at in range(len(groups))]
     before, after = product_seconds(model), product_seconds(whole)
     return Costs(
         groups,
-        _combined(alone, [max(0.0, total - one) for one in without], total),
+        _combined(alone, falls, total),
         tuple(
             max(0.0, sum(before.get(one, 0.0) - after.get(one, 0.0) for one in group))
             for group in groups

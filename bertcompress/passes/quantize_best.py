@@ -8,6 +8,8 @@
 2. **Layer by layer**, where none holds or a time is given: what each product costs the answers
    (alone in INT8, and alone spared) against the time that INT8 saves it, both measured; dynamic
    programming picks what stays in float for the least time, and every choice is judged in truth.
+   The costs are those of the first way (NNCF would calibrate anew for each product), the choices
+   are made in the fastest.
 3. **No way holds**: the best attempt is the result, marked as rejected with the reason and the
    products that cost the most. Whoever asked decides what to do with it; the command ends with 3
    or 4.
@@ -117,7 +119,8 @@ class QuantizeBest:
         holds = any(self._holds(one) and self._in_time(one) for one in tried)
         if not holds and any(self._in_time(one) for one in tried):
             fastest = min(tried, key=_seconds)
-            costs = self._costs(model, ways[fastest.name], progress)
+            first = next(name for name in ways if name not in collapsed)
+            costs = self._costs(model, ways[first], progress)
             tried += self._mixed(model, ways, costs, fastest, progress)
         chosen = self._chosen(tried)
         before = len(model.history)
