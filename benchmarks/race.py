@@ -1,6 +1,6 @@
 """Our INT8 against the fastest peers, in turns too short for a shared machine to change between.
 
-A benchmark's rounds are minutes long, and on a machine that others use too two rounds differ by more
+A benchmark's rounds are minutes long, and on a machine that others use too two rounds differ more
 than two good libraries do. Here everything is loaded at once and takes turns of a fraction of a
 second; each turn gives one ratio between neighbours in time, and the median of many is compared.
 

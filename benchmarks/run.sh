@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parts="reload interoperability export-paths bert-base calibration pruning pruning-suites quantization lengths runtimes sst2 conll2003 tables aa"
+parts="reload interoperability export-paths bert-base calibration pruning pruning-suites quantization lengths runtimes race sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -53,6 +53,11 @@ part() {
       for name in quantization-sst2 quantization-conll2003 quantization-banking77; do
         suite "$name"
       done ;;
+    race)
+      "$python" benchmarks/race.py "$BERTCOMPRESS_SHARED/models/minilm-sst2" \
+        "$BERTCOMPRESS_SHARED/data/sst2" \
+        "$work"/quantization-sst2/{int8-dynamic,int8,pruned-distilled-int8} \
+        --out benchmarks/reports/race ;;
     lengths | runtimes)  # of the artifacts that `quantization` makes
       "$python" "benchmarks/$1.py" "$BERTCOMPRESS_SHARED/data/sst2" \
         "$work"/quantization-sst2/{fp32,int8,int8-dynamic} --out "benchmarks/reports/$1" ;;
