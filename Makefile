@@ -17,7 +17,7 @@ setup: $(VENV)/.dev  ## Everything that working on the project needs
 
 test: $(VENV)/.test  ## The test suite
 	$(call PYTEST,$(VENV)) -m "not timing"
-	$(VENV)/bin/python -m pytest -m timing
+	$(VENV)/bin/python -m pytest -m timing --reruns 2
 
 test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
 	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks

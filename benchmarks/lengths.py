@@ -15,8 +15,8 @@ time: for each text, whether they are the same to the last bit, and the largest 
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -24,19 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from bertcompress.artifact import library_versions
-from bertcompress.bench.environment import read_environment
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune_variants import tune_variant
+from bertcompress.bench.turns import in_turns, sentence_rate
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import Workload, all_at_once, save_workload
-from bertcompress.bert.load import load
-from bertcompress.data.load import load_dataset
 from bertcompress.runtime_settings import RuntimeSettings
 from bertcompress.runtimes.streams import open_streams
-from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, pad
+from scripts import machine, opening, publish, subject_of
 
 PADDED, BATCH = 128, 32
 TURNS, SLICE_S = 7, 2.0
@@ -51,40 +48,25 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = [measured(folder, arguments.data, arguments.threads) for folder in arguments.artifacts]
-    environment = read_environment(threads=arguments.threads, thread_variables={})
-    facts = {
-        "cpu": environment.cpu_model,
-        "threads": arguments.threads,
-        "versions": library_versions("onnxruntime", "openvino"),
-        "artifacts": rows,
-    }
-    text = table(facts)
-    print(text)
-    if arguments.out is not None:
-        arguments.out.with_suffix(".json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        arguments.out.with_suffix(".md").write_text(text, encoding="utf-8")
+    facts = {**machine(arguments.threads, "onnxruntime", "openvino"), "artifacts": rows}
+    publish(facts, table(facts), arguments.out)
     return 0
 
 
 def measured(folder: Path, data: str, threads: int) -> dict[str, Any]:
     """Returns both rates of one artifact, turn by turn, and how its answers compare."""
-    artifact = load(folder)
-    task = make_task(artifact.task, artifact.config, folder=folder)
-    dataset = load_dataset(data, task=artifact.task, split="test")
-    features = task.encode(artifact.tokenizer, dataset.examples, max_length=PADDED)
-    padding = artifact.tokenizer.pad_token_id
-    subject = Subject(dataset, task, features, padding if isinstance(padding, int) else 0)
+    subject = subject_of(folder, data, max_length=PADDED)
     with TemporaryDirectory(prefix="bertcompress-lengths-") as name:
         scratch = Path(name)
         variant = Variant(folder.name, folder)
         best = tune_variant(
             variant, subject, BenchSettings(), threads=threads, scratch=scratch
         ).settings
-        rates = in_turns(folder, subject, best, threads, scratch)
-    lengths = [feature.length for feature in features]
+        rates = both_rates(folder, subject, best, threads, scratch)
+    lengths = [feature.length for feature in subject.features]
     return {
         "artifact": folder.name,
-        "texts": len(features),
+        "texts": len(lengths),
         "mean tokens": float(np.mean(lengths)),
         "settings": {
             "streams": best.streams,
@@ -96,7 +78,7 @@ def measured(folder: Path, data: str, threads: int) -> dict[str, Any]:
     }
 
 
-def in_turns(
+def both_rates(
     folder: Path, subject: Subject, best: RuntimeSettings, threads: int, scratch: Path
 ) -> dict[str, Any]:
     """Returns the sentences a second of both sides, turn by turn."""
@@ -117,23 +99,17 @@ def in_turns(
         sort_by_length=best.sort_by_length,
         pad_token_id=subject.pad_token_id,
     )
-    found: dict[str, list[float]] = {"padded": [], "sorted": []}
-    layouts = {"padded": (1, threads), "sorted": (best.streams, best.threads)}
-    with (
-        WorkerProcess("padded", scratch=scratch, threads=threads) as one,
-        WorkerProcess("sorted", scratch=scratch, threads=threads) as other,
-    ):
-        sides = {"padded": one, "sorted": other}
-        for (name, process), workload in zip(sides.items(), (wasteful, careful), strict=True):
-            save_workload(workload, scratch / f"{name}.npz")
+    sides = {"padded": (wasteful, 1, threads), "sorted": (careful, best.streams, best.threads)}
+    measures = {}
+    with ExitStack() as stack:
+        for name, (workload, streams, each) in sides.items():
+            path = scratch / f"{name}.npz"
+            save_workload(workload, path)
+            process = stack.enter_context(WorkerProcess(name, scratch=scratch, threads=threads))
             process.load(folder, best.runtime)
-            process.ask("arrange", streams=layouts[name][0], threads=layouts[name][1])
-        for turn in range(TURNS):
-            for name in list(sides) if turn % 2 == 0 else reversed(sides):
-                rate = sides[name].ask(
-                    "rate", workload=str(scratch / f"{name}.npz"), slice_s=SLICE_S
-                )
-                found[name].append(float(str(rate["sentences_per_s"])))
+            process.ask("arrange", streams=streams, threads=each)
+            measures[name] = sentence_rate(process, path, slice_s=SLICE_S)
+        found = in_turns(measures, TURNS)
     ratios = [b / a for a, b in zip(found["padded"], found["sorted"], strict=True)]
     return {"per_s": found, "ratio": median(ratios), "ratios": ratios}
 
@@ -170,9 +146,8 @@ def answers(folder: Path, subject: Subject, best: RuntimeSettings) -> dict[str, 
 
 def table(facts: dict[str, Any]) -> str:
     """Returns the report as Markdown."""
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     lines = [
-        f"{facts['cpu']}, {facts['threads']} threads; {versions}. *Padded*: batches of {BATCH}, "
+        f"{opening(facts)} *Padded*: batches of {BATCH}, "
         f"each text padded to {PADDED} tokens, one runtime. *Sorted*: batches of similar length at "
         f"the best settings found. Medians of {TURNS} turns of {SLICE_S:g} s, taken by turns.",
         "",

@@ -15,33 +15,28 @@ it did, the median over the turns and the middle half of them.
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bertcompress.artifact import library_versions
-from bertcompress.bench.environment import read_environment
-from bertcompress.bench.load_generator import spread
 from bertcompress.bench.peers import PEERS, SAMPLES, make_peers
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune_variants import tune_variant
+from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import all_at_once, passages, save_workload, single_stream
 from bertcompress.bert.load import load
 from bertcompress.data.load import load_dataset
 from bertcompress.runtime_settings import RuntimeSettings
-from bertcompress.tasks import make_task
+from scripts import LONGEST, machine, opening, publish, subject_of
 
 FASTEST = ("ort-dynamic-int8", "ort-fused-dynamic-int8", "openvino-nncf-int8", "ctranslate2-int8")
 LENGTH, SENTENCES = 128, 24
 TURNS, MANY_TURNS, MANY_SLICE_S = 60, 24, 0.6
-Seconds = dict[str, list[float]]
-Measure = Callable[[], float]
 
 
 def main() -> int:
@@ -53,23 +48,15 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    subject = subject_of(arguments.checkpoint, arguments.data)
     artifact = load(arguments.checkpoint)
-    task = make_task(artifact.task, artifact.config)
-    texts, train = (
-        load_dataset(arguments.data, task=artifact.task, split=split, limit=limit)
-        for split, limit in (("test", None), ("train", SAMPLES))
-    )
-
-    def features(dataset: Any) -> list[Any]:
-        return task.encode(artifact.tokenizer, dataset.examples, max_length=512)
-
-    padding = artifact.tokenizer.pad_token_id
-    subject = Subject(texts, task, features(texts), padding if isinstance(padding, int) else 0)
+    train = load_dataset(arguments.data, task=artifact.task, split="train", limit=SAMPLES)
+    training = subject.task.encode(artifact.tokenizer, train.examples, max_length=LONGEST)
     with TemporaryDirectory(prefix="bertcompress-race-") as name:
         scratch = Path(name)
         peers, skipped = make_peers(
             arguments.checkpoint,
-            features(train),
+            training,
             scratch / "peers",
             threads=arguments.threads,
             peers=[one for one in PEERS if one.recipe in FASTEST],
@@ -77,19 +64,9 @@ def main() -> int:
         )
         ours = [Variant(folder.name, folder) for folder in arguments.artifacts]
         found = races([*ours, *peers], subject, arguments.threads, scratch)
-    environment = read_environment(threads=arguments.threads, thread_variables={})
-    facts = {
-        "cpu": environment.cpu_model,
-        "threads": arguments.threads,
-        "versions": library_versions("onnxruntime", "openvino", "nncf", "ctranslate2"),
-        "skipped": skipped,
-        **found,
-    }
-    text = table(facts)
-    print(text)
-    if arguments.out is not None:
-        arguments.out.with_suffix(".json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        arguments.out.with_suffix(".md").write_text(text, encoding="utf-8")
+    libraries = ("onnxruntime", "openvino", "nncf", "ctranslate2")
+    facts = {**machine(arguments.threads, *libraries), "skipped": skipped, **found}
+    publish(facts, table(facts), arguments.out)
     return 0
 
 
@@ -102,8 +79,7 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
         best[one.name] = tune_variant(
             one, subject, BenchSettings(), threads=threads, scratch=own
         ).settings
-    order = spread([feature.length for feature in subject.features])[:SENTENCES]
-    some = [subject.features[i] for i in order]
+    some = typical(subject.features, SENTENCES)
     padding = subject.pad_token_id
     single, long = scratch / "single.npz", scratch / "long.npz"
     save_workload(single_stream(some, pad_token_id=padding, name="single"), single)
@@ -119,7 +95,7 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
             measures = {}
             for name, worker in workers.items():
                 worker.ask("arrange", streams=1, threads=best[name].latency_threads)
-                measures[name] = _median_of(worker, path, count)
+                measures[name] = median_seconds(worker, path, settle=2, count=count)
             return measures
 
         def together() -> dict[str, Measure]:
@@ -134,7 +110,7 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
                 )
                 save_workload(workload, path)
                 worker.ask("arrange", streams=own.streams, threads=own.threads)
-                measures[name] = _rate_of(worker, path)
+                measures[name] = sentence_rate(worker, path, slice_s=MANY_SLICE_S)
             return measures
 
         return {
@@ -144,40 +120,25 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
             },
             "one sentence": turns(alone(single, SENTENCES), TURNS),
             f"{LENGTH} tokens": turns(alone(long, 8), TURNS),
-            "many sentences": turns(together(), MANY_TURNS),
+            "many sentences": {
+                name: [1 / rate for rate in own]
+                for name, own in turns(together(), MANY_TURNS).items()
+            },
         }
 
 
-def _median_of(worker: WorkerProcess, path: Path, count: int) -> Measure:
-    return lambda: median(worker.seconds("time", workload=str(path), settle=2, start=0, stop=count))
-
-
-def _rate_of(worker: WorkerProcess, path: Path) -> Measure:
-    def seconds() -> float:
-        answer = worker.ask("rate", workload=str(path), slice_s=MANY_SLICE_S)
-        return 1 / float(str(answer["sentences_per_s"]))
-
-    return seconds
-
-
-def turns(measures: Mapping[str, Measure], count: int) -> Seconds:
-    """Returns what each measured, in turns of turned order; the first turn warms up."""
-    found: Seconds = {name: [] for name in measures}
-    for turn in range(count + 1):
-        for name in list(measures) if turn % 2 == 0 else reversed(measures):
-            seconds = measures[name]()
-            if turn:
-                found[name].append(seconds)
-    return found
+def turns(measures: Mapping[str, Measure], count: int) -> dict[str, list[float]]:
+    """Returns what each measured in so many turns, after one that warms up."""
+    found = in_turns(measures, count + 1)
+    return {name: own[1:] for name, own in found.items()}
 
 
 def table(facts: Mapping[str, Any]) -> str:
     """Returns the report as Markdown."""
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     names = list(facts["settings"])
     first = names[0]
     lines = [
-        f"{facts['cpu']}, {facts['threads']} threads; {versions}. All loaded at once, each at its "
+        f"{opening(facts)} All loaded at once, each at its "
         f"own best settings, turns of a fraction of a second in turned order. *Ratio*: how much "
         f"longer than {first} in the same turn, median and middle half of {TURNS} turns "
         f"({MANY_TURNS} for many sentences).",

@@ -11,20 +11,13 @@ the second measurement by more than 3 %.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bertcompress.artifact import library_versions
 from bertcompress.bench.choose_runtime import ON_CPU, RuntimeRace, choose_runtime
-from bertcompress.bench.environment import read_environment
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.variant import Subject
-from bertcompress.bert.families import longest_text
-from bertcompress.bert.load import load
-from bertcompress.data.load import load_dataset
-from bertcompress.tasks import make_task
+from scripts import machine, opening, publish, subject_of
 
 MAY_LOSE = 0.03
 
@@ -38,30 +31,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     rows = [judged(folder, arguments.data, arguments.threads) for folder in arguments.artifacts]
-    environment = read_environment(threads=arguments.threads, thread_variables={})
-    facts = {
-        "cpu": environment.cpu_model,
-        "threads": arguments.threads,
-        "versions": library_versions("onnxruntime", "openvino"),
-        "artifacts": rows,
-    }
-    text = table(facts)
-    print(text)
-    if arguments.out is not None:
-        arguments.out.with_suffix(".json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
-        arguments.out.with_suffix(".md").write_text(text, encoding="utf-8")
+    facts = {**machine(arguments.threads, "onnxruntime", "openvino"), "artifacts": rows}
+    publish(facts, table(facts), arguments.out)
     return 0 if all(max(row["lost"].values()) <= MAY_LOSE for row in rows) else 1
 
 
 def judged(folder: Path, data: str, threads: int) -> dict[str, Any]:
     """Returns both measurements of one artifact, and what the first one's pick loses."""
-    artifact = load(folder)
-    task = make_task(artifact.task, artifact.config, folder=folder)
-    dataset = load_dataset(data, task=artifact.task, split="test")
-    longest = min(512, longest_text(artifact.config))
-    features = task.encode(artifact.tokenizer, dataset.examples, max_length=longest)
-    padding = artifact.tokenizer.pad_token_id
-    subject = Subject(dataset, task, features, padding if isinstance(padding, int) else 0)
+    subject = subject_of(folder, data)
 
     def race(seed: int) -> RuntimeRace:
         return choose_runtime(
@@ -86,9 +63,8 @@ def judged(folder: Path, data: str, threads: int) -> dict[str, Any]:
 
 def table(facts: dict[str, Any]) -> str:
     """Returns the report as Markdown."""
-    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     lines = [
-        f"{facts['cpu']}, {facts['threads']} threads; {versions}. Every runtime at its best "
+        f"{opening(facts)} Every runtime at its best "
         "settings, measured twice; the pick of one measurement is judged by the other: *lost* is "
         "how much slower it was there than the fastest.",
         "",

@@ -19,11 +19,11 @@ from tempfile import TemporaryDirectory
 
 from bertcompress.artifact import Kind, kind_of
 from bertcompress.bench.environment import cpu_model
-from bertcompress.bench.load_generator import spread
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune_variants import LATENCY_SENTENCES, tune_variant
 from bertcompress.bench.tuning import LEVEL
+from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import all_at_once, sample_features, save_workload, single_stream
 from bertcompress.errors import MissingError, RunError, UsageError
@@ -156,19 +156,15 @@ def _race(
 ) -> tuple[RuntimeSpeed, ...]:
     features = sample_features(subject.features, settings.offline_sentences, seed=settings.seed)
     pad = subject.pad_token_id
-    order = spread([feature.length for feature in features])[:LATENCY_SENTENCES]
     alone = scratch / "alone.npz"
-    some = [features[i] for i in order]
+    some = typical(features, LATENCY_SENTENCES)
     save_workload(single_stream(some, pad_token_id=pad, name="tune"), alone)
 
-    def single(process: WorkerProcess, best: RuntimeSettings) -> Callable[[], float]:
+    def single(process: WorkerProcess, best: RuntimeSettings) -> Measure:
         process.ask("arrange", streams=1, threads=best.latency_threads)
-        every = {"start": 0, "stop": len(some)}
-        return lambda: median(
-            process.seconds("time", workload=str(alone), settle=len(some), **every)
-        )
+        return median_seconds(process, alone, settle=len(some), count=len(some))
 
-    def many(process: WorkerProcess, best: RuntimeSettings) -> Callable[[], float]:
+    def many(process: WorkerProcess, best: RuntimeSettings) -> Measure:
         path = scratch / f"{best.runtime}.npz"
         workload = all_at_once(
             features,
@@ -178,9 +174,7 @@ def _race(
         )
         save_workload(workload, path)
         process.ask("arrange", streams=best.streams, threads=best.threads)
-        return lambda: float(
-            str(process.ask("rate", workload=str(path), slice_s=SLICE_S)["sentences_per_s"])
-        )
+        return sentence_rate(process, path, slice_s=SLICE_S)
 
     with _open_all(folder, found, threads, scratch) as processes:
         latencies = _turns(processes, found, single, "one text", progress)
@@ -206,18 +200,13 @@ def _open_all(
 def _turns(
     processes: dict[str, WorkerProcess],
     found: dict[str, RuntimeSettings],
-    arranged: Callable[[WorkerProcess, RuntimeSettings], Callable[[], float]],
+    arranged: Callable[[WorkerProcess, RuntimeSettings], Measure],
     what: str,
     progress: Progress,
 ) -> dict[str, float]:
     """Returns the median over the turns of what each process measures."""
     measures = {name: arranged(process, found[name]) for name, process in processes.items()}
-    values: dict[str, list[float]] = {name: [] for name in measures}
-    for turn in range(TURNS):
-        progress(f"race: {what}", turn, TURNS)
-        for name in list(measures) if turn % 2 == 0 else reversed(measures):
-            values[name].append(measures[name]())
-    progress(f"race: {what}", TURNS, TURNS)
+    values = in_turns(measures, TURNS, told=partial(progress, f"race: {what}"))
     return {name: median(own) for name, own in values.items()}
 
 

@@ -14,10 +14,9 @@ from xml.sax.saxutils import escape, quoteattr
 from bertcompress.bench.gate import GateResult
 from bertcompress.bench.json_codec import Json
 from bertcompress.bench.report import Report
-from bertcompress.bench.state_folder import write_atomically
+from bertcompress.bench.state_folder import write_texts
 from bertcompress.bench.statistics import Interval
 from bertcompress.bench.summary import Summary, VariantSummary, summarize
-from bertcompress.errors import RunError
 
 JUNIT_NAME = "junit.xml"
 SMALLER_NAME, BIGGER_NAME = "benchmark-smaller.json", "benchmark-bigger.json"
@@ -35,19 +34,13 @@ def write_ci_files(
     Raises:
         RunError: If the folder can't be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
     summary = summary or summarize(report)
     texts = {
         JUNIT_NAME: junit_of(results),
         SMALLER_NAME: smaller_is_better(report, summary),
         BIGGER_NAME: bigger_is_better(report, summary),
     }
-    for name, text in texts.items():
-        write_atomically(folder / name, text)
-    return tuple(folder / name for name in texts)
+    return write_texts(folder, texts)
 
 
 def gates_table(results: Sequence[GateResult]) -> list[str]:

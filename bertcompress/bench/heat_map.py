@@ -22,6 +22,9 @@ STEPS = 8
 _RANGE = 1e4
 """Costs further below the highest share the first colour."""
 
+_NOTHING = 1e-300
+"""Costs below are nothing: ratios of them would leave what a float can say."""
+
 _LEAST_RATIO = 1.3
 """Nearly equal costs shall look it, and not fill the whole scale."""
 
@@ -53,8 +56,8 @@ class CostScale:
 
 
 def scale_of(costs: Sequence[float]) -> CostScale | None:
-    """Returns the scale for some costs, None if none of them is above zero."""
-    positive = [cost for cost in costs if cost > 0]
+    """Returns the scale for some costs, None if all of them are nothing."""
+    positive = [cost for cost in costs if cost > _NOTHING]
     if not positive:
         return None
     high = max(positive)

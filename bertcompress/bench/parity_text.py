@@ -7,9 +7,8 @@ from pathlib import Path
 
 from bertcompress.bench.json_codec import Json, to_plain
 from bertcompress.bench.parity_step import ParityLadder, ParityStep
-from bertcompress.bench.state_folder import write_atomically
+from bertcompress.bench.state_folder import write_texts
 from bertcompress.bench.units import metric_name, metric_text, percent_text
-from bertcompress.errors import RunError
 
 JSON_NAME, MARKDOWN_NAME = "parity.json", "parity.md"
 
@@ -87,14 +86,9 @@ def write_parity(ladder: ParityLadder, folder: Path) -> Path:
     Raises:
         RunError: If the folder can't be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
     text = json.dumps(plain(ladder), indent=1, ensure_ascii=False)
-    write_atomically(folder / JSON_NAME, text + "\n")
-    write_atomically(folder / MARKDOWN_NAME, markdown(ladder))
-    return folder / MARKDOWN_NAME
+    _, shown = write_texts(folder, {JSON_NAME: text + "\n", MARKDOWN_NAME: markdown(ladder)})
+    return shown
 
 
 def _figures(step: ParityStep) -> list[str]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from bertcompress.bench.json_codec import Json
 from bertcompress.errors import RunError
+from bertcompress.whole_file import write_whole
 
 
 class StateFolder:
@@ -61,15 +61,26 @@ def write_atomically(path: Path, text: str) -> None:
     Raises:
         RunError: If it can't be written; nothing is left behind then.
     """
-    staging = None
     try:
-        handle, staging = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(staging).chmod(0o644)
-        Path(staging).replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise RunError(f"could not write {path}: {error.strerror or error}") from error
-    finally:
-        if staging is not None:
-            Path(staging).unlink(missing_ok=True)
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Writes text files, each whole or not at all; returns their paths.
+
+    Args:
+        folder: Where to; made with its parents.
+        texts: By the file's name.
+
+    Raises:
+        RunError: If the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return tuple(folder / name for name in texts)

@@ -11,7 +11,7 @@ import psutil
 
 from bertcompress.bench.environment import cpu_model
 from bertcompress.bench.lineage import model_files
-from bertcompress.bench.load_generator import Rate, spread
+from bertcompress.bench.load_generator import Rate
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import (
@@ -25,6 +25,7 @@ from bertcompress.bench.tuning import (
     search_threads,
     thread_counts,
 )
+from bertcompress.bench.turns import typical
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import all_at_once, sample_features, save_workload, single_stream
 from bertcompress.runtime_settings import RuntimeSettings, save_runtime_settings
@@ -111,8 +112,7 @@ class _Bench:
         """Opens one runtime and times single texts, short and long ones in their shares."""
         path = self.scratch / "tune-single.npz"
         if not path.exists():
-            order = spread([feature.length for feature in self.features])[:LATENCY_SENTENCES]
-            some = [self.features[i] for i in order]
+            some = typical(self.features, LATENCY_SENTENCES)
             save_workload(single_stream(some, pad_token_id=self.pad_token_id, name="tune"), path)
         self.process.ask("arrange", streams=1, threads=threads)
         every = {"start": 0, "stop": LATENCY_SENTENCES}

@@ -17,9 +17,8 @@ from bertcompress.bench.compare_gates import slowdown_text
 from bertcompress.bench.comparison import Build, Comparison
 from bertcompress.bench.json_codec import Json, to_plain
 from bertcompress.bench.slowdown import IS_HEAD
-from bertcompress.bench.state_folder import write_atomically
+from bertcompress.bench.state_folder import write_texts
 from bertcompress.bench.units import bytes_text, count_text, metric_name, metric_text, seconds_text
-from bertcompress.errors import RunError
 
 JSON_NAME, MARKDOWN_NAME = "compare.json", "compare.md"
 SHOWN_FLIPS = 5
@@ -42,10 +41,6 @@ def write_comparison(comparison: Comparison, folder: Path) -> ComparisonFiles:
     Raises:
         RunError: If the folder can't be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
     smaller, bigger = benchmark_lists(comparison)
     texts = {
         JSON_NAME: json.dumps(to_plain(comparison), ensure_ascii=False, separators=(",", ":")),
@@ -54,9 +49,8 @@ def write_comparison(comparison: Comparison, folder: Path) -> ComparisonFiles:
         SMALLER_NAME: json.dumps(smaller, indent=2),
         BIGGER_NAME: json.dumps(bigger, indent=2),
     }
-    for name, text in texts.items():
-        write_atomically(folder / name, text if text.endswith("\n") else text + "\n")
-    return ComparisonFiles(*(folder / name for name in texts))
+    ended = {name: text if text.endswith("\n") else text + "\n" for name, text in texts.items()}
+    return ComparisonFiles(*write_texts(folder, ended))
 
 
 def headline(comparison: Comparison) -> str:

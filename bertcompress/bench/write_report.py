@@ -17,10 +17,10 @@ from bertcompress.bench.markdown import markdown_of
 from bertcompress.bench.noise import too_noisy
 from bertcompress.bench.report import FORMAT_VERSION, Report
 from bertcompress.bench.roofline import shares_of
-from bertcompress.bench.state_folder import write_atomically
+from bertcompress.bench.state_folder import write_texts
 from bertcompress.bench.summary import Latency, Summary, VariantSummary, summarize
 from bertcompress.bench.verdict import verdict
-from bertcompress.errors import DataError, RunError
+from bertcompress.errors import DataError
 
 JSON_NAME, MARKDOWN_NAME, HTML_NAME = "report.json", "report.md", "report.html"
 SCHEMA_PATH = Path(__file__).with_name("report.schema.json")
@@ -41,19 +41,13 @@ def write_report(report: Report, folder: Path) -> ReportFiles:
     Raises:
         RunError: If the folder can't be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
     summary = summarize(report)
     texts = {
         JSON_NAME: json_of(report, summary),
         MARKDOWN_NAME: markdown_of(report, summary),
         HTML_NAME: html_of(report, summary),
     }
-    for name, text in texts.items():
-        write_atomically(folder / name, text)
-    return ReportFiles(folder / JSON_NAME, folder / MARKDOWN_NAME, folder / HTML_NAME)
+    return ReportFiles(*write_texts(folder, texts))
 
 
 def read_report(path: Path) -> Report:

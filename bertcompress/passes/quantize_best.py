@@ -130,7 +130,7 @@ class QuantizeBest:
             WAYS: [one.to_json(chosen) for one in tried],
             **({"ways that collapsed": ", ".join(collapsed)} if collapsed else {}),
             **self._smoothing(chosen.model.history[before:]),
-            **self._remarks(chosen, costs),
+            **self._remarks(chosen, tried, costs),
         }
         step = timer.step("QuantizeBest", settings_of(self), chosen.model, details=details)
         return replace(chosen.model, history=(*model.history, step))
@@ -224,7 +224,9 @@ class QuantizeBest:
         smoothed = [step for step in steps if step.name == SmoothActivations.__name__]
         return {"smoothing": smoothed[0].details[LAYERS]} if smoothed else {}
 
-    def _remarks(self, chosen: Tried, costs: Costs | None) -> dict[str, object]:
+    def _remarks(
+        self, chosen: Tried, tried: Sequence[Tried], costs: Costs | None
+    ) -> dict[str, object]:
         remarks: dict[str, object] = {}
         if costs is not None:
             remarks["products that cost most"] = costs.worst(_WORST)
@@ -238,7 +240,7 @@ class QuantizeBest:
             )
         elif not self._holds(chosen):
             worst = costs.worst(_WORST) if costs is not None else []
-            ways = len(self.profiles) + (self.nncf is not None)
+            ways = sum(not one.spared for one in tried)
             names = ", ".join(str(one["module"]) for one in worst)
             remarks[REJECTED_FOR] = "accuracy"
             remarks[REJECTED] = (

@@ -38,7 +38,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     write_atomically(path, "old")
 
     with pytest.raises(RunError, match="could not write"):
-        write_atomically(tmp_path / "missing" / "report.json", "new")
+        write_atomically(path / "report.json", "new")
     with pytest.raises(UnicodeEncodeError):
         write_atomically(path, "\ud800")
 

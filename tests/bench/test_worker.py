@@ -60,7 +60,7 @@ def test_errors_are_answers() -> None:
 def test_a_worker_opens_streams_and_puts_both_loads_on_them(
     subject: Subject, tmp_path: Path
 ) -> None:
-    folder = write_fake(tmp_path / "a", FakeArtifact(seconds=0.002))
+    folder = write_fake(tmp_path / "a", FakeArtifact(seconds=0.02))
     path = tmp_path / "own.npz"
     save_workload(single_stream(subject.features[:20], pad_token_id=0, name="own"), path)
     load = {"command": "load", "folder": str(folder), "runtime": "fake", "threads": 1}

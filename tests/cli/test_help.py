@@ -63,16 +63,22 @@ def test_all_verbs_are_there() -> None:
 
 
 def test_help_answers_at_once() -> None:
-    seconds = []  # of the processor: other tests run beside this one
+    """Beside a command of one line, in turns: a slower machine is slower for both."""
+    bare = (
+        "import typer\napp = typer.Typer()\n@app.command()\ndef hello() -> None:\n"
+        '    "Says hello."\napp()'
+    )
+    seconds: dict[str, list[float]] = {START: [], bare: []}
     for _ in range(5):
-        before = os.times()
-        outcome = start(START, "--help")
-        after = os.times()
-        seconds.append(sum(after[2:4]) - sum(before[2:4]))
-        assert outcome.returncode == 0
-        assert "quantize" in outcome.stdout
+        for code, own in seconds.items():
+            before = os.times()
+            outcome = start(code, "--help")
+            after = os.times()
+            own.append(sum(after[2:4]) - sum(before[2:4]))  # of the processor
+            assert outcome.returncode == 0
+            assert "Usage" in outcome.stdout
 
-    assert min(seconds) < 0.3
+    assert min(seconds[START]) < 2 * min(seconds[bare])
 
 
 def test_help_imports_nothing_heavy() -> None:

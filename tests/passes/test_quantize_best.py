@@ -94,6 +94,7 @@ def test_what_can_not_hold_is_marked_rejected_and_says_what_costs_most(
 
     found = step_of(QuantizeBest(wide_ranges, Hopeless(TIMES), max_drop=0.001)(tiny_graph()))
     assert found[REJECTED_FOR] == "accuracy"
+    assert "the best of 3 ways of INT8" in str(found[REJECTED])  # there is nothing to smooth
     assert "loses 2.00 points" in str(found[REJECTED])
     assert BAD in str(found[REJECTED])
 

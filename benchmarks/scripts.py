@@ -1,0 +1,52 @@
+"""What the scripts that measure artifacts share: their subject, their machine, their two files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bertcompress.artifact import library_versions
+from bertcompress.bench.environment import read_environment
+from bertcompress.bench.variant import Subject
+from bertcompress.bert.families import longest_text
+from bertcompress.bert.load import load
+from bertcompress.data.load import load_dataset
+from bertcompress.tasks import make_task
+
+LONGEST = 512
+
+
+def subject_of(folder: Path, data: str, *, max_length: int = LONGEST) -> Subject:
+    """Returns a data set's test split as the tokens of a model's folder."""
+    artifact = load(folder)
+    task = make_task(artifact.task, artifact.config, folder=folder)
+    dataset = load_dataset(data, task=artifact.task, split="test")
+    longest = min(max_length, longest_text(artifact.config))
+    features = task.encode(artifact.tokenizer, dataset.examples, max_length=longest)
+    padding = artifact.tokenizer.pad_token_id
+    return Subject(dataset, task, features, padding if isinstance(padding, int) else 0)
+
+
+def machine(threads: int, *libraries: str) -> dict[str, Any]:
+    """Returns what a report says of the machine and of the libraries that ran."""
+    return {
+        "cpu": read_environment(threads=threads, thread_variables={}).cpu_model,
+        "threads": threads,
+        "versions": library_versions(*libraries),
+    }
+
+
+def opening(facts: Mapping[str, Any]) -> str:
+    """Returns the beginning of a report: the machine and the versions."""
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    return f"{facts['cpu']}, {facts['threads']} threads; {versions}."
+
+
+def publish(facts: Mapping[str, Any], text: str, out: Path | None) -> None:
+    """Prints a report, and writes OUT.json and OUT.md."""
+    print(text)
+    if out is not None:
+        out.with_suffix(".json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
+        out.with_suffix(".md").write_text(text, encoding="utf-8")

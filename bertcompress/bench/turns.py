@@ -1,0 +1,69 @@
+"""Measuring several processes in turns, so that each turn compares neighbours in time.
+
+A shared machine changes from minute to minute by more than two good runtimes differ; between two
+turns of a second it mostly does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+
+from bertcompress.bench.load_generator import spread
+from bertcompress.bench.process import WorkerProcess
+from bertcompress.tasks.base import Feature
+
+Measure = Callable[[], float]
+
+
+def in_turns(
+    measures: Mapping[str, Measure],
+    turns: int,
+    *,
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, list[float]]:
+    """Returns what each measured in every turn; every second turn goes backwards.
+
+    Args:
+        measures: By name; each measures once.
+        turns: How often.
+        told: Is told the turns done, and of how many.
+    """
+    found: dict[str, list[float]] = {name: [] for name in measures}
+    for turn in range(turns):
+        told(turn, turns)
+        for name in list(measures)[:: 1 if turn % 2 == 0 else -1]:
+            found[name].append(measures[name]())
+    told(turns, turns)
+    return found
+
+
+def typical(features: Sequence[Feature], count: int) -> list[Feature]:
+    """Returns so many features, short and long ones in their shares."""
+    return [features[i] for i in spread([feature.length for feature in features])[:count]]
+
+
+def median_seconds(process: WorkerProcess, workload: Path, *, settle: int, count: int) -> Measure:
+    """Returns what times the first `count` inputs one by one: the median seconds.
+
+    Args:
+        process: Has its runtime arranged.
+        workload: The file.
+        settle: Runs before, that do not count.
+        count: How many.
+    """
+    return lambda: median(
+        process.seconds("time", workload=str(workload), settle=settle, start=0, stop=count)
+    )
+
+
+def sentence_rate(process: WorkerProcess, workload: Path, *, slice_s: float) -> Measure:
+    """Returns what runs batches for a slice of time: sentences a second."""
+
+    def measure() -> float:
+        rate = process.ask("rate", workload=str(workload), slice_s=slice_s)["sentences_per_s"]
+        assert isinstance(rate, int | float)
+        return float(rate)
+
+    return measure
