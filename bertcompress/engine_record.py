@@ -22,6 +22,9 @@ Hardware = Literal["none", "ampere+", "same-compute-capability"]
 HARDWARE: tuple[Hardware, ...] = ("none", "ampere+", "same-compute-capability")
 """Which other GPUs run an engine: none, all from Ampere on, or all of the same generation."""
 
+PACKED = "packed"
+"""What an engine is for that takes batches without padding."""
+
 _AMPERE = (8, 0)
 _KEY_DIGITS = 20
 
@@ -135,6 +138,11 @@ class EngineRecord:
         }
         text = json.dumps(made_of, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
+
+    @property
+    def packed(self) -> bool:
+        """Whether it takes the tokens of a batch without padding."""
+        return self.knobs.get("goal") == PACKED
 
     def to_json(self) -> dict[str, object]:
         """Returns the sidecar's content."""

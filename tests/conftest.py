@@ -156,6 +156,28 @@ def fake_tensorrt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return install
 
 
+@pytest.fixture(scope="session")
+def packed_answers() -> Callable[..., dict[str, Any]]:
+    """Gives ``packed_answers(graph, feed)``: of the graph without padding, in ONNX Runtime.
+
+    TensorRT's attention is a function there, written after its documentation.
+    """
+    from bertcompress.graph.half import emulated
+    from bertcompress.graph.pack_tokens import pack_tokens
+    from bertcompress.runtimes.ort_runtime import OrtRuntime
+    from bertcompress.runtimes.tensorrt_feed import engine_feed
+
+    def run(graph: Any, feed: dict[str, Any]) -> dict[str, Any]:
+        packed = pack_tokens(graph)
+        names = [value.name for value in packed.graph.input]
+        packed.functions.append(load_fake("tensorrt").packed_attention())
+        content = emulated(packed).SerializeToString()
+        with OrtRuntime(content, threads=1, as_written=True) as runtime:
+            return runtime.run(engine_feed(feed, names))
+
+    return run
+
+
 def load_fake(name: str) -> Any:
     """Returns a module of ``tests/fakes``, which is no package."""
     path = Path(__file__).with_name("fakes") / f"{name}.py"

@@ -9,12 +9,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from bertcompress.engine_record import PACKED
 from bertcompress.errors import BertCompressError
+from bertcompress.passes.engine_profiles import Goal
 from bertcompress.runtimes import Runtime, open_runtime
 from bertcompress.runtimes.torch_runtime import TorchRuntime
 from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
 from gpu.machine import usable
 from gpu.models import GRAPHS
+
+GOALS: dict[Goal, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "latency": ((32, 128, 384), (1,)),
+    "throughput": ((128, 384), (128,)),
+    PACKED: ((384,), (128,)),
+}
+"""Lengths and batch sizes of each kind of engine."""
 
 BASELINE = "torch-cpu"
 """What answers are compared with: FP32, in eager mode, on the CPU."""
@@ -73,7 +82,7 @@ def gpu_subjects(model: ModelFolders, *, threads: int) -> list[Subject]:
     for runtime, graphs in _ON_GPU.items():
         subjects += [_graph(model, runtime, one, threads) for one in graphs]
     for graph in GRAPHS[1:]:
-        for goal in ("latency", "throughput"):
+        for goal in GOALS:
             folder = model.engines / f"{graph}-{goal}"
             opened = partial(open_runtime, folder, "tensorrt", threads=threads)
             name = f"tensorrt {graph} {goal}"

@@ -23,7 +23,12 @@ from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
 from bertcompress.graph.fingerprint import graph_sha256
 from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
-from bertcompress.passes.engine_graph import check_graph, precisions_of
+from bertcompress.passes.engine_graph import (
+    built_graph,
+    check_goal,
+    check_graph,
+    precisions_of,
+)
 from bertcompress.passes.engine_parity import check_engine
 from bertcompress.passes.engine_profiles import GOALS, Goal, engine_profiles
 from bertcompress.passes.tensorrt_builder import Built, build_plan
@@ -45,9 +50,10 @@ class BuildEngine:
 
     Attributes:
         examples: Texts like those that will come; only their lengths are used.
-        goal: ``latency``: one text at a time; ``throughput``: batches.
+        goal: ``latency``: one text at a time; ``throughput``: batches; ``packed``: batches without
+            padding, from TensorRT 11.1 on.
         lengths: The longest text of each profile, ascending; 16 to 512 as far as the texts reach
-            if empty.
+            if empty (all in one if packed).
         batches: The largest batch of each profile, ascending; 1, or 8, 32 and 128 if empty.
         max_length: Where longer texts are cut, tokens; the model's own limit up to 512 if None.
         workspace_bytes: See `bertcompress.passes.tensorrt_knobs.Knobs`, for this and the next.
@@ -130,15 +136,17 @@ class BuildEngine:
 
         Raises:
             PassError: If the artifact is no graph.
-            MissingDependencyError: TensorRT is not installed.
+            MissingError: TensorRT is not installed, or too old for the goal.
             MissingHardwareError: There is no NVIDIA GPU.
             UsageError: If nothing says how long texts are, the profiles do not hold them, or a
                 setting is one that the installed TensorRT does not have.
+            ExportError: If the graph can't be packed.
             BuildError: If TensorRT can't make an engine of the graph.
             ParityError: If the engine answers differently.
         """
         model = graph_for(self, artifact)
         trt = import_tensorrt("building an engine")
+        check_goal(trt, self.goal)
         here = platform_here(trt)
         profiles = self._profiles(model)
         timer = StepTimer(model)
@@ -146,7 +154,7 @@ class BuildEngine:
         cache = Path(self.timing_cache) if self.timing_cache is not None else None
         built = build_plan(
             trt,
-            model.graph,
+            built_graph(model, self.goal),
             profiles,
             self.knobs,
             precisions=precisions_of(model),

@@ -6,6 +6,7 @@ is timed at the length that is most frequent in it:
 
     latency       batch 1                x buckets of lengths
     throughput    few ranges of batches  x buckets of lengths
+    packed        few ranges of batches, of all lengths: without padding a bucket gains nothing
 
 The buckets' ceilings are 16, 32, 64, 128, 256, 512. A bucket begins where the one before it ends;
 one that no text falls into is joined with the next, and buckets past the longest text are left
@@ -26,11 +27,11 @@ from typing import Literal
 from bertcompress.engine_record import Profile
 from bertcompress.errors import UsageError
 
-Goal = Literal["latency", "throughput"]
-GOALS: tuple[Goal, ...] = ("latency", "throughput")
+Goal = Literal["latency", "throughput", "packed"]
+GOALS: tuple[Goal, ...] = ("latency", "throughput", "packed")
 LENGTHS = (16, 32, 64, 128, 256, 512)
 BATCHES = (8, 32, 128)
-"""The ceilings of a throughput engine's ranges of batches."""
+"""The ceilings of the ranges of batches, unless it is for latency."""
 
 
 def engine_profiles(
@@ -48,8 +49,8 @@ def engine_profiles(
         goal: What the engine is for.
         ceilings: The longest text of each bucket, ascending; `LENGTHS` up to the longest text if
             empty.
-        batches: The largest batch of each range, ascending; ``(1,)`` for latency and `BATCHES`
-            for throughput if empty.
+        batches: The largest batch of each range, ascending; ``(1,)`` for latency and else
+            `BATCHES` if empty.
         longest: The longest text that the model takes, tokens: no profile goes beyond.
 
     Returns:
@@ -65,6 +66,8 @@ def engine_profiles(
             "--lengths 16,32,64,128"
         )
     edges = _edges(lengths, ceilings, longest)
+    if goal == "packed" and not ceilings:
+        edges = [(1, edges[-1][1])]
     ranges = _ranges(tuple(batches) or ((1,) if goal == "latency" else BATCHES), "batches")
     counts = Counter(lengths)
     profiles = []

@@ -25,6 +25,7 @@ from bertcompress.errors import BuildError, MissingHardwareError
 from bertcompress.passes.tensorrt_knobs import Knobs, Precisions, configure, is_strongly_typed
 from bertcompress.passes.tensorrt_layers import layer_table
 from bertcompress.passes.tensorrt_progress import BuildProgress, make_monitor
+from bertcompress.runtimes.tensorrt_feed import input_shapes
 from bertcompress.runtimes.tensorrt_library import last_error, make_logger
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def build_plan(
     Args:
         trt: The library.
         graph: What it computes.
-        profiles: The shapes it is for, of every input.
+        profiles: The shapes it is for, of every batch.
         knobs: The builder's settings.
         precisions: What the graph asks for, where flags say it.
         timing_cache: Timings of earlier builds, may be empty; None keeps none.
@@ -149,7 +150,7 @@ def _add_profiles(
     for one in profiles:
         profile = builder.create_optimization_profile()
         for name in names:
-            profile.set_shape(name, one.least, one.opt, one.most)
+            profile.set_shape(name, *input_shapes(name, one))
         if config.add_optimization_profile(profile) < 0:
             raise BuildError(f"TensorRT refused the profile {one}: {last_error(logger)}")
 

@@ -6,7 +6,7 @@ so each tensor gets the type that the engine says.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -71,27 +71,6 @@ class Working:
             made.device_memory = address
         return made
 
-    def shape_of(self, feed: Arrays) -> tuple[int, int]:
-        """Returns the shape of a batch.
-
-        Raises:
-            RunError: If the inputs are not the engine's, or not all of one shape and of integers.
-        """
-        if set(feed) != set(self.inputs):
-            raise RunError(
-                f"TensorRT was given the inputs {', '.join(feed) or 'none'}; the engine takes "
-                f"{', '.join(self.inputs)}"
-            )
-        shapes = {np.shape(values) for values in feed.values()}
-        shown = ", ".join(f"{name} {np.shape(values)}" for name, values in feed.items())
-        if len(shapes) > 1 or len(next(iter(shapes))) != 2:
-            raise RunError(f"inputs must all be [batch, sequence], got {shown}")
-        for name, values in feed.items():
-            if np.asarray(values).dtype.kind != "i":
-                raise RunError(f"{name} must be integers, got {np.asarray(values).dtype}")
-        batch, length = next(iter(shapes))
-        return batch, length
-
     def _type_of(self, name: str) -> str:
         kind = self.engine.get_tensor_dtype(name).name
         if kind not in _TYPES:
@@ -102,23 +81,45 @@ class Working:
         return _TYPES[kind]
 
 
+def shape_of(feed: Arrays, inputs: Sequence[str]) -> tuple[int, int]:
+    """Returns the shape of a batch.
+
+    Raises:
+        RunError: If its inputs are other ones, or not all of one shape and of integers.
+    """
+    if set(feed) != set(inputs):
+        raise RunError(
+            f"TensorRT was given the inputs {', '.join(feed) or 'none'}; the engine takes "
+            f"{', '.join(inputs)}"
+        )
+    shapes = {np.shape(values) for values in feed.values()}
+    shown = ", ".join(f"{name} {np.shape(values)}" for name, values in feed.items())
+    if len(shapes) > 1 or len(next(iter(shapes))) != 2:
+        raise RunError(f"inputs must all be [batch, sequence], got {shown}")
+    for name, values in feed.items():
+        if np.asarray(values).dtype.kind != "i":
+            raise RunError(f"{name} must be integers, got {np.asarray(values).dtype}")
+    batch, length = next(iter(shapes))
+    return batch, length
+
+
 class Lane:
-    """An execution context, bound to one shape at a time."""
+    """An execution context, bound to one shape of each input at a time."""
 
     def __init__(self, working: Working) -> None:
         self._working = working
         self._context = working.context()
         self._profile = -1  # only an engine's first context begins with a profile, 0
-        self._shape: tuple[int, int] | None = None
+        self._shapes: Mapping[str, tuple[int, ...]] = {}
         self._buffers: dict[str, Buffer] = {}
 
-    def bind(self, shape: tuple[int, int], profile: int) -> None:
-        """Puts tensors of a shape in place.
+    def bind(self, shapes: Mapping[str, tuple[int, ...]], profile: int) -> None:
+        """Puts tensors in place, the inputs of these shapes.
 
         Raises:
             RunError: If TensorRT refuses them.
         """
-        if shape == self._shape:
+        if shapes == self._shapes:
             return
         working, context = self._working, self._context
         if profile != self._profile:
@@ -128,7 +129,7 @@ class Lane:
             )
             working.cuda.wait()
             self._profile = profile
-        for name in working.inputs:
+        for name, shape in shapes.items():
             self._check(context.set_input_shape(name, shape), f"the shape {shape} of {name}")
         self._buffers = {}
         for name in (*working.inputs, *working.outputs):
@@ -136,12 +137,12 @@ class Lane:
             buffer = working.cuda.buffer(size, working.types[name])
             self._check(context.set_tensor_address(name, buffer.address), f"the address of {name}")
             self._buffers[name] = buffer
-        self._shape = shape
+        self._shapes = shapes
 
     def run(
         self, feed: Arrays, replay: Callable[[], None] | None = None
     ) -> dict[str, NDArray[np.generic]]:
-        """Runs a batch of the bound shape, by a recorded graph if there is one."""
+        """Runs a batch of the bound shapes, by a recorded graph if there is one."""
         for name, values in feed.items():
             np.copyto(self._buffers[name].array, np.asarray(values), casting="same_kind")
         (replay or self._enqueue)()

@@ -17,6 +17,7 @@ from bertcompress.engine_file import check_plan, read_engine
 from bertcompress.engine_record import EngineRecord, Platform, differences
 from bertcompress.errors import LoadError, MissingDependencyError, MissingError, RunError
 from bertcompress.graph.fingerprint import graph_sha256
+from bertcompress.graph.pack_tokens import pack_tokens
 from bertcompress.manifest import ONNX_NAME
 from bertcompress.runtimes.tensorrt_cuda import gpu_facts
 
@@ -136,7 +137,9 @@ def load_source(source: Path | Engine) -> LoadedEngine:
             f"again: bertcompress build {where} -o OUT"
         )
     logger = make_logger(trt)
-    content = graph.SerializeToString() if record.knobs.get("strip") else b""
+    content = b""
+    if record.knobs.get("strip"):
+        content = (pack_tokens(graph) if record.packed else graph).SerializeToString()
     engine = _deserialize(trt, logger, plan, record, content, where=where)
     return LoadedEngine(trt, logger, engine, record)
 

@@ -14,8 +14,9 @@ execution context of its own, which is not touched afterwards, as TensorRT deman
 All contexts share one block of working memory: they never run at once.
 
 A batch with more texts than any profile holds runs in parts, which is counted too; texts that are
-too long for all profiles are an error. TensorRT 8.5 gives each profile to one context only, so
-nothing is recorded there.
+too long for all profiles are an error. An engine built for ``packed`` is given its tokens without
+padding (`bertcompress.runtimes.tensorrt_feed`). TensorRT 8.5 gives each profile to one context
+only, so nothing is recorded there.
 Source: https://docs.nvidia.com/deeplearning/tensorrt/latest/performance/best-practices.html
 """
 
@@ -38,13 +39,17 @@ from bertcompress.engine_record import profile_for
 from bertcompress.errors import RunError, UsageError
 from bertcompress.runtimes.base import Arrays
 from bertcompress.runtimes.tensorrt_cuda import TorchCuda
-from bertcompress.runtimes.tensorrt_lane import Lane, Working, shares_profiles
+from bertcompress.runtimes.tensorrt_feed import callers_inputs, engine_feed, shapes_in
+from bertcompress.runtimes.tensorrt_lane import Lane, Working, shape_of, shares_profiles
 from bertcompress.runtimes.tensorrt_library import LoadedEngine, load_source
 
 GRAPHS = 32
 """How many shapes are kept as CUDA graphs, unless it is said."""
 
 Shape = tuple[int, int]
+_Key = tuple[tuple[int, ...], ...]
+"""The shapes of an engine's inputs, in their order."""
+
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -86,8 +91,8 @@ class TensorRtRuntime:
         self._loaded: LoadedEngine | None = None
         self._working: Working | None = None
         self._plain: Lane | None = None
-        self._captured: OrderedDict[Shape, tuple[Lane, Callable[[], None]]] = OrderedDict()
-        self._seen: Counter[Shape] = Counter()
+        self._captured: OrderedDict[_Key, tuple[Lane, Callable[[], None]]] = OrderedDict()
+        self._seen: Counter[_Key] = Counter()
         self._tally: Counter[str] = Counter()
         self._busy = threading.Lock()
         self.inputs: tuple[str, ...] = ()
@@ -101,7 +106,8 @@ class TensorRtRuntime:
             self._graphs = 0
         self._working = Working(trt, engine, self._loaded.logger, TorchCuda())
         self._plain = Lane(self._working)
-        self.inputs, self.outputs = self._working.inputs, self._working.outputs
+        self.inputs = callers_inputs(self._working.inputs)
+        self.outputs = self._working.outputs
         return self
 
     def __exit__(
@@ -147,7 +153,7 @@ class TensorRtRuntime:
         if not self._busy.acquire(blocking=False):
             raise RunError("a TensorRT runtime serves one thread at a time; give it another()")
         try:
-            batch, length = self._working.shape_of(feed)
+            batch, length = shape_of(feed, self.inputs)
             largest = self._largest(length)
             if batch <= largest:
                 return self._run((batch, length), feed)
@@ -177,40 +183,44 @@ class TensorRtRuntime:
 
     def _run(self, shape: Shape, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         assert self._plain is not None
-        self._seen[shape] += 1
-        if shape in self._captured:
-            return self._replay(shape, feed)
-        if self._seen[shape] > 1 and self._has_room(shape):
-            return self._capture(shape, feed)
-        self._plain.bind(shape, self._profile(shape))
-        answers = self._plain.run(feed)
+        assert self._working is not None
+        given = engine_feed(feed, self._working.inputs)
+        key = tuple(given[name].shape for name in self._working.inputs)
+        self._seen[key] += 1
+        if key in self._captured:
+            return self._replay(key, given)
+        profile = self._profile(shape)
+        if self._seen[key] > 1 and self._has_room(key):
+            return self._capture(key, given, profile)
+        self._plain.bind(shapes_in(given), profile)
+        answers = self._plain.run(given)
         self._tally["enqueued"] += 1
         return answers
 
-    def _replay(self, shape: Shape, feed: Arrays) -> dict[str, NDArray[np.generic]]:
-        lane, replay = self._captured[shape]
-        self._captured.move_to_end(shape)
-        answers = lane.run(feed, replay)
+    def _replay(self, key: _Key, given: Arrays) -> dict[str, NDArray[np.generic]]:
+        lane, replay = self._captured[key]
+        self._captured.move_to_end(key)
+        answers = lane.run(given, replay)
         self._tally["replayed"] += 1
         return answers
 
-    def _capture(self, shape: Shape, feed: Arrays) -> dict[str, NDArray[np.generic]]:
+    def _capture(self, key: _Key, given: Arrays, profile: int) -> dict[str, NDArray[np.generic]]:
         """Runs a batch plainly in a context of its own, then records it."""
         assert self._working is not None
         lane = Lane(self._working)
-        lane.bind(shape, self._profile(shape))
-        answers = lane.run(feed)
+        lane.bind(shapes_in(given), profile)
+        answers = lane.run(given)
         if len(self._captured) >= self._graphs:
             self._captured.popitem(last=False)
-        self._captured[shape] = lane, lane.capture()
+        self._captured[key] = lane, lane.capture()
         self._tally.update(("enqueued", "captured"))
         return answers
 
-    def _has_room(self, shape: Shape) -> bool:
+    def _has_room(self, key: _Key) -> bool:
         if len(self._captured) < self._graphs:
             return True
         oldest = next(iter(self._captured), None)
-        return oldest is not None and self._seen[shape] > self._seen[oldest]
+        return oldest is not None and self._seen[key] > self._seen[oldest]
 
     def _largest(self, length: int) -> int:
         """Returns how many texts of a length run at once."""

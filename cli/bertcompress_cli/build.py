@@ -27,7 +27,11 @@ def build(
     *,
     goal: Annotated[
         str,
-        typer.Option("--for", help="latency (one text at a time) or throughput (batches)."),
+        typer.Option(
+            "--for",
+            help="latency (one text at a time), throughput (batches) or packed (batches without "
+            "padding; from TensorRT 11.1 on).",
+        ),
     ] = "latency",
     precision: Annotated[
         str | None,

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 from safetensors.torch import save_file
 from transformers import PreTrainedModel, RobertaConfig
 
@@ -40,6 +41,7 @@ from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.finetune import Finetune
 from bertcompress.passes.prune_layers import PruneLayers
 from bertcompress.passes.quantize_dynamic import QuantizeDynamic
+from bertcompress.runtimes.ort_runtime import run_graph
 from bertcompress.runtimes.torch_graphs import EagerRecorder
 from bertcompress.runtimes.torch_runtime import TorchRuntime
 from bertcompress.runtimes.torch_settings import TorchSettings
@@ -48,6 +50,7 @@ from bertcompress.tasks import make_task
 Tiny = Callable[..., Checkpoint]
 Answer = Callable[[PreTrainedModel, Mapping[str, torch.Tensor]], torch.Tensor]
 Inputs = dict[str, torch.Tensor]
+Feed = dict[str, np.ndarray]
 TEXTS = tuple(
     TextExample(str(at), text, label=("negative", "positive")[at % 2])
     for at, text in enumerate(("the film is good", "a bad film", "who is in a film", "not bad"))
@@ -360,3 +363,23 @@ def test_packed_and_recorded_it_answers_the_same(
     for settings in (TorchSettings(packed=True), TorchSettings(graphs=True)):
         with TorchRuntime(model, threads=1, settings=settings, recorder=EagerRecorder) as other:
             np.testing.assert_allclose(other.run(feed)["logits"][real], expected, atol=1e-5)
+
+
+@pytest.mark.skipif(
+    int(transformers.__version__.split(".")[0]) < 5,
+    reason="Transformers 4 exports masks of numbers, which graphs for TensorRT do not take",
+)
+@pytest.mark.parametrize("is_pruned", [False, True])
+def test_its_graph_answers_the_same_without_padding(
+    family: Family, tiny_family: Tiny, packed_answers: Callable[..., Feed], is_pruned: bool
+) -> None:
+    task = "token-classification" if is_pruned else "text-classification"
+    checkpoint = tiny_family(family, task)
+    graph = ExportOnnx()(pruned(checkpoint) if is_pruned else checkpoint).graph
+    (batch,) = batches(checkpoint.model, 1)
+    feed = {name: values.numpy() for name, values in batch.inputs.items()}
+    real = feed["attention_mask"] == 1 if is_pruned else slice(None)
+
+    [expected] = run_graph(graph, [feed])
+    got = packed_answers(graph, feed)["logits"]
+    np.testing.assert_allclose(got[real], expected["logits"][real], atol=1e-5)

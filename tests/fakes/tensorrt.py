@@ -34,7 +34,7 @@ VERSIONS = tuple(API)
 _ENUMS = (
     *("BuilderFlag", "NetworkDefinitionCreationFlag", "MemoryPoolType", "ProfilingVerbosity"),
     *("HardwareCompatibilityLevel", "PreviewFeature", "DataType", "TensorIOMode"),
-    *("LayerInformationFormat", "ExecutionContextAllocationStrategy"),
+    *("LayerInformationFormat", "ExecutionContextAllocationStrategy", "AttentionIOForm"),
 )
 _ONNX_TYPES = {1: "FLOAT", 10: "HALF", 7: "INT64", 6: "INT32", 9: "BOOL", 16: "BF16"}
 _NUMPY = {"FLOAT": "float32", "HALF": "float16", "INT64": "int64", "INT32": "int32"}
@@ -293,7 +293,7 @@ def _plan(trt: Any, network: Any, config: Any) -> bytes:
         "version": trt.__version__,
         "model": "" if stripped else base64.b64encode(content).decode(),
         "weights": hashlib.sha256(content).hexdigest(),
-        "profiles": [next(iter(one.values())) for one in config._profiles],
+        "profiles": config._profiles,
         "host code": "VERSION_COMPATIBLE" in {flag.name for flag in config._flags},
         "tensors": [
             *_tensors(trt, network._model.graph.input, "INPUT"),
@@ -403,7 +403,7 @@ def _context(trt: Any) -> dict[str, Any]:
     def set_shape(self: Any, name: str, shape: tuple[int, ...]) -> bool:
         if self._profile is None:
             return False
-        least, _, most = self._engine._plan["profiles"][self._profile]
+        least, _, most = self._engine._plan["profiles"][self._profile][name]
         inside = all(a <= b <= c for a, b, c in zip(least, shape, most, strict=True))
         self._shapes[name] = tuple(shape)
         return inside and "set_input_shape" not in state.refused
@@ -419,7 +419,7 @@ def _context(trt: Any) -> dict[str, Any]:
     def shape_of(self: Any, name: str) -> tuple[int, ...]:
         if name in self._shapes:
             return tuple(self._shapes[name])
-        batch, length = next(iter(self._shapes.values()))
+        batch, length = self._shapes["input_ids"]
         value = next(one for one in self._engine._model.graph.output if one.name == name)
         axes = value.type.tensor_type.shape.dim
         given = [batch, length][: len(axes)]
@@ -458,10 +458,12 @@ def _execute(
     trt: Any, engine: Any, shapes: Mapping[str, tuple[int, ...]], addresses: Mapping[str, int]
 ) -> None:
     modes = {name: (mode, kind) for name, mode, kind in engine._plan["tensors"]}
+    types = {one.name: one.type.tensor_type.elem_type for one in engine._model.graph.input}
     feed = {
-        name: _at(addresses[name], shape, modes[name][1]).astype(np.int64)
-        for name, shape in shapes.items()
-        if modes[name][0] == "INPUT"
+        name: _at(addresses[name], shapes[name], modes[name][1]).astype(
+            onnx.helper.tensor_dtype_to_np_dtype(kind)
+        )
+        for name, kind in types.items()
     }
     answers = _session(engine).run(feed)
     for name, values in answers.items():
@@ -476,9 +478,58 @@ def _session(engine: Any) -> Any:
     from bertcompress.runtimes.ort_runtime import OrtRuntime
 
     if "_session" not in engine.__dict__:
+        if any(one.domain == "trt" for one in engine._model.opset_import):
+            engine._model.functions.append(packed_attention())
         content = emulated(engine._model).SerializeToString()
         engine._session = OrtRuntime(content, threads=1, as_written=True).__enter__()
     return engine._session
+
+
+def packed_attention() -> onnx.FunctionProto:
+    """Returns what TensorRT documents of ``TRT_Attention`` in its packed form, in ONNX's operators.
+
+    Query, key and value are ``[rows, heads, size]``; a row sees those of its own text, and those
+    past the end of the last text see each other.
+    """
+    make = onnx.helper.make_node
+
+    def whole(name: str, values: list[int]) -> onnx.NodeProto:
+        return make("Constant", [], [name], value_ints=values)
+
+    def number(name: str, value: int) -> onnx.NodeProto:
+        return make("Constant", [], [name], value_int=value)
+
+    nodes = [
+        *(number("zero", 0), number("one", 1), whole("first", [0]), whole("last", [1])),
+        *(make("Shape", ["Q"], ["sizes"]), make("Gather", ["sizes", "zero"], ["rows"])),
+        make("Range", ["zero", "rows", "one"], ["row"]),
+        *(make("Unsqueeze", ["row", "last"], ["down"]), make("Cast", ["begins"], ["at"], to=7)),
+        make("GreaterOrEqual", ["down", "at"], ["begun"]),
+        make("Cast", ["begun"], ["counts"], to=7),
+        make("ReduceSum", ["counts", "last"], ["text"], keepdims=0),
+        *(make("Unsqueeze", ["text", "first"], ["across"]),),
+        make("Unsqueeze", ["text", "last"], ["along"]),
+        make("Equal", ["along", "across"], ["seen"]),
+        make("Transpose", ["Q"], ["q"], perm=[1, 0, 2]),
+        make("Transpose", ["K"], ["k"], perm=[1, 2, 0]),
+        make("Transpose", ["V"], ["v"], perm=[1, 0, 2]),
+        make("MatMul", ["q", "k"], ["scores"]),
+        make("Constant", [], ["far"], value_float=-3e4),
+        make("CastLike", ["far", "scores"], ["hidden"]),
+        make("Where", ["seen", "scores", "hidden"], ["masked"]),
+        make("Softmax", ["masked"], ["shares"], axis=-1),
+        make("MatMul", ["shares", "v"], ["heads"]),
+        make("Transpose", ["heads"], ["Y"], perm=[1, 0, 2]),
+    ]
+    return onnx.helper.make_function(
+        "trt",
+        "TRT_Attention",
+        ["Q", "K", "V", "mask", "begins", "kv_begins"],
+        ["Y"],
+        nodes,
+        [onnx.helper.make_opsetid("", 23)],
+        ["query_form", "kv_form", "causal_kind", "TRT_decomposable"],
+    )
 
 
 def _at(address: int, shape: tuple[int, ...], kind: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from bertcompress.bert.load import load
 from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import (
     BuildError,
+    ExportError,
     MissingDependencyError,
     MissingError,
     MissingHardwareError,
@@ -367,3 +368,59 @@ def test_the_key_is_that_of_what_decides_the_build(tiny_graph: Graphs, fake_tens
     assert len(set(keys)) == len(keys)
     assert key() == keys[0]
     assert key(seed=5) == keys[0]
+
+
+PACKED = {"goal": "packed", "lengths": (16,), "batches": (4,)}
+
+
+@pytest.mark.parametrize("strip", [False, True])
+@pytest.mark.parametrize("task", ["text-classification", "token-classification"])
+def test_a_packed_engine_answers_as_the_padded_graph(
+    task: str, strip: bool, tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt()
+    model = QuantizeTensorrt(precision="fp16")(tiny_graph(task=task))
+    engine = BuildEngine(**PACKED, strip=strip)(model)  # type: ignore[arg-type]  # a test's settings
+    assert engine.record.packed
+    assert engine.graph == model.graph  # what lies beside the plan runs anywhere
+    assert engine.record.parity["largest difference"] < 5e-3  # type: ignore[operator]  # a number
+    [shapes] = trt.state.profiles
+    assert shapes == {
+        "input_ids": ((1, 1), (4, 16), (4, 16)),
+        "token_type_ids": ((1, 1), (4, 16), (4, 16)),
+        "packed_rows": ((1,), (64,), (64,)),
+        "padded_rows": ((1, 1), (4, 16), (4, 16)),
+        "query_lengths": ((2,), (5,), (5,)),
+        "kv_lengths": ((2,), (5,), (5,)),
+    }
+    assert trt.state.refits == strip
+
+
+def test_a_packed_engine_holds_all_lengths_in_one_profile(
+    tiny_graph: Graphs, examples: Examples, fake_tensorrt: Fake
+) -> None:
+    fake_tensorrt()
+    texts = (*examples(), replace(examples()[0], text="a film " * 20))
+    profiles = BuildEngine(texts, goal="packed")(tiny_graph()).record.profiles
+    assert [(one.least, one.most) for one in profiles] == [
+        ((1, 1), (8, 64)),
+        ((9, 1), (32, 64)),
+        ((33, 1), (128, 64)),
+    ]
+
+
+def test_an_older_tensorrt_can_not_pack(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
+    for version in VERSIONS[:-1]:
+        fake_tensorrt(version)
+        with pytest.raises(MissingError, match=rf"needs TensorRT 11\.1 or newer, found {version}"):
+            BuildEngine(**PACKED)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+
+
+def test_a_graph_without_the_operator_can_not_be_packed(
+    tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt()
+    model = QuantizeTensorrt(precision="fp16", target="10.0")(tiny_graph())
+    with pytest.raises(ExportError, match=r"make the graph for target 10\.14"):
+        BuildEngine(**PACKED)(model)  # type: ignore[arg-type]  # a test's settings
+    assert trt.state.networks == []

@@ -197,6 +197,48 @@ def test_a_batch_that_is_too_large_runs_in_parts(engine: Made) -> None:
     assert whole.shape == (5, 2)
 
 
+def padded(lengths: tuple[int, ...], width: int) -> dict[str, np.ndarray]:
+    feed = feed_of(len(lengths), width, seed=sum(lengths))
+    mask = (np.arange(width) < np.array(lengths)[:, None]).astype(np.int64)
+    return {**{name: values * mask for name, values in feed.items()}, "attention_mask": mask}
+
+
+@pytest.mark.parametrize("task", ["text-classification", "token-classification"])
+def test_a_packed_engine_is_given_no_padding(task: str, engine: Made) -> None:
+    folder, trt = engine(task=task, goal="packed", lengths=(48,), batches=(4,))
+    graph = onnx.load_model(str(folder / ONNX_NAME))
+    feeds = [
+        padded((5, 11, 2), 20),
+        padded((4, 12, 20), 20),  # other lengths, as many rows: a recorded graph
+        padded((20, 1, 1), 20),
+        padded((40, 45, 3), 48),
+        padded((7,), 7),
+        padded((3, 9, 4, 8, 2), 9),  # more than it holds
+    ]
+    with open_runtime(folder, threads=1) as runtime:
+        assert set(runtime.inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+        got = [runtime.run(feed) for feed in feeds]
+        assert isinstance(runtime, TensorRtRuntime)
+        assert runtime.counts == RunCounts(replayed=1, enqueued=6, captured=1, split=1)
+        with pytest.raises(RunError, match="the engine takes"):
+            runtime.run({"input_ids": feeds[0]["input_ids"]})
+    for feed, answer, expected in zip(feeds, got, run_graph(graph, feeds), strict=True):
+        real = feed["attention_mask"] == 1 if task.startswith("token") else slice(None)
+        np.testing.assert_allclose(answer["logits"][real], expected["logits"][real], atol=1e-2)
+        assert answer["logits"].shape == expected["logits"].shape
+    ran = trt.state.profiles[0]["packed_rows"]
+    assert ran == ((1,), (4 * 48,), (4 * 48,))
+
+
+def test_packed_rows_are_recorded_in_advance(engine: Made) -> None:
+    folder, _ = engine(goal="packed", lengths=(16,), batches=(2,))
+    with TensorRtRuntime(folder) as runtime:
+        runtime.warm([(2, 16)])
+        before = runtime.counts
+        runtime.run(padded((16, 16), 16))
+        assert runtime.counts == replace(before, replayed=before.replayed + 1)
+
+
 def test_a_gap_between_profiles_is_said(engine: Made, fake_tensorrt: Fake) -> None:
     folder, _ = engine()
     found = load(folder)
