@@ -6,10 +6,10 @@ second; each turn gives one ratio between neighbours in time, and the median of 
 
     python benchmarks/race.py CHECKPOINT DATA ARTIFACT… --out benchmarks/reports/race
 
-Three races, each at the settings that were found best for it (threads of one text; streams, threads
-and batch of many): one sentence, 128 tokens, and many sentences. Writes OUT.json and OUT.md. The
-first artifact is the one that peers are compared with; *ratio* is how much longer another took than
-it did, the median over the turns and the middle half of them.
+Three races, each at the settings that were found best for it (threads of one text, for either
+length; streams, threads and batch of many): one sentence, 128 tokens, and many sentences. Writes
+OUT.json and OUT.md. The first artifact is the one that peers are compared with; *ratio* is how much
+longer another took than it did, the median over the turns and the middle half of them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
@@ -26,6 +27,7 @@ from bertcompress.bench.peers import PEERS, SAMPLES, make_peers
 from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune_variants import tune_variant
+from bertcompress.bench.tuning import search_threads, thread_counts
 from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import all_at_once, passages, save_workload, single_stream
@@ -91,10 +93,18 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
             worker.load(one.folder, one.runtime)
             workers[one.name] = worker
 
+        alone_threads: dict[str, list[int]] = {name: [] for name in workers}
+
         def alone(path: Path, count: int) -> dict[str, Measure]:
+            def seconds(worker: WorkerProcess, each: int) -> tuple[float, ...]:
+                worker.ask("arrange", streams=1, threads=each)
+                return worker.seconds("time", workload=str(path), settle=2, start=0, stop=count)
+
             measures = {}
             for name, worker in workers.items():
-                worker.ask("arrange", streams=1, threads=best[name].latency_threads)
+                found = search_threads(thread_counts(threads), partial(seconds, worker))
+                alone_threads[name].append(found[0].threads)
+                worker.ask("arrange", streams=1, threads=found[0].threads)
                 measures[name] = median_seconds(worker, path, settle=2, count=count)
             return measures
 
@@ -114,9 +124,9 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
             return measures
 
         return {
-            "settings": {
-                name: [own.latency_threads, own.streams, own.threads, own.batch_size]
-                for name, own in best.items()
+            "threads alone": alone_threads,
+            "streams, threads, batch": {
+                name: [own.streams, own.threads, own.batch_size] for name, own in best.items()
             },
             "one sentence": turns(alone(single, SENTENCES), TURNS),
             f"{LENGTH} tokens": turns(alone(long, 8), TURNS),
@@ -135,7 +145,7 @@ def turns(measures: Mapping[str, Measure], count: int) -> dict[str, list[float]]
 
 def table(facts: Mapping[str, Any]) -> str:
     """Returns the report as Markdown."""
-    names = list(facts["settings"])
+    names = list(facts["one sentence"])
     first = names[0]
     lines = [
         f"{opening(facts)} All loaded at once, each at its "

@@ -8,8 +8,6 @@ CPUs may be used, they are passed over with a sentence that says so.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any, TypeVar
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.manifest import Manifest
 from bertcompress.new_folder import MANIFEST_NAME
+from bertcompress.whole_file import write_whole
 
 TOKEN_BUDGET = 16_384
 """Positions in a batch where nothing was measured: 32 texts of 512 tokens."""
@@ -157,16 +156,8 @@ def usable(settings: Found | None, *, cpu_model: str, cpus: int) -> tuple[Found 
 
 
 def _replaced(path: Path, text: str) -> bool:
-    staging = None
     try:
-        handle, staging = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(staging).chmod(path.stat().st_mode)
-        Path(staging).replace(path)
+        write_whole(path, text.encode())
     except OSError:
         return False
-    finally:
-        if staging is not None:
-            Path(staging).unlink(missing_ok=True)
     return True

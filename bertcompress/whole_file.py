@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import secrets
+import stat
 from pathlib import Path
 
 
 def write_whole(target: Path, content: bytes) -> None:
     """Writes a file, its folders too; whatever is there stays until the new one is complete.
 
+    A file that was there keeps its mode, a new one gets the usual one.
+
     Raises:
-        OSError: If it can't be written.
+        OSError: If it can't be written; nothing is left behind then.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    staging = Path(name)
+    staging = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with staging.open("xb") as file:
             file.write(content)
-        staging.chmod(0o644)
+        if target.exists():
+            staging.chmod(stat.S_IMODE(target.stat().st_mode))
         staging.replace(target)
     finally:
         staging.unlink(missing_ok=True)

@@ -31,6 +31,7 @@ from bertcompress.artifact import (
     read_manifest,
 )
 from bertcompress.errors import DataError, PassError, UsageError, did_you_mean
+from bertcompress.whole_file import write_whole
 
 FILE_NAME = "bertcompress.yaml"
 ARTIFACTS, REPORTS = "artifacts", "reports"
@@ -183,7 +184,7 @@ def create_workspace(workspace: Workspace) -> Path:
         raise UsageError(f"{file} is there already; change it, or take another folder")
     plain = {key: value for key in _KEYS if (value := getattr(workspace, key)) is not None}
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
-    _write_whole(file, text)
+    _write_text(file, text)
     return file
 
 
@@ -198,18 +199,14 @@ def record_measured(report: Path, folders: Mapping[str, Path]) -> None:
         for name, folder in folders.items()
         if (digest := _digest(read_manifest(folder))) is not None
     }
-    _write_whole(report / MEASURED_NAME, json.dumps(known, indent=2) + "\n")
+    _write_text(report / MEASURED_NAME, json.dumps(known, indent=2) + "\n")
 
 
-def _write_whole(path: Path, text: str) -> None:
-    staging = path.with_name(f".{path.name}.new")
+def _write_text(path: Path, text: str) -> None:
     try:
-        staging.write_text(text, encoding="utf-8")
-        staging.replace(path)
+        write_whole(path, text.encode())
     except OSError as error:
         raise PassError(f"could not write {path}: {error.strerror or error}") from error
-    finally:
-        staging.unlink(missing_ok=True)
 
 
 def _numbered(folder: Path) -> Iterator[tuple[int, Path]]:

@@ -88,7 +88,7 @@ def test_a_folder_that_can_not_be_written_is_left_as_it_is(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("tempfile.mkstemp", refuse)
+        patch.setattr("bertcompress.runtime_settings.write_whole", refuse)
         assert save_runtime_settings(folder, SETTINGS) is False
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", refuse)

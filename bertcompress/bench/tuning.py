@@ -26,6 +26,9 @@ from bertcompress.runtime_settings import RuntimeSettings
 
 KEPT_SHARE = 0.25
 LAST_CANDIDATES = 3
+THREAD_TURNS = 8
+"""A turn is some 40 ms: two of them, and a neighbour on the machine decides."""
+
 LEVEL = 0.02
 UNSTEADY = 0.15
 """Settings whose own turns differ by more were found on a machine that others were using."""
@@ -200,10 +203,11 @@ def search_threads(
 
     Args:
         counts: Numbers of threads, ascending.
-        measure: Opens one runtime with so many threads and returns seconds of single texts.
+        measure: Opens one runtime with so many threads and returns seconds of single texts; is
+            asked `THREAD_TURNS` times for each, forwards and backwards.
     """
     samples: dict[int, list[float]] = {count: [] for count in counts}
-    for count in [*counts, *reversed(counts)]:
+    for count in [*counts, *reversed(counts)] * (THREAD_TURNS // 2):
         samples[count] += measure(count)
     found = [ThreadLatency(count, median(own), len(own)) for count, own in samples.items()]
     least = min(one.median_s for one in found)
