@@ -50,7 +50,7 @@ part() {
     sst2 | conll2003) suite "$1" ;;
     quantization)
       fine_tune_banking77
-      for name in quantization-sst2 quantization-conll2003 quantization-banking77; do
+      for name in quantization-{sst2,conll2003,banking77,trained}; do
         suite "$name"
       done ;;
     race)

@@ -259,6 +259,8 @@ def _speed_part(variant: VariantSummary, chosen: VariantSummary, base: str) -> I
         yield f"is faster than {base} ({times})"
     elif _shown_slower(variant, chosen):
         yield f"is faster than {base} ({times}) but slower than {chosen.name}"
+    elif _shown_slower(chosen, variant):
+        yield f"beats {base} ({times}) and {chosen.name} in speed"
     else:
         larger = variant.result.size.file_bytes >= chosen.result.size.file_bytes
         why = f"larger than {chosen.name}" if larger else f"not shown to beat {chosen.name}"

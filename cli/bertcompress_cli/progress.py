@@ -13,6 +13,9 @@ from bertcompress.progress import Progress
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+LINE_S = 60.0
+"""Where nobody looks at a terminal, a stage says so often how far it is."""
+
 
 @contextmanager
 def progress_on_stderr() -> Iterator[Progress]:
@@ -50,27 +53,40 @@ def _bars() -> Iterator[Progress]:
 
 
 class _Lines:
-    """Prints a line when a stage begins, and the seconds when it took some."""
+    """Prints a line when a stage begins, one a minute in it, and the seconds when it took some."""
 
     def __init__(self) -> None:
         self._stage = ""
         self._finished = ""
         self._started = 0.0
+        self._told = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         key = _stage_of(stage)
         if key == self._finished and done >= total:
             return
+        now = time.monotonic()
         if key != self._stage:
-            self._stage, self._started = key, time.monotonic()
-            print(f"{key} …", file=sys.stderr, flush=True)
+            self._stage, self._started = key, now
+            self._tell(f"{key} …", now)
         if done >= total:
             self._stage, self._finished = "", key
-            seconds = time.monotonic() - self._started
+            seconds = now - self._started
             if seconds >= 1.0:
-                print(f"{key}: {seconds:.1f} s", file=sys.stderr, flush=True)
+                self._tell(f"{key}: {seconds:.1f} s", now)
+        elif now - self._told >= LINE_S:
+            self._tell(f"{stage}: {done} of {total}, {now - self._started:.0f} s", now)
+
+    def _tell(self, line: str, now: float) -> None:
+        self._told = now
+        print(line, file=sys.stderr, flush=True)
 
 
 def _stage_of(stage: str) -> str:
-    """Returns the stage without the part that is at work: bars and lines are one a stage."""
-    return stage.split(",", maxsplit=1)[0]
+    """Returns the stage without the part that is at work: bars and lines are one a stage.
+
+    >>> _stage_of("INT8, trained · train quantized, epoch 1")
+    'INT8, trained · train quantized'
+    """
+    variant, mark, own = stage.rpartition(" · ")
+    return variant + mark + own.split(",", maxsplit=1)[0]

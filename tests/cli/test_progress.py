@@ -22,6 +22,24 @@ def test_a_stage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert said.out == ""
 
 
+def test_a_long_stage_tells_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("bertcompress_cli.progress.time.monotonic", lambda: now[0])
+    with progress_on_stderr() as progress:
+        for done in range(4):
+            progress("INT8, trained · train, epoch 1", done, 4)
+            now[0] += 40
+        progress("INT8, trained · train, epoch 1", 4, 4)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "INT8, trained · train …",
+        "INT8, trained · train, epoch 1: 2 of 4, 80 s",
+        "INT8, trained · train: 160.0 s",
+    ]
+
+
 def test_what_libraries_print_is_no_result(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_on_stderr():
         print("loss 0.1")
