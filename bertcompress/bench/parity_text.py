@@ -45,9 +45,18 @@ def failure(step: ParityStep) -> str:
     return f"{step.artifact} in {step.runtime}: {'; '.join(step.broken)}; {where}"
 
 
-def absence(step: ParityStep) -> str:
-    """Returns why a step was left out."""
-    return f"{step.artifact} in {step.runtime} was left out: {step.left_out}"
+def absences(ladder: ParityLadder) -> list[str]:
+    """Returns which steps were left out and why, those of one reason together."""
+    reasons: dict[str, dict[str, list[str]]] = {}
+    for step in ladder.steps:
+        if step.left_out:
+            reason = step.left_out.removeprefix(f"{step.runtime} ")
+            reasons.setdefault(reason, {}).setdefault(step.artifact, []).append(step.runtime)
+    found = []
+    for reason, where in reasons.items():
+        named = "; ".join(f"{artifact} in {', '.join(own)}" for artifact, own in where.items())
+        found.append(f"left out: {named}: {reason}")
+    return found
 
 
 _NOT_FOUND = "it has no layers that can be compared with the reference's one by one"
@@ -76,7 +85,7 @@ def markdown(ladder: ParityLadder) -> str:
         "| " + " | ".join(one.replace("|", "\\|") for one in row) + " |" for row in rows(ladder)
     ]
     lines += ["", *(f"- {failure(step)}" for step in ladder.failed)]
-    lines += [f"- {absence(step)}" for step in ladder.steps if step.left_out]
+    lines += [f"- {sentence}" for sentence in absences(ladder)]
     return "\n".join(lines).rstrip() + "\n"
 
 

@@ -28,6 +28,8 @@ KEPT_SHARE = 0.25
 LAST_CANDIDATES = 3
 THREAD_TURNS = 8
 """A turn is some 40 ms: two of them, and a neighbour on the machine decides."""
+NEAR = 1.5
+"""Numbers of threads that take longer, against the fastest, are not asked again."""
 
 LEVEL = 0.02
 UNSTEADY = 0.15
@@ -204,11 +206,15 @@ def search_threads(
     Args:
         counts: Numbers of threads, ascending.
         measure: Opens one runtime with so many threads and returns seconds of single texts; is
-            asked `THREAD_TURNS` times for each, forwards and backwards.
+            asked `THREAD_TURNS` times for each that is still near the best after two turns,
+            forwards and backwards.
     """
     samples: dict[int, list[float]] = {count: [] for count in counts}
-    for count in [*counts, *reversed(counts)] * (THREAD_TURNS // 2):
-        samples[count] += measure(count)
+    for _ in range(THREAD_TURNS // 2):
+        fastest = min((median(own) for own in samples.values() if own), default=math.inf)
+        near = [one for one, own in samples.items() if not own or median(own) <= NEAR * fastest]
+        for count in [*near, *reversed(near)]:
+            samples[count] += measure(count)
     found = [ThreadLatency(count, median(own), len(own)) for count, own in samples.items()]
     least = min(one.median_s for one in found)
     best = next(one for one in found if one.median_s <= least * (1 + LEVEL))

@@ -113,8 +113,8 @@ def chosen_modules(modules: Sequence[str], keep_float: tuple[str, ...]) -> tuple
     )
     if not chosen:
         raise UsageError(
-            "this model has no float weight products left to quantize: it is quantized already, "
-            "or keep_float names them all"
+            "this model has no float weight products left to quantize: it is quantized already "
+            "(take the model that it was made from), or keep_float names them all"
         )
     return chosen
 

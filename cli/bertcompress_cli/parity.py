@@ -156,7 +156,7 @@ def _show(ladder: ParityLadder, out: Path | None, *, as_json: bool) -> None:
         note(f"written to {parity_text.write_parity(ladder, out)}")
     if not as_json:
         table(parity_text.columns(ladder), parity_text.rows(ladder))
-    notes(parity_text.absence(step) for step in ladder.steps if step.left_out)
+    notes(parity_text.absences(ladder))
     result(parity_text.outcome(ladder), parity_text.plain(ladder), as_json=as_json)
     if ladder.failed:
         first, *others = ladder.failed
