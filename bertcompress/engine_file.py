@@ -56,6 +56,15 @@ def read_engine(folder: Path) -> tuple[bytes, EngineRecord]:
     return plan, record
 
 
+def read_record(folder: Path) -> EngineRecord:
+    """Reads the sidecar of an artifact folder's engine; the plan is not looked at.
+
+    Raises:
+        LoadError: If there is no engine, or its sidecar is missing or damaged.
+    """
+    return _read_sidecar(plan_path(folder).with_name(SIDECAR_NAME))
+
+
 def check_plan(plan: bytes, record: EngineRecord, *, where: str) -> None:
     """Fails with a LoadError if a plan is not the one that a sidecar describes."""
     if hashlib.sha256(plan).hexdigest() != record.plan_sha256:

@@ -124,7 +124,7 @@ def _result(
         load_s=tuple(entrant.load_s for entrant in mine),
         first_answer_s=tuple(entrant.first_answer_s for entrant in mine),
         memory=tuple(entrant.memory for entrant in mine),
-        history=history_of(manifest),
+        history=history_of(variant.folder, manifest),
         notes=tuple(_notes(mine, settings)),
         operations=None if variant.is_peer else operations_of(variant.folder),
         tuning=tuning,

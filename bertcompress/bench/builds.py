@@ -126,5 +126,5 @@ def _build(variant: Variant, found: Answered, subject: Subject) -> Build:
         kernels=kernels_of(manifest),
         accuracy=accuracy_of(found.scored, subject.dataset.examples),
         peak_bytes=found.peak_bytes,
-        history=history_of(manifest),
+        history=history_of(variant.folder, manifest),
     )

@@ -12,21 +12,35 @@ import json
 import math
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bertcompress.artifact import MANIFEST_NAME, Manifest, Step, read_manifest
 from bertcompress.bench.explanation import DETAIL
 from bertcompress.bench.report import Cell, HistoryLine, Size, Table
+from bertcompress.engine_file import read_record
 from bertcompress.errors import LoadError
+from bertcompress.manifest import ENGINES, PLAN_NAME
 
 _PEER_SUFFIXES = (".safetensors", ".bin", ".onnx", ".xml", ".npz")
 _PART_BYTES = 1 << 20
 _LONGEST_HEADER = 100_000_000
 
 
-def history_of(manifest: Manifest | None) -> tuple[HistoryLine, ...]:
-    """Returns the steps that made an artifact; none for a plain Transformers folder."""
-    return tuple(_line(step) for step in manifest.history) if manifest else ()
+def history_of(folder: Path, manifest: Manifest | None) -> tuple[HistoryLine, ...]:
+    """Returns the steps that made an artifact; none for a plain Transformers folder.
+
+    The last step of an engine has a table of its layers, as its sidecar has them.
+
+    Raises:
+        LoadError: If an engine's sidecar can't be read.
+    """
+    lines = [_line(step) for step in manifest.history] if manifest else []
+    if manifest is not None and manifest.kind == "engine" and lines:
+        layers = _table("the engine's layers", list(read_record(folder).layers))
+        if layers is not None:
+            lines[-1] = replace(lines[-1], tables=(*lines[-1].tables, layers))
+    return tuple(lines)
 
 
 def size_of(folder: Path, manifest: Manifest | None, *, compressed: bool) -> Size:
@@ -69,10 +83,12 @@ def kernels_of(manifest: Manifest | None) -> dict[str, int]:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """Returns the files that a runtime loads: a peer's, the graph with its data, or the weights."""
+    """Returns the files that a runtime loads: a peer's, the engine, the graph, or the weights."""
     peer = folder / "peer"
     if peer.is_dir():
         return sorted(file for file in peer.iterdir() if file.suffix in _PEER_SUFFIXES)
+    if plans := sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}")):
+        return plans
     graph = folder / "onnx" / "model.onnx"
     if graph.is_file():
         return sorted(file for file in graph.parent.glob("model.onnx*") if file.is_file())

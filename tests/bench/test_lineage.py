@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import transformers
 
-from bertcompress.artifact import MANIFEST_NAME
+from bertcompress.artifact import MANIFEST_NAME, OnnxModel, save
 from bertcompress.bench.lineage import (
     history_of,
     kernels_of,
@@ -17,6 +20,7 @@ from bertcompress.bench.lineage import (
     size_of,
 )
 from bertcompress.errors import LoadError
+from bertcompress.passes.build_engine import BuildEngine
 
 STEP = {
     "name": "PruneHeads",
@@ -55,7 +59,8 @@ def artifact(folder: Path) -> Path:
 
 
 def test_details_of_any_pass_become_tables_and_notes(tmp_path: Path) -> None:
-    (line,) = history_of(manifest_of(artifact(tmp_path / "a")))
+    folder = artifact(tmp_path / "a")
+    (line,) = history_of(folder, manifest_of(folder))
 
     tables = {table.title: table for table in line.tables}
     assert line.settings == "fraction 0.3"
@@ -81,9 +86,29 @@ def test_the_size_is_that_of_the_files_a_runtime_loads(tmp_path: Path) -> None:
 def test_a_plain_folder_has_weights_and_no_history(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 10)
 
-    assert history_of(manifest_of(tmp_path)) == ()
+    assert history_of(tmp_path, manifest_of(tmp_path)) == ()
     assert [file.name for file in model_files(tmp_path)] == ["model.safetensors"]
     assert size_of(tmp_path, None, compressed=False).compressed_bytes is None
+
+
+@pytest.mark.skipif(
+    int(transformers.__version__.split(".")[0]) < 5,
+    reason="Transformers 4 exports masks of numbers, which graphs for TensorRT do not take",
+)
+def test_an_engine_is_its_plan_and_tells_its_layers(
+    tiny_graph: Callable[..., OnnxModel], fake_tensorrt: Callable[..., Any], tmp_path: Path
+) -> None:
+    fake_tensorrt()
+    engine = BuildEngine(goal="throughput", lengths=(8,), batches=(2,))(tiny_graph())
+    folder = save(engine, tmp_path / "engine")
+
+    line = history_of(folder, manifest_of(folder))[-1]
+
+    (table,) = (one for one in line.tables if one.title == "the engine's layers")
+    assert table.columns == ("name", "type", "precision", "output")
+    assert len(table.rows) == len(engine.record.layers) > 10
+    assert [file.name for file in model_files(folder)] == ["model.plan"]
+    assert size_of(folder, manifest_of(folder), compressed=False).file_bytes == len(engine.plan)
 
 
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
