@@ -13,9 +13,10 @@ Source: https://docs.nvidia.com/deeplearning/tensorrt/latest/inference-library/a
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -169,12 +170,24 @@ def _attach_cache(config: Any, content: bytes | None) -> Any:
 
 def _interruptible(work: Callable[[], Any], progress: BuildProgress) -> Any:
     """Does the work in another thread; an interrupt is passed on, and TensorRT's end waited for."""
-    with ThreadPoolExecutor(1, thread_name_prefix="tensorrt-build") as pool:
+    done: Future[Any] = Future()
+    ready = threading.Event()  # no interrupt can strike between the thread's start and our care
+
+    def run() -> None:
+        ready.wait()
         try:
-            done = pool.submit(work)
-            while not wait((done,), timeout=_WAIT_S).done:  # so that any thread's signal is seen
-                continue
-            return done.result()
-        except KeyboardInterrupt:
-            progress.stop()
-            raise
+            done.set_result(work())
+        except BaseException as error:  # whatever it is: the other thread raises it
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="tensorrt-build", daemon=True).start()
+    try:
+        ready.set()
+        while not wait((done,), timeout=_WAIT_S).done:  # so that any thread's signal is seen
+            continue
+        return done.result()
+    except KeyboardInterrupt:
+        progress.stop()
+        ready.set()
+        wait((done,))
+        raise

@@ -111,6 +111,7 @@ def build(
     options: DataOptions,
 ) -> None:
     """Build a TensorRT engine for this GPU; export first if needed."""
+    from bertcompress.passes.build_engine import BuildEngine
     from bertcompress.runtimes.tensorrt_library import import_tensorrt, platform_here
     from bertcompress_cli.place import place_of
     from bertcompress_cli.quantities import size_bytes, whole_numbers
@@ -136,6 +137,7 @@ def build(
         hardware=hardware_compatibility_level,
         tolerance=tolerance,
     )
+    BuildEngine(**settings)  # type: ignore[arg-type]  # refuses what can't be meant
     steps = [StepSpec("build-engine", settings)]
     if precision is not None:
         steps.insert(0, StepSpec("quantize-tensorrt", typed(precision=precision, target=target)))

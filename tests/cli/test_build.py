@@ -104,15 +104,9 @@ def test_what_is_missing_has_exit_code_5(
         (("--workspace", "much"), "workspace"),
     ],
 )
-def test_what_can_not_be_meant_has_exit_code_2(
-    options: tuple[str, ...],
-    message: str,
-    graph: Path,
-    here: Path,
-    fails: Fails,
-    fake_tensorrt: Fake,
+def test_what_can_not_be_meant_has_exit_code_2_before_tensorrt_is_looked_for(
+    options: tuple[str, ...], message: str, graph: Path, here: Path, fails: Fails
 ) -> None:
-    fake_tensorrt()
     assert message in fails(2, "build", graph, "-o", "engine", *options)
 
 
