@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 settings.register_profile("shared machine", deadline=None)  # what is slow there is not wrong
-settings.load_profile("shared machine")
+settings.register_profile("ci", deadline=None, derandomize=True)  # the same examples each time
+settings.load_profile("ci" if "CI" in os.environ else "shared machine")
 
 _WORDS = ("good", "bad", "film", "the", "a", "is", "not", "berlin", "anna", "lives", "in", "who")
 _LABELS = {
