@@ -139,11 +139,6 @@ class EngineRecord:
         text = json.dumps(made_of, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
 
-    @property
-    def packed(self) -> bool:
-        """Whether it takes the tokens of a batch without padding."""
-        return self.knobs.get("goal") == PACKED
-
     def to_json(self) -> dict[str, object]:
         """Returns the sidecar's content."""
         return {"key": self.key, **asdict(self)}

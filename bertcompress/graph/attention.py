@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bertcompress.graph.edit import drop_dead_nodes
+from bertcompress.graph.edit import drop_dead_nodes, makers_of
 from bertcompress.graph.products import rank_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def join_heads(graph: onnx.ModelProto) -> int:
 def _join(graph: onnx.ModelProto, attention: onnx.NodeProto) -> bool:
     from onnx import helper
 
-    makers = {name: node for node in graph.graph.node for name in node.output}
+    makers = makers_of(graph)
     uses = Counter(name for node in graph.graph.node for name in node.input)
     heads = [_heads_of(graph, name) for name in attention.input[:3]]
     joined = [_before_split(makers, uses, name) for name in attention.input[:3]]

@@ -31,6 +31,7 @@ from bertcompress.graph.edit import (
     add_initializer,
     drop_dead_nodes,
     drop_unused_initializers,
+    makers_of,
     replace_nodes,
 )
 
@@ -91,18 +92,19 @@ def attention_operands(graph: onnx.ModelProto) -> tuple[AttentionOperand, ...]:
         ExportError: As `attention_nodes`.
     """
     tensors = [name for one in attention_nodes(graph) for name in (one.query, one.key, one.value)]
-    makers = {name: node for node in graph.graph.node for name in node.output}
+    makers = makers_of(graph)
     return tuple(
-        AttentionOperand(f"{_projection(makers, name)}:out", name, _width(graph, name))
+        AttentionOperand(f"{projection_of(makers, name).name}:out", name, _width(graph, name))
         for name in tensors
     )
 
 
-def _projection(makers: Mapping[str, onnx.NodeProto], tensor: str) -> str:
+def projection_of(makers: Mapping[str, onnx.NodeProto], tensor: str) -> onnx.NodeProto:
+    """Returns the weight product that an attention's query, key or value comes from."""
     node = makers[tensor]
     while node.op_type != "MatMul":
         node = next(makers[name] for name in node.input if name in makers)
-    return str(node.name)
+    return node
 
 
 def attention_nodes(graph: onnx.ModelProto) -> tuple[AttentionNode, ...]:
@@ -185,7 +187,7 @@ def _mask(
 
     if mask in made:
         return [], made[mask]
-    makers = {name: node for node in graph.graph.node for name in node.output}
+    makers = makers_of(graph)
     expanded = makers.get(mask)
     source = expanded.input[0] if expanded is not None and expanded.op_type == "Expand" else mask
     seen = add_initializer(graph, f"{mask}.seen", np.zeros((), np.float32))

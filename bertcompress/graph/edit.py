@@ -71,6 +71,11 @@ def set_initializer(graph: onnx.ModelProto, name: str, values: NDArray[np.generi
     raise KeyError(name)
 
 
+def makers_of(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
+    """Returns the node that makes each tensor, by the tensor's name."""
+    return {name: node for node in graph.graph.node for name in node.output}
+
+
 def replace_nodes(
     graph: onnx.ModelProto, replacements: Mapping[str, Sequence[onnx.NodeProto]]
 ) -> None:

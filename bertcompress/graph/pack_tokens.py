@@ -25,16 +25,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 
 from bertcompress.errors import ExportError
-from bertcompress.graph.attention_products import AttentionNode, attention_nodes
+from bertcompress.graph.attention_products import AttentionNode, attention_nodes, projection_of
 from bertcompress.graph.edit import (
     add_initializer,
     copy_of,
     drop_dead_nodes,
     drop_unused_initializers,
+    makers_of,
 )
 
 if TYPE_CHECKING:
@@ -114,9 +114,7 @@ class _Packer:
         if self._constant.issuperset(name for name in node.input if name):
             self._constant.update(node.output)
         if self._start in node.output:
-            width = _last_axis(self._graph, self._start)
-            flat = self._shape("flat", [-1, width])
-            rows = self._add("Reshape", [self._start, flat], f"{self._start}.rows")
+            rows = self._add("Flatten", [self._start], f"{self._start}.rows", axis=2)
             picked = self._add("Gather", [rows, PACKED_ROWS], f"{self._start}.picked", axis=0)
             name = f"{self._start}.packed"
             self._packed[self._start] = self._add(
@@ -198,14 +196,10 @@ class _Packer:
 
 def _start_of(graph: onnx.ModelProto, first: AttentionNode) -> str:
     """Returns what enters the first layer: the tensor that its projections read."""
-    makers = {name: node for node in graph.graph.node for name in node.output}
-    constants = {tensor.name for tensor in graph.graph.initializer}
+    makers = makers_of(graph)
     found = set()
     for name in (first.query, first.key, first.value):
-        node = makers[name]
-        while node.op_type != "MatMul":
-            node = next(makers[one] for one in node.input if one not in constants)
-        source = node.input[0]
+        source = projection_of(makers, name).input[0]
         while source in makers and makers[source].op_type in ("QuantizeLinear", "DequantizeLinear"):
             source = makers[source].input[0]
         found.add(str(source))
@@ -232,25 +226,10 @@ def _change_inputs(graph: onnx.ModelProto) -> None:
     graph.opset_import.append(helper.make_opsetid(DOMAIN, 1))
 
 
-def _last_axis(graph: onnx.ModelProto, tensor: str) -> int:
-    return int(_value(graph, tensor).type.tensor_type.shape.dim[-1].dim_value)
-
-
 def _numpy_type(graph: onnx.ModelProto, tensor: str) -> np.dtype[Any]:
-    from onnx import TensorProto
+    from onnx.helper import tensor_dtype_to_np_dtype
 
-    kinds: dict[int, Any] = {
-        TensorProto.FLOAT: np.float32,
-        TensorProto.FLOAT16: np.float16,
-        TensorProto.BFLOAT16: ml_dtypes.bfloat16,
-    }
-    found: np.dtype[Any] = np.dtype(kinds[_value(graph, tensor).type.tensor_type.elem_type])
-    return found
-
-
-def _value(graph: onnx.ModelProto, tensor: str) -> onnx.ValueInfoProto:
-    found: onnx.ValueInfoProto
-    for found in graph.graph.value_info:
-        if found.name == tensor:
-            return found
-    raise ExportError(f"the graph does not say the shape of {tensor}; export it again")
+    for value in graph.graph.value_info:
+        if value.name == tensor:
+            return tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    raise ExportError(f"the graph does not say the type of {tensor}; export it again")

@@ -29,6 +29,7 @@ from bertcompress.graph.edit import (
     drop_unused_initializers,
     import_ort_domain,
     initializer_values,
+    makers_of,
     replace_nodes,
 )
 from bertcompress.graph.integer_products import (
@@ -213,7 +214,7 @@ def _rename_initializer(graph: onnx.ModelProto, old: str, new: str) -> None:
 
 
 def _pair_of(graph: onnx.ModelProto, product: WeightProduct) -> _Pair:
-    makers = {name: node for node in graph.graph.node for name in node.output}
+    makers = makers_of(graph)
     left, right = (makers.get(name) for name in _node(graph, product).input)
     activation = weight = None
     if left is not None and left.op_type == "DequantizeLinear":

@@ -23,12 +23,7 @@ from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
 from bertcompress.graph.fingerprint import graph_sha256
 from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
-from bertcompress.passes.engine_graph import (
-    built_graph,
-    check_goal,
-    check_graph,
-    precisions_of,
-)
+from bertcompress.passes.engine_graph import check_goal, check_graph, precisions_of
 from bertcompress.passes.engine_parity import check_engine
 from bertcompress.passes.engine_profiles import GOALS, Goal, engine_profiles
 from bertcompress.passes.tensorrt_builder import Built, build_plan
@@ -37,7 +32,7 @@ from bertcompress.passes.tensorrt_layers import precision_counts
 from bertcompress.passes.tensorrt_progress import BuildProgress
 from bertcompress.passes.timing_cache import read_cache, write_cache
 from bertcompress.progress import Progress, silent
-from bertcompress.runtimes.tensorrt_library import import_tensorrt, platform_here
+from bertcompress.runtimes.tensorrt_library import built_graph, import_tensorrt, platform_here
 from bertcompress.tasks import make_task
 
 LONGEST = 512
@@ -154,7 +149,7 @@ class BuildEngine:
         cache = Path(self.timing_cache) if self.timing_cache is not None else None
         built = build_plan(
             trt,
-            built_graph(model, self.goal),
+            built_graph(model.graph, self.goal),
             profiles,
             self.knobs,
             precisions=precisions_of(model),

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import ModuleType
-from typing import TYPE_CHECKING
 
 from bertcompress.artifact import OnnxModel
-from bertcompress.engine_record import Profile
+from bertcompress.engine_record import PACKED, Profile
 from bertcompress.errors import BuildError, MissingError
 from bertcompress.graph.lint import lint
 from bertcompress.graph.lint_facts import BFLOAT16, FLOAT16
-from bertcompress.graph.pack_tokens import pack_tokens
 from bertcompress.passes.engine_profiles import Goal
 from bertcompress.passes.tensorrt_knobs import Precisions, target_of
-
-if TYPE_CHECKING:
-    import onnx
 
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
@@ -35,20 +30,11 @@ def precisions_of(model: OnnxModel) -> Precisions:
 
 def check_goal(trt: ModuleType, goal: Goal) -> None:
     """Fails with a MissingError if the installed TensorRT has no attention over packed texts."""
-    if goal == "packed" and not hasattr(trt, "AttentionIOForm"):
+    if goal == PACKED and not hasattr(trt, "AttentionIOForm"):
         raise MissingError(
             f"a packed engine needs TensorRT 11.1 or newer, found {trt.__version__}; install that, "
             "or build one for throughput"
         )
-
-
-def built_graph(model: OnnxModel, goal: Goal) -> onnx.ModelProto:
-    """Returns the graph that TensorRT is given: the model's own, or that without padding.
-
-    Raises:
-        ExportError: If it can't be packed.
-    """
-    return pack_tokens(model.graph) if goal == "packed" else model.graph
 
 
 def check_graph(trt: ModuleType, model: OnnxModel, profiles: Sequence[Profile]) -> None:

@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
-from bertcompress.engine_record import Profile
+from bertcompress.engine_record import PACKED, Profile
 from bertcompress.errors import UsageError
 
 Goal = Literal["latency", "throughput", "packed"]
@@ -66,7 +66,7 @@ def engine_profiles(
             "--lengths 16,32,64,128"
         )
     edges = _edges(lengths, ceilings, longest)
-    if goal == "packed" and not ceilings:
+    if goal == PACKED and not ceilings:
         edges = [(1, edges[-1][1])]
     ranges = _ranges(tuple(batches) or ((1,) if goal == "latency" else BATCHES), "batches")
     counts = Counter(lengths)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bertcompress.engine_record import Profile
 from bertcompress.graph.pack_tokens import KEY_LENGTHS, PACKED_ROWS, PADDED_ROWS, QUERY_LENGTHS
 from bertcompress.runtimes.base import Arrays
+from bertcompress.runtimes.real_tokens import real_tokens
 
 STEP = 64
 """Rows of a packed batch come in multiples of this."""
@@ -45,17 +46,17 @@ def engine_feed(feed: Arrays, names: Sequence[str]) -> dict[str, NDArray[np.gene
     """
     found = {name: np.asarray(feed[name]) for name in names if name in feed}
     if PACKED_ROWS in names:
-        found.update(_packing(np.asarray(feed[MASK]) != 0))
+        found.update(_packing(feed[MASK]))
     return found
 
 
-def _packing(real: NDArray[np.bool_]) -> dict[str, NDArray[np.generic]]:
-    count = int(real.sum())
-    rows = np.zeros(min(-(-count // STEP) * STEP, real.size) or 1, dtype=np.int32)
-    rows[:count] = np.flatnonzero(real)
-    padded = np.zeros(real.shape, dtype=np.int32)
-    padded[real] = np.arange(count)
-    starts = np.concatenate(([0], np.cumsum(real.sum(axis=1)))).astype(np.int32)
+def _packing(mask: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
+    positions, starts = real_tokens(mask)
+    count = len(positions)
+    rows = np.zeros(min(-(-count // STEP) * STEP, np.size(mask)) or 1, dtype=np.int32)
+    rows[:count] = positions
+    padded = np.zeros(np.shape(mask), dtype=np.int32)
+    padded.flat[positions] = np.arange(count)
     return {PACKED_ROWS: rows, PADDED_ROWS: padded, QUERY_LENGTHS: starts, KEY_LENGTHS: starts}
 
 

@@ -10,16 +10,19 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bertcompress.artifact import Engine
 from bertcompress.engine_file import check_plan, read_engine
-from bertcompress.engine_record import EngineRecord, Platform, differences
+from bertcompress.engine_record import PACKED, EngineRecord, Platform, differences
 from bertcompress.errors import LoadError, MissingDependencyError, MissingError, RunError
 from bertcompress.graph.fingerprint import graph_sha256
 from bertcompress.graph.pack_tokens import pack_tokens
 from bertcompress.manifest import ONNX_NAME
 from bertcompress.runtimes.tensorrt_cuda import gpu_facts
+
+if TYPE_CHECKING:
+    import onnx
 
 INDEX = "https://pypi.nvidia.com"
 
@@ -101,6 +104,15 @@ def _check_platform(record: EngineRecord, here: Platform, *, where: str) -> None
         )
 
 
+def built_graph(graph: onnx.ModelProto, goal: object) -> onnx.ModelProto:
+    """Returns the graph that TensorRT is given: the artifact's own, or that without padding.
+
+    Raises:
+        ExportError: If it can't be packed.
+    """
+    return pack_tokens(graph) if goal == PACKED else graph
+
+
 @dataclass(frozen=True)
 class LoadedEngine:
     """An engine in TensorRT's hands, with the logger that has to outlive it."""
@@ -139,7 +151,7 @@ def load_source(source: Path | Engine) -> LoadedEngine:
     logger = make_logger(trt)
     content = b""
     if record.knobs.get("strip"):
-        content = (pack_tokens(graph) if record.packed else graph).SerializeToString()
+        content = built_graph(graph, record.knobs.get("goal")).SerializeToString()
     engine = _deserialize(trt, logger, plan, record, content, where=where)
     return LoadedEngine(trt, logger, engine, record)
 

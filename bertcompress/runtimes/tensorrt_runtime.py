@@ -185,14 +185,15 @@ class TensorRtRuntime:
         assert self._plain is not None
         assert self._working is not None
         given = engine_feed(feed, self._working.inputs)
-        key = tuple(given[name].shape for name in self._working.inputs)
+        shapes = shapes_in(given)
+        key = tuple(shapes.values())
         self._seen[key] += 1
         if key in self._captured:
             return self._replay(key, given)
         profile = self._profile(shape)
         if self._seen[key] > 1 and self._has_room(key):
             return self._capture(key, given, profile)
-        self._plain.bind(shapes_in(given), profile)
+        self._plain.bind(shapes, profile)
         answers = self._plain.run(given)
         self._tally["enqueued"] += 1
         return answers

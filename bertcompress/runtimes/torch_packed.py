@@ -27,6 +27,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPastAndCrossAttenti
 from bertcompress.bert.families import family_of
 from bertcompress.bert.structure import encoder_of, names_in, shape_of
 from bertcompress.errors import MissingDependencyError
+from bertcompress.runtimes.real_tokens import real_tokens
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,13 +61,11 @@ def packing_of(mask: NDArray[np.generic], device: str) -> Packing:
         mask: 1 for a real token, ``[batch, sequence]``, on the CPU: the GPU is not waited for.
         device: Where the packing is used.
     """
-    real = np.asarray(mask) != 0
-    lengths = real.sum(axis=1)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
+    positions, starts = real_tokens(mask)
     return Packing(
-        positions=torch.from_numpy(np.flatnonzero(real)).to(device),
-        starts=torch.from_numpy(starts.astype(np.int32)).to(device),
-        lengths=tuple(int(one) for one in lengths),
+        positions=torch.from_numpy(positions).to(device),
+        starts=torch.from_numpy(starts).to(device),
+        lengths=tuple(np.diff(starts).tolist()),
     )
 
 
