@@ -122,6 +122,24 @@ def tiny_checkpoint(tiny_folder: Callable[..., Path]) -> Callable[..., Checkpoin
     return make
 
 
+@pytest.fixture
+def number_checkpoint(tiny_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
+    """Gives the tiny classifier with one output instead: a regression model."""
+    import torch
+
+    checkpoint = tiny_checkpoint()
+    model: Any = checkpoint.model
+    head = torch.nn.Linear(32, 1)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        torch.nn.init.normal_(head.weight, std=0.3)
+    model.classifier = head
+    model.num_labels = 1
+    model.config.id2label, model.config.label2id = {0: "LABEL_0"}, {"LABEL_0": 0}
+    model.config.problem_type = "regression"
+    return checkpoint
+
+
 @pytest.fixture(scope="session")
 def tiny_graph(tiny_checkpoint: Callable[..., Checkpoint]) -> Callable[..., OnnxModel]:
     """Gives ``tiny_graph(task=…)``: its ONNX graph, exported once a session. Never change it."""

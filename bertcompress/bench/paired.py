@@ -25,10 +25,9 @@ from bertcompress.bench.resampling import mean_difference, paired_difference
 from bertcompress.bench.statistics import Interval, mcnemar
 from bertcompress.examples import Example
 from bertcompress.tasks.base import Prediction, Score
+from bertcompress.tasks.same_answers import same_answers
 
 KEPT_FLIPS = 200
-SAME_NUMBER_STDS = 0.1
-SAME_VECTOR_COSINE = 0.99
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Paired:
     """A variant against the baseline on the same examples.
 
     Attributes:
-        agreement: The share of examples with the same answer.
+        agreement: The share of examples with the same answer (`bertcompress.tasks.same_answers`).
         metric: What `difference` is of: the primary metric, or ``mean score`` where that can't
             be resampled.
         difference: Variant minus baseline, with its interval.
@@ -102,7 +101,7 @@ def score_against(
 ) -> Paired:
     """Compares two models' answers to the same examples, example by example."""
     first, second = base.answers.predictions, variant.answers.predictions
-    same = _same_answers(first, second)
+    same = same_answers(first, second)
     before = np.asarray(base.score.correct, dtype=np.float64)
     after = np.asarray(variant.score.correct, dtype=np.float64)
     lost, gained = int((after < before).sum()), int((after > before).sum())
@@ -160,23 +159,6 @@ def logit_divergence(base: Answers, variant: Answers) -> float | None:
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
-
-
-def _same_answers(first: Sequence[Prediction], second: Sequence[Prediction]) -> list[bool]:
-    """Numbers agree within a tenth of their spread, vectors from a cosine of 0.99 on."""
-    numbers = [p.answer for p in first if isinstance(p.answer, float)]
-    tolerance = SAME_NUMBER_STDS * float(np.std(numbers)) if numbers else 0.0
-    return [_same(a.answer, b.answer, tolerance) for a, b in zip(first, second, strict=True)]
-
-
-def _same(first: object, second: object, tolerance: float) -> bool:
-    if isinstance(first, float) and isinstance(second, float):
-        return abs(first - second) <= tolerance
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
-        a, b = first.ravel().astype(np.float64), second.ravel().astype(np.float64)
-        norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-        return norms > 0 and float(a @ b) / norms >= SAME_VECTOR_COSINE
-    return first == second
 
 
 def _flip(

@@ -26,6 +26,7 @@ from bertcompress.runtimes.ort_runtime import OrtRuntime
 from bertcompress.runtimes.streams import Outputs, Streams
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, Prediction, Task, pad
+from bertcompress.tasks.same_answers import same_answers
 
 if TYPE_CHECKING:
     import torch
@@ -143,8 +144,7 @@ class _Texts:
                 for one in (wanted, found)
             )
             return before - after
-        answers = zip(wanted.predictions, found.predictions, strict=True)
-        return 1.0 - mean(_alike(one.answer, other.answer) for one, other in answers)
+        return 1.0 - mean(same_answers(wanted.predictions, found.predictions))
 
     def _divergence(self, wanted: Outputs, found: Outputs, length: int) -> float:
         import torch
@@ -158,12 +158,3 @@ def _tensors(outputs: Outputs) -> dict[str, torch.Tensor]:
     import torch
 
     return {name: torch.from_numpy(np.asarray(values))[None] for name, values in outputs.items()}
-
-
-def _alike(one: object, other: object) -> float:
-    """Returns 1 for equal answers; the cosine where they are vectors."""
-    if isinstance(one, np.ndarray):
-        first, second = np.ravel(one), np.ravel(np.asarray(other))
-        size = float(np.linalg.norm(first) * np.linalg.norm(second))
-        return float(first @ second) / size if size else 1.0
-    return float(one == other)

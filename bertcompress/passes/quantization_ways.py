@@ -16,7 +16,7 @@ class Judgement:
 
     Attributes:
         drop: What the metric lost, 0..1; below 0 where it gained. Without labels, the share of
-            answers that differ.
+            answers that differ (`bertcompress.tasks.same_answers`).
         divergence: The mean Kullback-Leibler divergence of the answers from the float graph's.
     """
 

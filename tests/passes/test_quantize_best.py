@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifact import Checkpoint, OnnxModel
 from bertcompress.bench.measure_latency import MeasureLatency
 from bertcompress.bench.quantization_trials import QuantizationTrials
 from bertcompress.calibration_table import CalibrationTable
@@ -17,6 +17,7 @@ from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress.graph.products import weight_products
 from bertcompress.manifest import REJECTED, REJECTED_FOR
+from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.mixed_precision import Costs, spared
 from bertcompress.passes.quantization_ways import Judgement
 from bertcompress.passes.quantize_best import QuantizeBest
@@ -141,6 +142,21 @@ def test_for_real_on_this_machine(tiny_graph: Graphs, wide_ranges: Calibrator) -
     same = trials.judge({"same": model}, against=model)["same"]
     assert (same.drop, same.divergence) == (0.0, 0.0)
     assert set(trials.product_seconds(model)) >= in_float(model)
+
+
+def test_a_regression_model_without_labels_is_accepted(
+    number_checkpoint: Checkpoint, wide_ranges: Calibrator
+) -> None:
+    sentences = ("the film is good", "a bad film", "who is in a film", "anna", "not good", "berlin")
+    texts = tuple(TextExample(str(at), text) for at, text in enumerate(sentences))
+    trials = QuantizationTrials(texts, MeasureLatency(texts, threads=1, sentences=4, rounds=1))
+    # In a model this small rounding moves a number or two further than what counts as the same.
+    best = QuantizeBest(wide_ranges, trials, max_drop=0.5, profiles=("blocks",))
+
+    found = step_of(best(ExportOnnx()(number_checkpoint)))
+
+    assert REJECTED not in found
+    assert found["chosen"] == "blocks"
 
 
 def test_without_labels_answers_that_differ_are_counted(tiny_graph: Graphs) -> None:
