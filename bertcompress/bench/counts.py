@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bertcompress.bench.report import VariantResult
@@ -10,7 +11,6 @@ LENGTH = 128
 """Operations are counted for one sentence of so many tokens."""
 
 FLOAT_PRODUCTS = "float weight products"
-KERNELS_TITLE = "kernels"
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,7 @@ def counts_of(result: VariantResult) -> Counts:
     )
 
 
-def _kernels(result: VariantResult) -> dict[str, int]:
-    """Returns the counts that the last step with such a table left."""
-    for line in reversed(result.history):
-        for table in line.tables:
-            if table.title == KERNELS_TITLE:
-                return {
-                    str(row[0]): row[1]
-                    for row in table.rows
-                    if len(row) == 2 and isinstance(row[1], int)
-                }
-    return {}
+def _kernels(result: VariantResult) -> Mapping[str, int]:
+    """Returns the counts that the last step with such counts left."""
+    counted = (line.kernels for line in reversed(result.history) if line.kernels is not None)
+    return next(counted, {})

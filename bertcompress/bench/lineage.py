@@ -76,9 +76,9 @@ def parameters_of(folder: Path, manifest: Manifest | None) -> int | None:
 def kernels_of(manifest: Manifest | None) -> dict[str, int]:
     """Returns the counts of kernels and fusions that the last step with such counts left."""
     for step in reversed(manifest.history if manifest else ()):
-        found = step.details.get("kernels")
-        if isinstance(found, Mapping):
-            return {str(name): count for name, count in found.items() if isinstance(count, int)}
+        found = _kernels(step)
+        if found is not None:
+            return found
     return {}
 
 
@@ -131,7 +131,15 @@ def _line(step: Step) -> HistoryLine:
         bytes_after=step.bytes_after,
         tables=tuple(tables),
         notes=tuple(notes),
+        kernels=_kernels(step),
     )
+
+
+def _kernels(step: Step) -> dict[str, int] | None:
+    found = step.details.get("kernels")
+    if not isinstance(found, Mapping):
+        return None
+    return {str(name): count for name, count in found.items() if isinstance(count, int)}
 
 
 def _table(title: str, value: object) -> Table | None:

@@ -142,6 +142,8 @@ class HistoryLine:
         bytes_after: Size after.
         tables: What it found, layer by layer or kernel by kernel.
         notes: What it found, in sentences.
+        kernels: How many of each kernel and fusion its graph runs, as numbers for gates, however
+            the tables call them; None where it counted none, and in reports from before the field.
     """
 
     name: str
@@ -153,6 +155,7 @@ class HistoryLine:
     bytes_after: int
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    kernels: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)

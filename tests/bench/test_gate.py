@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bertcompress.bench.counts import FLOAT_PRODUCTS
+from bertcompress.bench.counts import FLOAT_PRODUCTS, counts_of
 from bertcompress.bench.gate import GateLimits, GateResult, check_gates, enforce
 from bertcompress.bench.operations import Operations
 from bertcompress.bench.report import Report, Table
@@ -101,12 +101,13 @@ def test_unknown_variants_and_impossible_bounds_are_refused(
 
 def counted(report: Report) -> Report:
     """Returns a report whose INT8 variant has all counts."""
-    kernels = Table("kernels", ("what", "value"), ((FLOAT_PRODUCTS, 1), ("all operators", 139)))
+    counts = {FLOAT_PRODUCTS: 1, "all operators": 139}
+    drawn = Table("noyaux", ("quoi", "valeur"), (("produits en flottant", 1),))  # gates read none
     results = [
         replace(
             result,
             operations=Operations(integer_per_token=21_000_000, weight_bytes=10_650_000),
-            history=(replace(result.history[0], tables=(kernels,)),),
+            history=(replace(result.history[0], tables=(drawn,), kernels=counts),),
         )
         if result.name == "INT8"
         else result
@@ -142,6 +143,18 @@ def test_what_can_be_counted_has_bounds_of_its_own(report: Report, summary: Summ
     assert unknown[2].sentence == "pruned: its float weight products are not known"
     with pytest.raises(UsageError, match="must not be below 0"):
         GateLimits(max_float_products=-1)
+
+
+def test_kernels_are_those_of_the_last_step_that_counted_them(report: Report) -> None:
+    int8 = next(result for result in counted(report).results if result.name == "INT8")
+    (line,) = int8.history
+    before, after = replace(line, kernels={FLOAT_PRODUCTS: 7}), replace(line, kernels=None)
+    table = Table("kernels", ("what", "value"), ((FLOAT_PRODUCTS, 1),))
+
+    assert counts_of(replace(int8, history=(before, line, after))).float_products == 1
+    none, drawn = replace(line, kernels={}), replace(line, tables=(table,), kernels=None)
+    assert counts_of(replace(int8, history=(line, none))).float_products is None
+    assert counts_of(replace(int8, history=(drawn,))).float_products is None
 
 
 def test_peers_are_gated_only_when_they_are_named(report: Report) -> None:

@@ -67,6 +67,7 @@ def test_details_of_any_pass_become_tables_and_notes(tmp_path: Path) -> None:
     assert tables["layers"].columns == ("layer", "heads before", "heads after")
     assert tables["layers"].rows == ((0, 12, 8), (1, 12, 9))
     assert tables["kernels"].rows == (("QLinearMatMul", 36), ("MatMul", 0))
+    assert line.kernels == {"QLinearMatMul": 36, "MatMul": 0}
     assert tables["ranges"].rows == (("query", -1.0, 2.0),)
     assert line.notes == ("kept one head in layer 3", "rounding: down", "64", "128")
 

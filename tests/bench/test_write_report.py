@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,25 @@ def test_the_three_files_are_written_and_read_back(report: Report, tmp_path: Pat
     ]
     assert read_report(files.json) == report
     assert read_report(tmp_path / "out") == report
+
+
+def test_kernels_are_read_back_and_reports_from_before_have_none(
+    report: Report, tmp_path: Path
+) -> None:
+    line = replace(report.results[2].history[0], kernels={"MatMulIntegerToFloat": 36})
+    results = list(report.results)
+    results[2] = replace(results[2], history=(line,))
+    counted = replace(report, results=tuple(results))
+    file = write_report(counted, tmp_path).json
+
+    assert read_report(file) == counted
+
+    plain = json.loads(file.read_text(encoding="utf-8"))
+    for result in plain["results"]:
+        for step in result["history"]:
+            del step["kernels"]
+    file.write_text(json.dumps(plain), encoding="utf-8")
+    assert read_report(file) == report
 
 
 def test_what_pruning_removed_is_written_and_read_back(
