@@ -6,6 +6,7 @@
     ├── DataError                  1   a data set that can't be read or used
     │   └── LabelMismatchError     1   labels that the model does not know
     ├── PassError                  1   a pass that can't do its work on this artifact
+    │   └── UnexpectedPassError    1   a pass that failed in a way that nobody foresaw
     ├── CalibrationError           1   ranges that can't be found or do not fit
     ├── ExportError                1   a graph that can't be made
     │   ├── ParityError            1   a graph that answers differently
@@ -55,6 +56,22 @@ class LabelMismatchError(DataError):
 
 class PassError(BertCompressError):
     """Says that a pass can't do its work on this artifact."""
+
+
+class UnexpectedPassError(PassError):
+    """Says in which pass of a chain an error came up that nobody foresaw; it is the cause.
+
+    Args:
+        where: The pass, and its place in the chain.
+        error: What came out of it.
+    """
+
+    def __init__(self, where: str, error: Exception) -> None:
+        first = str(error).strip().split("\n", 1)[0]
+        super().__init__(
+            f"{where} failed unexpectedly: {type(error).__name__}{': ' if first else ''}{first}; "
+            "please report it with its traceback"
+        )
 
 
 class CalibrationError(BertCompressError):

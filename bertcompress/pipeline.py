@@ -18,7 +18,7 @@ from pathlib import Path
 
 from bertcompress.artifact import Artifact, Checkpoint, library_versions, save
 from bertcompress.bert.load import load
-from bertcompress.errors import LoadError, UsageError
+from bertcompress.errors import BertCompressError, LoadError, UnexpectedPassError, UsageError
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.passes.base import Pass, settings_of
 from bertcompress.progress import Progress, silent
@@ -106,6 +106,7 @@ class Pipeline:
 
         Raises:
             UsageError: If the first pass can't take the artifact.
+            UnexpectedPassError: If an error that nobody foresaw comes out of a pass.
         """
         self._check_start(artifact)
         keys = self._keys(artifact)
@@ -116,10 +117,15 @@ class Pipeline:
                 if finished is not None:
                     artifact, start = finished, number
                     break
-        for key, one in zip(keys[start:], self.passes[start:], strict=True):
-            artifact = one(artifact, progress=progress)
+        for number, one in enumerate(self.passes[start:], start):
+            try:
+                artifact = one(artifact, progress=progress)
+            except BertCompressError:
+                raise
+            except Exception as error:  # whatever it is, its place in the chain belongs to it
+                raise UnexpectedPassError(self._place(number), error) from error
             if store is not None:
-                store.put(key, artifact)
+                store.put(keys[number], artifact)
         return artifact
 
     def plan(
@@ -144,6 +150,12 @@ class Pipeline:
                 f"{_KINDS[artifact.kind]}"
                 + ("; put ExportOnnx before it" if first.consumes == "onnx" else "")
             )
+
+    def _place(self, number: int) -> str:
+        """Names a pass, its place, and those before it, finished in this run or an earlier one."""
+        before = ", ".join(map(_name, self.passes[:number]))
+        after = f", after {before}" if before else ""
+        return f"{_name(self.passes[number])} (step {number + 1} of {len(self.passes)}{after})"
 
     def _keys(self, artifact: Artifact) -> list[str]:
         keys = []

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bertcompress.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
-from bertcompress.errors import UsageError
+from bertcompress.errors import DataError, PassError, UnexpectedPassError, UsageError
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.passes.export_onnx import ExportOnnx
 from bertcompress.passes.prune_ffn import PruneFfn
@@ -21,6 +21,19 @@ from bertcompress.pipeline import Pipeline, StepStore, content_hash
 from bertcompress.progress import Progress, silent
 
 Checkpoints = Callable[..., Checkpoint]
+
+
+@dataclass(frozen=True)
+class Break:
+    """Raises what it is given."""
+
+    error: BaseException = field(metadata=NOT_A_SETTING)
+
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "checkpoint"
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
+        raise self.error
 
 
 @dataclass(frozen=True)
@@ -119,6 +132,54 @@ def test_an_interruption_keeps_what_was_finished(
     with pytest.raises(KeyboardInterrupt):
         chain.run(tiny_checkpoint(), store=store, progress=interrupt)
     chain.run(tiny_checkpoint(), store=store)
+
+    assert runs == ["a"]
+
+
+def test_what_nobody_foresaw_names_the_pass_and_those_before_it(
+    tiny_checkpoint: Checkpoints,
+) -> None:
+    fault = ValueError("shapes (2,) and (3,)\nand much more")
+
+    with pytest.raises(UnexpectedPassError) as first:
+        Pipeline([Break(fault)])(tiny_checkpoint())
+    with pytest.raises(PassError) as third:
+        Pipeline([CountRuns("a", []), PruneHeads(0.4), Break(fault), ExportOnnx()])(
+            tiny_checkpoint()
+        )
+
+    assert str(first.value) == (
+        "Break (step 1 of 1) failed unexpectedly: ValueError: shapes (2,) and (3,); "
+        "please report it with its traceback"
+    )
+    assert str(third.value).startswith(
+        "Break (step 3 of 4, after CountRuns, PruneHeads) failed unexpectedly: ValueError: shapes"
+    )
+    assert first.value.__cause__ is third.value.__cause__ is fault
+
+
+@pytest.mark.parametrize("fault", [DataError("no texts"), KeyboardInterrupt()])
+def test_what_was_foreseen_comes_out_as_it_is(
+    tiny_checkpoint: Checkpoints, fault: BaseException
+) -> None:
+    with pytest.raises(type(fault)) as found:
+        Pipeline([Break(fault)])(tiny_checkpoint())
+
+    assert found.value is fault
+
+
+def test_after_what_nobody_foresaw_finished_steps_are_not_run_again(
+    tiny_checkpoint: Checkpoints, tmp_path: Path
+) -> None:
+    runs: list[str] = []
+    store = StepStore(tmp_path / "steps")
+    chain = Pipeline([CountRuns("a", runs), Break(ValueError())])
+
+    for _ in range(2):
+        with pytest.raises(
+            PassError, match=r"Break \(step 2 of 2, after CountRuns\).*ValueError; "
+        ):
+            chain.run(tiny_checkpoint(), store=store)
 
     assert runs == ["a"]
 

@@ -13,7 +13,7 @@ from typing import Annotated, cast
 
 import typer
 
-from bertcompress.errors import BertCompressError, did_you_mean
+from bertcompress.errors import BertCompressError, UnexpectedPassError, did_you_mean
 from bertcompress_cli import (
     bench,
     build,
@@ -102,10 +102,10 @@ def run_command(arguments: list[str]) -> int:
         )
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
+    except UnexpectedPassError as error:
+        return _unexpected(error)
     except BertCompressError as error:
         return _failed(str(error), error.exit_code)
-    except BrokenPipeError:
-        return 1
     except Exception as error:  # the last border: nothing goes on after it
         return _unexpected(error)
     if result == INTERRUPTED:
@@ -121,19 +121,20 @@ def _failed(sentence: str, code: int, *, label: str = "error: ") -> int:
 
 
 def _unexpected(error: Exception) -> int:
-    if isinstance(error, _USAGE_ERROR):
-        return _failed(_usage_sentence(error), _USAGE)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        where = f" while writing {error.filename}" if error.filename else ""
+    cause = error.__cause__ if isinstance(error, UnexpectedPassError) else error
+    if isinstance(cause, BrokenPipeError):
+        return 1
+    if isinstance(cause, _USAGE_ERROR):
+        return _failed(_usage_sentence(cause), _USAGE)
+    if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+        where = f" while writing {cause.filename}" if cause.filename else ""
         return _failed(f"the disk is full{where}; free some space, the same command goes on", 1)
     if os.environ.get("BERTCOMPRESS_DEBUG") == "1":
         raise error
     first = str(error).strip().split("\n", 1)[0]
-    return _failed(
-        f"unexpected {type(error).__name__}{': ' if first else ''}{first}; set "
-        "BERTCOMPRESS_DEBUG=1 and run it again to see where",
-        1,
-    )
+    if cause is error:
+        first = f"unexpected {type(error).__name__}{': ' if first else ''}{first}"
+    return _failed(f"{first}; set BERTCOMPRESS_DEBUG=1 and run it again to see where", 1)
 
 
 def _usage_sentence(error: Exception) -> str:

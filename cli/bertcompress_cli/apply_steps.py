@@ -2,7 +2,8 @@
 
 The artifact carries the recipe that repeats it. While several steps are at work, finished ones
 and the Trainer's checkpoints are kept in a hidden folder beside the output, so that the same
-command goes on after an interruption; it is removed when the work is done or has failed.
+command goes on after an interruption; it is removed when the work is done or has failed, unless
+nobody foresaw how.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifact import Artifact, Engine, save
 from bertcompress.bert.load import load, load_config, load_encoder
-from bertcompress.errors import BertCompressError, LoadError, UsageError
+from bertcompress.errors import BertCompressError, LoadError, UnexpectedPassError, UsageError
 from bertcompress.examples import Example, TextExample, TokenExample
 from bertcompress.manifest import kind_of
 from bertcompress.passes.base import Pass, settings_of
@@ -68,6 +69,8 @@ def make_artifact(
         store = StepStore(state / "steps") if len(passes) > 1 else None
         made = Pipeline(passes).run(artifact, store=store, progress=progress)
         save(with_recipe(made, recipe, steps, out), out, overwrite=overwrite)
+    except UnexpectedPassError:
+        raise  # finished steps are kept: the same command goes on once the cause is gone
     except BertCompressError:
         shutil.rmtree(state, ignore_errors=True)
         raise

@@ -6,8 +6,11 @@ import errno
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
+
+from bertcompress.errors import UnexpectedPassError
 
 Ok = Callable[..., str]
 
@@ -206,10 +209,62 @@ def test_what_nobody_foresaw_is_one_sentence_too(
 
     monkeypatch.setattr(Prune, "__call__", broken)
 
+    assert fails(1, "prune", "--heads", "0.3") == (
+        "Prune (step 1 of 1) failed unexpectedly: ZeroDivisionError: by zero; please report it "
+        "with its traceback; set BERTCOMPRESS_DEBUG=1 and run it again to see where"
+    )
+    monkeypatch.setenv("BERTCOMPRESS_DEBUG", "1")
+    with pytest.raises(UnexpectedPassError) as found:
+        fails(1, "prune", "--heads", "0.3")
+    assert isinstance(found.value.__cause__, ZeroDivisionError)
+
+
+def test_what_nobody_foresaw_outside_of_passes_is_one_sentence_too(
+    fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bertcompress.pipeline import Pipeline
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(Pipeline, "run", broken)
+
     assert "unexpected ZeroDivisionError: by zero" in fails(1, "prune", "--heads", "0.3")
     monkeypatch.setenv("BERTCOMPRESS_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         fails(1, "prune", "--heads", "0.3")
+
+
+def test_what_nobody_foresaw_in_a_late_step_keeps_the_steps_before(
+    ok: Ok, fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bertcompress.passes.export_onnx import ExportOnnx
+    from bertcompress.passes.quantize_dynamic import QuantizeDynamic
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    line = ("quantize", "--method", "dynamic")
+    with monkeypatch.context() as fault:
+        fault.setattr(QuantizeDynamic, "__call__", broken)
+        assert "QuantizeDynamic (step 2 of 2, after ExportOnnx)" in fails(1, *line)
+    monkeypatch.setattr(ExportOnnx, "__call__", broken)  # which is finished
+
+    assert ok(*line) == "artifacts/001-quantize"
+
+
+def test_a_reader_that_has_gone_is_no_failure_of_a_pass(
+    bc: Callable[..., CompletedProcess[str]], workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bertcompress.passes.prune import Prune
+
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Prune, "__call__", gone)
+
+    outcome = bc("prune", "--heads", "0.3")
+    assert (outcome.returncode, "error" in outcome.stderr) == (1, False)
 
 
 def _no_space(*_: object, **__: object) -> None:
