@@ -23,17 +23,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from bertcompress.bench.compare import Contest, measure_slowdown
-from bertcompress.bench.comparison import CompareSettings
-from bertcompress.bench.environment import Environment, available_threads, read_environment
-from bertcompress.bench.fake_artifact import FakeArtifact, write_fake
-from bertcompress.bench.json_codec import from_plain, to_plain
-from bertcompress.bench.lineage import model_files
-from bertcompress.bench.noise import noise_of
-from bertcompress.bench.process import thread_variables
-from bertcompress.bench.slowdown import Slowdown
-from bertcompress.bench.state_folder import StateFolder, write_atomically
+from bertcompress.bench.state import StateFolder, write_atomically
 from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.worker.client import thread_variables
+from bertcompress.bench.worker.fake import FakeArtifact, write_fake
+from bertcompress.codec import from_plain, to_plain
+from bertcompress.gates.compare import Contest, measure_slowdown
+from bertcompress.gates.comparison import CompareSettings
+from bertcompress.machine.environment import Environment, available_threads, read_environment
+from bertcompress.report.lineage import model_files
+from bertcompress.report.noise import noise_of
+from bertcompress.stats.slowdown import Slowdown
 
 WANTED = {0.0: 0.01, 0.05: 0.95, 0.03: 0.80}
 """For each slowdown the share of failures that is wanted: at most for none, else at least."""
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def subject_of(model: Path, data: str) -> Subject:
     """Reads the sentences as tokens."""
-    from bertcompress.bert.load import load
+    from bertcompress.bert.loading.load import load
     from bertcompress.data import load_dataset
     from bertcompress.tasks import make_task
 

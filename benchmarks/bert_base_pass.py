@@ -80,10 +80,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """Prunes and returns what it took."""
     import torch
 
-    from bertcompress.artifact import Checkpoint, library_versions
-    from bertcompress.bench.environment import read_environment
-    from bertcompress.bert.load import load
-    from bertcompress.passes.prune import Prune
+    from bertcompress.artifacts.artifact import Checkpoint, library_versions
+    from bertcompress.bert.loading.load import load
+    from bertcompress.machine.environment import read_environment
+    from bertcompress.passes.prune.prune import Prune
 
     torch.set_num_threads(arguments.threads)
     checkpoint = load(arguments.tokenizer)

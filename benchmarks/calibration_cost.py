@@ -120,9 +120,9 @@ def build(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     import torch
     from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
-    from bertcompress.artifact import save
-    from bertcompress.bert.load import load
-    from bertcompress.passes.export_onnx import ExportOnnx
+    from bertcompress.artifacts.artifact import save
+    from bertcompress.bert.loading.load import load
+    from bertcompress.passes.export.export_onnx import ExportOnnx
 
     torch.manual_seed(0)
     config = BertConfig(
@@ -141,9 +141,9 @@ def build(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
 
 def measure(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     """Calibrates and returns what it took."""
-    from bertcompress.artifact import OnnxModel, library_versions
-    from bertcompress.bench.environment import read_environment
-    from bertcompress.bert.load import load
+    from bertcompress.artifacts.artifact import OnnxModel, library_versions
+    from bertcompress.bert.loading.load import load
+    from bertcompress.machine.environment import read_environment
     from bertcompress_calibration import Calibrate
 
     examples = texts(arguments.data, case.samples, words=arguments.words)

@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 import onnx
 
-from bertcompress.artifact import Checkpoint, library_versions
-from bertcompress.bench.environment import read_environment
-from bertcompress.bench.peers.recipes import fuse as fuse_graph
-from bertcompress.bench.peers.recipes import stock_export
-from bertcompress.bert.load import load
+from bertcompress.artifacts.artifact import Checkpoint, library_versions
+from bertcompress.bench.peers.make import fuse as fuse_graph
+from bertcompress.bench.peers.make import stock_export
+from bertcompress.bert.loading.load import load
 from bertcompress.data import load_dataset
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.runtimes.ort_runtime import OrtRuntime, optimized_graph
+from bertcompress.machine.environment import read_environment
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.runtimes.ort.runtime import OrtRuntime, optimized_graph
 from bertcompress.tasks import make_task, pad
 from bertcompress.tasks.base import INPUT_NAMES
 

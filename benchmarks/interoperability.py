@@ -28,15 +28,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bertcompress.artifact import Checkpoint, OnnxModel, save
-from bertcompress.bert.load import load, load_encoder
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
+from bertcompress.bert.loading.load import load, load_encoder
 from bertcompress.data import load_dataset
 from bertcompress.examples import Example, QuestionExample, TextExample
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.prune import Prune
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize_weights import QuantizeWeights
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.runtimes import open_runtime
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, IntArray, Task

@@ -24,14 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.tune_variants import tune_variant
+from bertcompress.bench.tune import tune_variant
 from bertcompress.bench.turns import in_turns, sentence_rate
 from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import Workload, all_at_once, save_workload
-from bertcompress.runtime_settings import RuntimeSettings
-from bertcompress.runtimes.streams import open_streams
+from bertcompress.inference.best_settings import RuntimeSettings
+from bertcompress.inference.streams import open_streams
 from bertcompress.tasks.base import Feature, pad
 from scripts import machine, opening, publish, subject_of
 

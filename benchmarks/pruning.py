@@ -28,23 +28,23 @@ import numpy as np
 from baselines.flops import UnitFlops
 from baselines.kprune import KPrune
 from baselines.kwon import KwonPrune
-from bertcompress.artifact import Checkpoint
-from bertcompress.bench.accuracy import predict_all
-from bertcompress.bench.environment import read_environment
-from bertcompress.bench.json_codec import from_plain, to_plain
+from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bench.metric_rows import metric_rows
-from bertcompress.bench.state_folder import StateFolder, write_atomically
-from bertcompress.bert.importance import ScoreName
-from bertcompress.bert.load import load
+from bertcompress.bench.state import StateFolder, write_atomically
+from bertcompress.bert.loading.load import load
+from bertcompress.bert.pruning.importance import ScoreName
 from bertcompress.bert.structure import shape_of
+from bertcompress.codec import from_plain, to_plain
 from bertcompress.data import load_dataset
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, fingerprint_of
+from bertcompress.inference.answers import predict_all
+from bertcompress.machine.environment import read_environment
 from bertcompress.passes.base import Pass
-from bertcompress.passes.prune import Prune
-from bertcompress.passes.prune_ffn import PruneFfn
-from bertcompress.passes.prune_heads import PruneHeads
-from bertcompress.runtimes.torch_runtime import TorchRuntime
+from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.prune.prune_ffn import PruneFfn
+from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.runtimes.torch.runtime import TorchRuntime
 from bertcompress.tasks import make_task
 from pruning_report import Cell, Experiment, text_of
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bench.environment import Environment
-from bertcompress.bench.resampling import paired_difference
-from bertcompress.bench.statistics import Interval
-from bertcompress.bench.units import change_interval, change_number, metric_name, metric_text
 from bertcompress.errors import DataError
+from bertcompress.formatting import change_interval, change_number, metric_name, metric_text
+from bertcompress.machine.environment import Environment
+from bertcompress.stats.bootstrap import paired_difference
+from bertcompress.stats.intervals import Interval
 
 Matrix = NDArray[np.float64]
 OURS = "ours"

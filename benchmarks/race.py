@@ -24,16 +24,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bertcompress.bench.peers import PEERS, SAMPLES, make_peers
-from bertcompress.bench.process import WorkerProcess
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.tune_variants import tune_variant
+from bertcompress.bench.tune import tune_variant
 from bertcompress.bench.tuning import search_threads, thread_counts
 from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import all_at_once, passages, save_workload, single_stream
-from bertcompress.bert.load import load
+from bertcompress.bert.loading.load import load
 from bertcompress.data.load import load_dataset
-from bertcompress.runtime_settings import RuntimeSettings
+from bertcompress.inference.best_settings import RuntimeSettings
 from scripts import LONGEST, machine, opening, publish, subject_of
 
 FASTEST = ("ort-dynamic-int8", "ort-fused-dynamic-int8", "openvino-nncf-int8", "ctranslate2-int8")

@@ -26,16 +26,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from bertcompress.artifact import Checkpoint, save
-from bertcompress.bench.process import thread_variables
-from bertcompress.bert.load import load
+from bertcompress.artifacts.artifact import Checkpoint, save
+from bertcompress.bench.worker.client import thread_variables
+from bertcompress.bert.loading.load import load
 from bertcompress.bert.surgery import cut
 from bertcompress.data import load_dataset
 from bertcompress.examples import TextExample, TokenExample
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.prune import Prune
-from bertcompress.passes.prune_vocabulary import PruneVocabulary
-from bertcompress.passes.relayout import Relayout
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
+from bertcompress.passes.prune.relayout import Relayout
 from reload_child import transformers_batches
 from reload_report import BOUNDS, ROUTES, Found, cell, left_out, versions_of, write
 

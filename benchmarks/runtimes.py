@@ -2,7 +2,7 @@
 
     python benchmarks/runtimes.py DATA ARTIFACT… --out benchmarks/reports/runtimes
 
-For each artifact `bertcompress.bench.choose_runtime` measures every runtime at its best settings
+For each artifact `bertcompress.bench.runtime_race` measures every runtime at its best settings
 and picks one; then the same is done anew, so that the pick is judged by measurements that it was
 not made from. Writes OUT.json and OUT.md, and exits with 1 where a pick was slower than the best of
 the second measurement by more than 3 %.
@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bertcompress.bench.choose_runtime import ON_CPU, RuntimeRace, choose_runtime
+from bertcompress.bench.runtime_race import ON_CPU, RuntimeRace, choose_runtime
 from bertcompress.bench.settings import BenchSettings
 from scripts import machine, opening, publish, subject_of
 

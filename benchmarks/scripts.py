@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bertcompress.artifact import library_versions
-from bertcompress.bench.environment import read_environment
+from bertcompress.artifacts.artifact import library_versions
 from bertcompress.bench.variant import Subject
 from bertcompress.bert.families import longest_text
-from bertcompress.bert.load import load
+from bertcompress.bert.loading.load import load
 from bertcompress.data.load import load_dataset
+from bertcompress.machine.environment import read_environment
 from bertcompress.tasks import make_task
 
 LONGEST = 512

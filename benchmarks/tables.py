@@ -15,9 +15,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bertcompress.bench.report import Report
-from bertcompress.bench.summary import Summary, VariantSummary, summarize
-from bertcompress.bench.units import (
+from bertcompress.formatting import (
     bytes_text,
     change_interval,
     change_number,
@@ -28,8 +26,10 @@ from bertcompress.bench.units import (
     ratio_interval,
     ratio_text,
 )
-from bertcompress.bench.verdict import verdict
-from bertcompress.bench.write_report import read_report
+from bertcompress.report.report_files import read_report
+from bertcompress.report.schema import Report
+from bertcompress.report.summary import Summary, VariantSummary, summarize
+from bertcompress.report.verdict import verdict
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "benchmarks" / "reports"

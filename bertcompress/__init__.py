@@ -20,87 +20,87 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bertcompress.artifact import Checkpoint, Engine, OnnxModel, Step, save
-    from bertcompress.bench.gate import GateLimits
+    from bertcompress.artifacts.artifact import Checkpoint, Engine, OnnxModel, Step, save
+    from bertcompress.artifacts.calibration_table import CalibrationTable
     from bertcompress.bench.settings import BenchSettings
     from bertcompress.bench.variant import Subject, Variant
-    from bertcompress.bench.write_report import read_report, write_report
-    from bertcompress.bert.load import load, load_encoder
-    from bertcompress.calibration_table import CalibrationTable
+    from bertcompress.bert.loading.load import load, load_encoder
     from bertcompress.data import Columns, load_dataset
     from bertcompress.errors import BertCompressError
     from bertcompress.examples import Dataset, QuestionExample, TextExample, TokenExample
+    from bertcompress.gates.gate import GateLimits
     from bertcompress.one_liners import prune_model, quantize_model
-    from bertcompress.passes.build_engine import BuildEngine
-    from bertcompress.passes.export_onnx import ExportOnnx
-    from bertcompress.passes.finetune import Finetune
-    from bertcompress.passes.halve_precision import HalvePrecision
-    from bertcompress.passes.prune import Prune
-    from bertcompress.passes.prune_ffn import PruneFfn
-    from bertcompress.passes.prune_heads import PruneHeads
-    from bertcompress.passes.prune_layers import PruneLayers
-    from bertcompress.passes.prune_vocabulary import PruneVocabulary
-    from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-    from bertcompress.passes.quantize_nncf import QuantizeNncf
-    from bertcompress.passes.quantize_static import QuantizeStatic
-    from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
-    from bertcompress.passes.quantize_weights import QuantizeWeights
-    from bertcompress.passes.recover import Recover
-    from bertcompress.passes.relayout import Relayout
-    from bertcompress.passes.train_quantized import TrainQuantized
-    from bertcompress.passes.write_ort_format import WriteOrtFormat
+    from bertcompress.passes.export.export_onnx import ExportOnnx
+    from bertcompress.passes.export.halve_precision import HalvePrecision
+    from bertcompress.passes.export.write_ort_format import WriteOrtFormat
+    from bertcompress.passes.prune.prune import Prune
+    from bertcompress.passes.prune.prune_ffn import PruneFfn
+    from bertcompress.passes.prune.prune_heads import PruneHeads
+    from bertcompress.passes.prune.prune_layers import PruneLayers
+    from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
+    from bertcompress.passes.prune.relayout import Relayout
+    from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+    from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
+    from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+    from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+    from bertcompress.passes.tensorrt.build_engine import BuildEngine
+    from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
     from bertcompress.pipeline import Pipeline, StepStore
+    from bertcompress.report.report_files import read_report, write_report
     from bertcompress.runtimes import open_runtime
     from bertcompress.tasks import make_task
+    from bertcompress.train.finetune import Finetune
+    from bertcompress.train.recover import Recover
+    from bertcompress.train.train_quantized import TrainQuantized
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "BenchSettings": "bertcompress.bench.settings",
     "BertCompressError": "bertcompress.errors",
-    "BuildEngine": "bertcompress.passes.build_engine",
-    "CalibrationTable": "bertcompress.calibration_table",
-    "Checkpoint": "bertcompress.artifact",
+    "BuildEngine": "bertcompress.passes.tensorrt.build_engine",
+    "CalibrationTable": "bertcompress.artifacts.calibration_table",
+    "Checkpoint": "bertcompress.artifacts.artifact",
     "Columns": "bertcompress.data",
     "Dataset": "bertcompress.examples",
-    "Engine": "bertcompress.artifact",
-    "ExportOnnx": "bertcompress.passes.export_onnx",
-    "Finetune": "bertcompress.passes.finetune",
-    "GateLimits": "bertcompress.bench.gate",
-    "HalvePrecision": "bertcompress.passes.halve_precision",
-    "OnnxModel": "bertcompress.artifact",
+    "Engine": "bertcompress.artifacts.artifact",
+    "ExportOnnx": "bertcompress.passes.export.export_onnx",
+    "Finetune": "bertcompress.train.finetune",
+    "GateLimits": "bertcompress.gates.gate",
+    "HalvePrecision": "bertcompress.passes.export.halve_precision",
+    "OnnxModel": "bertcompress.artifacts.artifact",
     "Pipeline": "bertcompress.pipeline",
-    "Prune": "bertcompress.passes.prune",
-    "PruneFfn": "bertcompress.passes.prune_ffn",
-    "PruneHeads": "bertcompress.passes.prune_heads",
-    "PruneLayers": "bertcompress.passes.prune_layers",
-    "PruneVocabulary": "bertcompress.passes.prune_vocabulary",
-    "QuantizeDynamic": "bertcompress.passes.quantize_dynamic",
-    "QuantizeNncf": "bertcompress.passes.quantize_nncf",
-    "QuantizeStatic": "bertcompress.passes.quantize_static",
-    "QuantizeTensorrt": "bertcompress.passes.quantize_tensorrt",
-    "QuantizeWeights": "bertcompress.passes.quantize_weights",
+    "Prune": "bertcompress.passes.prune.prune",
+    "PruneFfn": "bertcompress.passes.prune.prune_ffn",
+    "PruneHeads": "bertcompress.passes.prune.prune_heads",
+    "PruneLayers": "bertcompress.passes.prune.prune_layers",
+    "PruneVocabulary": "bertcompress.passes.prune.prune_vocabulary",
+    "QuantizeDynamic": "bertcompress.passes.quantize.quantize_dynamic",
+    "QuantizeNncf": "bertcompress.passes.quantize.quantize_nncf",
+    "QuantizeStatic": "bertcompress.passes.quantize.quantize_static",
+    "QuantizeTensorrt": "bertcompress.passes.tensorrt.quantize_tensorrt",
+    "QuantizeWeights": "bertcompress.passes.quantize.quantize_weights",
     "QuestionExample": "bertcompress.examples",
-    "Recover": "bertcompress.passes.recover",
-    "Relayout": "bertcompress.passes.relayout",
-    "Step": "bertcompress.artifact",
+    "Recover": "bertcompress.train.recover",
+    "Relayout": "bertcompress.passes.prune.relayout",
+    "Step": "bertcompress.artifacts.artifact",
     "StepStore": "bertcompress.pipeline",
     "Subject": "bertcompress.bench.variant",
     "TextExample": "bertcompress.examples",
     "TokenExample": "bertcompress.examples",
-    "TrainQuantized": "bertcompress.passes.train_quantized",
+    "TrainQuantized": "bertcompress.train.train_quantized",
     "Variant": "bertcompress.bench.variant",
-    "WriteOrtFormat": "bertcompress.passes.write_ort_format",
-    "load": "bertcompress.bert.load",
+    "WriteOrtFormat": "bertcompress.passes.export.write_ort_format",
+    "load": "bertcompress.bert.loading.load",
     "load_dataset": "bertcompress.data",
-    "load_encoder": "bertcompress.bert.load",
+    "load_encoder": "bertcompress.bert.loading.load",
     "make_task": "bertcompress.tasks",
     "open_runtime": "bertcompress.runtimes",
     "prune_model": "bertcompress.one_liners",
     "quantize_model": "bertcompress.one_liners",
-    "read_report": "bertcompress.bench.write_report",
-    "save": "bertcompress.artifact",
-    "write_report": "bertcompress.bench.write_report",
+    "read_report": "bertcompress.report.report_files",
+    "save": "bertcompress.artifacts.artifact",
+    "write_report": "bertcompress.report.report_files",
 }
 
 __all__ = [

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from bertcompress.artifact import Artifact, Checkpoint, OnnxModel
+from bertcompress.artifacts.artifact import Artifact, Checkpoint, OnnxModel
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Dataset, Example
 from bertcompress.passes.base import Pass
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.prune_ffn import PruneFfn
-from bertcompress.passes.prune_heads import PruneHeads
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize_weights import QuantizeWeights
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.prune.prune_ffn import PruneFfn
+from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.pipeline import Pipeline
 from bertcompress.progress import Progress, silent
 

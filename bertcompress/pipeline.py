@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertcompress.artifact import Artifact, Checkpoint, library_versions, save
-from bertcompress.bert.load import load
+from bertcompress.artifacts.artifact import Artifact, Checkpoint, library_versions, save
+from bertcompress.bert.loading.load import load
 from bertcompress.errors import BertCompressError, LoadError, UnexpectedPassError, UsageError
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.passes.base import Pass, settings_of

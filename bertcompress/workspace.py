@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from bertcompress.artifact import (
+from bertcompress.artifacts.artifact import (
     MANIFEST_NAME,
     ONNX_NAME,
     Manifest,
@@ -31,7 +31,7 @@ from bertcompress.artifact import (
     read_manifest,
 )
 from bertcompress.errors import DataError, PassError, UsageError, did_you_mean
-from bertcompress.whole_file import write_whole
+from bertcompress.files import write_whole
 
 FILE_NAME = "bertcompress.yaml"
 ARTIFACTS, REPORTS = "artifacts", "reports"

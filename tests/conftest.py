@@ -20,7 +20,9 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-    from bertcompress.artifact import Checkpoint, OnnxModel
+    from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
+
+pytest_plugins = ("fixtures.command", "fixtures.examples", "fixtures.reports")
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 settings.register_profile("shared machine", deadline=None)  # what is slow there is not wrong
@@ -111,8 +113,8 @@ def tiny_folder(
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_folder: Callable[..., Path]) -> Callable[..., Checkpoint]:
     """Gives ``tiny_checkpoint(task=…)``: that folder as an artifact, loaded anew at each call."""
-    from bertcompress.artifact import Checkpoint
-    from bertcompress.bert.load import load
+    from bertcompress.artifacts.artifact import Checkpoint
+    from bertcompress.bert.loading.load import load
 
     def make(task: str = "text-classification") -> Checkpoint:
         artifact = load(tiny_folder(task=task))
@@ -143,7 +145,7 @@ def number_checkpoint(tiny_checkpoint: Callable[..., Checkpoint]) -> Checkpoint:
 @pytest.fixture(scope="session")
 def tiny_graph(tiny_checkpoint: Callable[..., Checkpoint]) -> Callable[..., OnnxModel]:
     """Gives ``tiny_graph(task=…)``: its ONNX graph, exported once a session. Never change it."""
-    from bertcompress.passes.export_onnx import ExportOnnx
+    from bertcompress.passes.export.export_onnx import ExportOnnx
 
     made: dict[str, OnnxModel] = {}
 
@@ -167,9 +169,9 @@ def fake_tensorrt(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         module.torch = load_fake("cuda").FakeTorch()
         module.state.queue = module.torch.cuda.queue
         monkeypatch.setitem(sys.modules, "tensorrt", module)
-        monkeypatch.setattr("bertcompress.runtimes.tensorrt_cuda._torch", lambda: module.torch)
+        monkeypatch.setattr("bertcompress.runtimes.tensorrt.cuda._torch", lambda: module.torch)
         driver = Path(__file__).with_name("fakes") / "nvidia_driver_version.txt"
-        monkeypatch.setattr("bertcompress.runtimes.tensorrt_cuda.DRIVER_FILE", driver)
+        monkeypatch.setattr("bertcompress.runtimes.tensorrt.cuda.DRIVER_FILE", driver)
         return module
 
     return install
@@ -182,9 +184,9 @@ def packed_answers() -> Callable[..., dict[str, Any]]:
     TensorRT's attention is a function there, written after its documentation.
     """
     from bertcompress.graph.half import emulated
-    from bertcompress.graph.pack_tokens import pack_tokens
-    from bertcompress.runtimes.ort_runtime import OrtRuntime
-    from bertcompress.runtimes.tensorrt_feed import engine_feed
+    from bertcompress.graph.tensorrt.pack_tokens import pack_tokens
+    from bertcompress.runtimes.ort.runtime import OrtRuntime
+    from bertcompress.runtimes.tensorrt.feed import engine_feed
 
     def run(graph: Any, feed: dict[str, Any]) -> dict[str, Any]:
         packed = pack_tokens(graph)

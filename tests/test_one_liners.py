@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bertcompress.artifact import Checkpoint, OnnxModel
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.bert.structure import shape_of
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, TextExample

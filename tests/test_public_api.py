@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bertcompress as bc
-from bertcompress.artifact import Checkpoint, save
+from bertcompress.artifacts.artifact import Checkpoint, save
 from bertcompress.bert.surgery import cut
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.artifact import Checkpoint, save
+from bertcompress.artifacts.artifact import Checkpoint, save
 from bertcompress.errors import DataError, UsageError
 from bertcompress.workspace import (
     Workspace,

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.selection import check_fraction
+from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.selection import check_fraction
 from bertcompress.bert.structure import EncoderShape
 from bertcompress.errors import UsageError
 

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bert.importance import mask_gradients
-from bertcompress.bert.sample_losses import Batch
+from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.importance import mask_gradients
+from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, projection, shape_of
-from bertcompress.bert.sublayers import UNITS, Unit
 
 if TYPE_CHECKING:
     import torch

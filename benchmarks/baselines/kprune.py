@@ -39,15 +39,15 @@ from numpy.typing import NDArray
 from baselines.flops import UnitFlops, check_removal, unit_flops
 from baselines.knowledge import Key, Vector, knowledge
 from baselines.walk import Sums, Walk
-from bertcompress.artifact import Artifact, Checkpoint, Kind, StepTimer
-from bertcompress.bert.obs import damped_inverse
-from bertcompress.bert.sample_losses import Batch
+from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.obs import damped_inverse
+from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, shape_of
-from bertcompress.bert.sublayers import UNITS, Unit
 from bertcompress.bert.surgery import cut
 from bertcompress.examples import Example
 from bertcompress.passes.base import checkpoint_for, settings_of
-from bertcompress.passes.torch_batches import batches_for
+from bertcompress.passes.samples import batches_for
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:

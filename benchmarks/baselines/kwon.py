@@ -33,16 +33,16 @@ from numpy.typing import NDArray
 
 from baselines.flops import check_removal, unit_flops
 from baselines.walk import Sums, Walk
-from bertcompress.artifact import Artifact, Checkpoint, Kind, StepTimer
-from bertcompress.bert.importance import mask_gradients
-from bertcompress.bert.sample_losses import Batch
-from bertcompress.bert.selection import Kept, keep_units
+from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.importance import mask_gradients
+from bertcompress.bert.pruning.selection import Kept, keep_units
+from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, shape_of
-from bertcompress.bert.sublayers import UNITS, Unit
 from bertcompress.bert.surgery import cut
 from bertcompress.examples import Example
 from bertcompress.passes.base import checkpoint_for, settings_of
-from bertcompress.passes.torch_batches import batches_for
+from bertcompress.passes.samples import batches_for
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bertcompress.bert.sample_losses import Batch
+from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.sublayers import UNITS, Unit, enter, first_calls, leave, normed
 from bertcompress.bert.structure import encoder_of, projection
-from bertcompress.bert.sublayers import UNITS, Unit, enter, first_calls, leave, normed
 from bertcompress.errors import PassError
 
 if TYPE_CHECKING:

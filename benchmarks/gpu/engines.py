@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bertcompress.artifact import OnnxModel, save
+from bertcompress.artifacts.artifact import OnnxModel, save
+from bertcompress.artifacts.engine_record import PACKED
 from bertcompress.bert.families import longest_text
-from bertcompress.bert.load import load
-from bertcompress.engine_record import PACKED
+from bertcompress.bert.loading.load import load
 from bertcompress.errors import BertCompressError, MissingError
-from bertcompress.passes.build_engine import BuildEngine
+from bertcompress.passes.tensorrt.build_engine import BuildEngine
 from gpu.steps import Facts, SkippedError
 from gpu.subjects import GOALS, ModelFolders
 

@@ -6,9 +6,9 @@ import shutil
 import subprocess
 from dataclasses import asdict
 
-from bertcompress.bench.environment import read_environment
+from bertcompress.machine.environment import read_environment
+from bertcompress.machine.gpus import gpus
 from bertcompress.runtimes import RUNTIME_NAMES, why_unusable
-from bertcompress.runtimes.nvidia import gpus
 from gpu.steps import Facts
 
 _ASKED = (

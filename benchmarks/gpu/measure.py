@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import ParityError
-from bertcompress.passes.parity import compare_outputs, parity_feeds
+from bertcompress.parity.outputs import compare_outputs, parity_feeds
 from bertcompress.runtimes import Runtime
-from bertcompress.runtimes.torch_graphs import CudaRecorder, Recorder
-from bertcompress.runtimes.torch_runtime import TorchRuntime
-from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
+from bertcompress.runtimes.torch.graphs import CudaRecorder, Recorder
+from bertcompress.runtimes.torch.runtime import TorchRuntime
+from bertcompress.runtimes.torch.settings import TORCH_RUNTIMES, TorchSettings
 from gpu.steps import Facts, SkippedError
 from gpu.subjects import RELATIVE_BOUNDS, ModelFolders, Opened
 from gpu.timing import REFUSALS, time_in_turns

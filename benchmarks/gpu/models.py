@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertcompress.artifact import Checkpoint, OnnxModel, save
-from bertcompress.bert.load import load
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
+from bertcompress.bert.loading.load import load
 from bertcompress.bert.structure import shape_of
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.halve_precision import HalvePrecision
-from bertcompress.passes.prune_ffn import PruneFfn
-from bertcompress.passes.prune_heads import PruneHeads
-from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.export.halve_precision import HalvePrecision
+from bertcompress.passes.prune.prune_ffn import PruneFfn
+from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress_calibration import Calibrate
 from bertcompress_calibration.random_texts import random_texts
 from gpu.steps import Facts

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bertcompress.bert.families import longest_text
-from bertcompress.bert.load import load
-from bertcompress.runtimes.ort_providers import ProviderSettings
-from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES
+from bertcompress.bert.loading.load import load
+from bertcompress.runtimes.ort.providers import ProviderSettings
+from bertcompress.runtimes.torch.settings import TORCH_RUNTIMES
 from gpu.engines import build_engines, check_engine_settings
 from gpu.machine import machine_facts, usable
 from gpu.measure import Scale, graphs_on_and_off, grid, parity, real_lengths

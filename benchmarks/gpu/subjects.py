@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from bertcompress.engine_record import PACKED
+from bertcompress.artifacts.engine_record import PACKED
 from bertcompress.errors import BertCompressError
-from bertcompress.passes.engine_profiles import Goal
+from bertcompress.passes.tensorrt.profiles import Goal
 from bertcompress.runtimes import Runtime, open_runtime
-from bertcompress.runtimes.torch_runtime import TorchRuntime
-from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
+from bertcompress.runtimes.torch.runtime import TorchRuntime
+from bertcompress.runtimes.torch.settings import TORCH_RUNTIMES, TorchSettings
 from gpu.machine import usable
 from gpu.models import GRAPHS
 

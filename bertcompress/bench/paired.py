@@ -18,12 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bench.accuracy import Answers
 from bertcompress.bench.answer_text import answer_text, example_text, gold_text
 from bertcompress.bench.metric_rows import metric_rows
-from bertcompress.bench.resampling import mean_difference, paired_difference
-from bertcompress.bench.statistics import Interval, mcnemar
 from bertcompress.examples import Example
+from bertcompress.inference.answers import Answers
+from bertcompress.stats.bootstrap import mean_difference, paired_difference
+from bertcompress.stats.intervals import Interval, mcnemar
 from bertcompress.tasks.base import Prediction, Score
 from bertcompress.tasks.same_answers import same_answers
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bertcompress.artifact import Manifest
-from bertcompress.bench.best_stages import Place, kept_part
-from bertcompress.bench.lineage import manifest_of
-from bertcompress.bench.precision_map import PrecisionMap
-from bertcompress.bench.precision_map_measure import (
+from bertcompress.artifacts.artifact import Manifest
+from bertcompress.bench.precision_runs import (
     NamedFolder,
     data_workload,
     float_graph_of,
     measure_map,
 )
-from bertcompress.bench.precision_map_reasons import quantize_step
 from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.stages import Place, kept_part
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.errors import RunError
+from bertcompress.profiling.precision_map import PrecisionMap
+from bertcompress.profiling.reasons import quantize_step
+from bertcompress.report.lineage import manifest_of
 
 Maps = tuple[PrecisionMap | None, ...]
 

@@ -2,14 +2,14 @@
 
 A datasheet knows neither the clock of today nor the neighbours on the host, so the roof is
 measured: matrix products in float and in integers, and memory read and copied, each by one thread
-and by all threads of the run, in a process of its own (`bertcompress.bench.roof_kernels`).
+and by all threads of the run, in a process of its own (`bertcompress.bench.worker.roof_kernels`).
 
 A neighbour can only slow a sample down. The rate is therefore the median of the fastest tenth of
 the samples: above what a disturbed run shows, and not the luck of a single one. A run measures
 before and after its timings and keeps the better of each limit, with all its samples.
 
-With the operations of a call (`bertcompress.bench.operations`) the limits give the least time that
-it could take::
+With the operations of a call (`bertcompress.profiling.operations`) the limits give the least time
+that it could take::
 
     attainable = max(float operations / FP32 rate + integer operations / INT8 rate,
                      bytes / read rate)
@@ -26,10 +26,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bertcompress.bench.json_codec import from_plain
-from bertcompress.bench.operations import Work
-from bertcompress.bench.process import WorkerProcess
+from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.codec import from_plain
 from bertcompress.errors import RunError
+from bertcompress.profiling.operations import Work
 
 RoofKind = Literal["fp32", "int8", "read", "copy"]
 Bound = Literal["compute", "memory"]

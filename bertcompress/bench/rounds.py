@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertcompress.bench.best_rounds import Best, BestTimes, measure_best
-from bertcompress.bench.environment import read_cpu_times, shares_between
-from bertcompress.bench.process import WorkerProcess
-from bertcompress.bench.report import MemorySample
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.throttling import read_throttling, throttled_between
+from bertcompress.bench.tuned_rounds import Best, BestTimes, measure_best
+from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import Workload, part_of, save_workload
+from bertcompress.machine.environment import read_cpu_times, shares_between
+from bertcompress.machine.throttling import read_throttling, throttled_between
+from bertcompress.report.schema import MemorySample
 
 SETTLE_RUNS = 2
 AGAIN = "(the baseline again)"

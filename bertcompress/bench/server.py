@@ -7,7 +7,7 @@ four times the baseline's median for one sentence alone: room for a short queue,
 backlog, and the same for every variant, so that a faster one shows as a higher rate.
 
 The rate is bisected until the highest that kept the bound and the lowest that broke it differ by
-`TOLERANCE`. Every trial draws the same arrivals, scaled (see `bertcompress.bench.load_generator`).
+`TOLERANCE`. Every trial draws the same arrivals, scaled (see `bertcompress.bench.worker.load`).
 A trial ends early when more requests were late than the p99 of all could bear.
 Source: MLCommons inference rules, "Server" scenario.
 """

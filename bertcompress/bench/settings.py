@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bertcompress.bench.statistics import minimum_count
 from bertcompress.errors import UsageError
+from bertcompress.stats.intervals import minimum_count
 
 SERVER_QUANTILE = 0.99
 """The percentile of all latencies that the server scenario bounds."""

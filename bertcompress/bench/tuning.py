@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from bertcompress.bench.load_generator import Rate
-from bertcompress.runtime_settings import RuntimeSettings
+from bertcompress.bench.worker.load import Rate
+from bertcompress.inference.best_settings import RuntimeSettings
 
 KEPT_SHARE = 0.25
 LAST_CANDIDATES = 3

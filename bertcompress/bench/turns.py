@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-from bertcompress.bench.load_generator import spread
-from bertcompress.bench.process import WorkerProcess
+from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.load import spread
 from bertcompress.tasks.base import Feature
 
 Measure = Callable[[], float]

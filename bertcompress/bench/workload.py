@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import DataError, UsageError
-from bertcompress.runtimes.streams import batches_of
+from bertcompress.inference.streams import batches_of
 from bertcompress.tasks.base import INPUT_NAMES, Feature, pad
 
 Scenario = Literal["single-stream", "grid", "offline", "best-single-stream", "best-offline"]
@@ -141,7 +141,7 @@ def all_at_once(
 ) -> Workload:
     """Makes a workload of all features in the batches that several streams share.
 
-    Sorted by length, the longest batches come first; see `bertcompress.runtimes.streams`.
+    Sorted by length, the longest batches come first; see `bertcompress.inference.streams`.
     """
     lengths = [feature.length for feature in features]
     batches = batches_of(lengths, batch_size=batch_size, sort_by_length=sort_by_length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bertcompress.bert.sample_losses import Batch
+from bertcompress.bert.batch_losses import Batch
 
 if TYPE_CHECKING:
     import torch

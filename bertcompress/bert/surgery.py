@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from bertcompress.bert.families import LayerNames, family_of
-from bertcompress.bert.selection import Kept
+from bertcompress.bert.pruning.selection import Kept
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.errors import UsageError
 

@@ -75,7 +75,8 @@ U8_MAX = 255
 S8_MAX = 127
 """The largest size of a weight's integer; -128 is not used."""
 S8_REDUCED = 63
-"""The same in 7 bits, for CPUs that add products in 16 bits (`bertcompress.cpu.saturates`)."""
+"""The same in 7 bits, for CPUs that add products in 16 bits
+(`bertcompress.machine.cpu.saturates`)."""
 
 _FLOAT32 = np.finfo(np.float32)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
-from bertcompress.artifact import Artifact, Checkpoint, Engine, Kind, OnnxModel
+from bertcompress.artifacts.artifact import Artifact, Checkpoint, Engine, Kind, OnnxModel
 from bertcompress.errors import PassError
 from bertcompress.examples import Example, fingerprint_of
 from bertcompress.progress import Progress, silent

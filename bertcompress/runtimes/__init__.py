@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bertcompress.artifact import ONNX_NAME, kind_of
+from bertcompress.artifacts.artifact import ONNX_NAME, kind_of
 from bertcompress.errors import MissingError, RunError, UsageError, did_you_mean
 from bertcompress.runtimes.base import FakeRuntime, Runtime
 from bertcompress.runtimes.catalog import CATALOG, ENTRIES

@@ -16,13 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertcompress.artifact import ONNX_NAME, Kind
+from bertcompress.artifacts.artifact import ONNX_NAME, Kind
 from bertcompress.runtimes.base import Runtime, SharedRuntime
-from bertcompress.runtimes.torch_settings import TORCH_RUNTIMES, TorchSettings
+from bertcompress.runtimes.torch.settings import TORCH_RUNTIMES, TorchSettings
 
 if TYPE_CHECKING:
-    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
-    from bertcompress.runtimes.tensorrt_runtime import TensorRtRuntime
+    from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
+    from bertcompress.runtimes.tensorrt.runtime import TensorRtRuntime
 
 Check = Callable[[], None]
 Open = Callable[[Path, int], Runtime]
@@ -52,34 +52,34 @@ class Entry:
 
 
 def _check_ort() -> None:
-    from bertcompress.runtimes.ort_runtime import import_onnxruntime
+    from bertcompress.runtimes.ort.runtime import import_onnxruntime
 
     import_onnxruntime("running an ONNX graph")
 
 
 def _open_ort(folder: Path, threads: int) -> Runtime:
-    from bertcompress.runtimes.ort_runtime import OrtRuntime
+    from bertcompress.runtimes.ort.runtime import OrtRuntime
 
     return OrtRuntime(folder / ONNX_NAME, threads=threads)
 
 
 def _check_ort_on_gpu(name: str) -> None:
-    from bertcompress.runtimes.ort_runtime import check_provider
+    from bertcompress.runtimes.ort.runtime import check_provider
 
     check_provider(name)
 
 
 def _open_ort_cuda(folder: Path, threads: int) -> Runtime:
-    from bertcompress.runtimes.ort_providers import ProviderSettings
-    from bertcompress.runtimes.ort_runtime import OrtRuntime
+    from bertcompress.runtimes.ort.providers import ProviderSettings
+    from bertcompress.runtimes.ort.runtime import OrtRuntime
 
     settings = ProviderSettings("cuda", graphs=True, longest=_longest(folder))
     return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
 
 
 def _open_ort_tensorrt(folder: Path, threads: int) -> Runtime:
-    from bertcompress.runtimes.ort_providers import ProviderSettings, ShapeRange
-    from bertcompress.runtimes.ort_runtime import OrtRuntime
+    from bertcompress.runtimes.ort.providers import ProviderSettings, ShapeRange
+    from bertcompress.runtimes.ort.runtime import OrtRuntime
 
     longest = _longest(folder)
     shapes = ShapeRange(usual=(8, min(128, longest)), most=(128, min(512, longest)))
@@ -100,7 +100,7 @@ def _longest(folder: Path) -> int:
 
 
 def _open_torch(settings: TorchSettings, folder: Path, threads: int) -> Runtime:
-    from bertcompress.runtimes.torch_runtime import TorchRuntime
+    from bertcompress.runtimes.torch.runtime import TorchRuntime
 
     return TorchRuntime(folder, threads=threads, settings=settings)
 
@@ -108,10 +108,10 @@ def _open_torch(settings: TorchSettings, folder: Path, threads: int) -> Runtime:
 def _check_torch(name: str, settings: TorchSettings) -> None:
     if settings.device == "cpu":
         return  # torch is a dependency of bertcompress: there is nothing to miss
-    from bertcompress.runtimes.nvidia import require_gpu
+    from bertcompress.machine.gpus import require_gpu
 
     require_gpu(name)
-    from bertcompress.runtimes.torch_runtime import check_cuda
+    from bertcompress.runtimes.torch.runtime import check_cuda
 
     check_cuda(name, settings)
 
@@ -123,13 +123,13 @@ def _torch_entry(name: str) -> Entry:
 
 
 def _check_openvino() -> None:
-    from bertcompress.runtimes.openvino_runtime import import_openvino
+    from bertcompress.runtimes.openvino.runtime import import_openvino
 
     import_openvino("running a graph in OpenVINO")
 
 
 def _openvino(precision: str, folder: Path, threads: int, streams: int = 1) -> OpenVinoRuntime:
-    from bertcompress.runtimes.openvino_runtime import OpenVinoRuntime
+    from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 
     return OpenVinoRuntime(
         folder / ONNX_NAME, threads=threads, streams=streams, precision=precision
@@ -155,13 +155,13 @@ def _openvino_entry(name: str, precision: str) -> Entry:
 
 
 def _check_tensorrt() -> None:
-    from bertcompress.runtimes.tensorrt_library import import_tensorrt
+    from bertcompress.runtimes.tensorrt.library import import_tensorrt
 
     import_tensorrt("running a TensorRT engine")
 
 
 def _tensorrt(folder: Path) -> TensorRtRuntime:
-    from bertcompress.runtimes.tensorrt_runtime import TensorRtRuntime
+    from bertcompress.runtimes.tensorrt.runtime import TensorRtRuntime
 
     return TensorRtRuntime(folder)
 

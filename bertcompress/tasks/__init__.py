@@ -1,6 +1,6 @@
 """Tasks: columns to features, outputs to answers, answers to scores."""
 
-from bertcompress.model_config import TASK_NAMES, ModelConfig, labels_of, task_of
+from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, labels_of, task_of
 from bertcompress.tasks.base import (
     INPUT_NAMES,
     ClassScore,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig
 from bertcompress.errors import UsageError, did_you_mean
-from bertcompress.model_config import TASK_NAMES, ModelConfig
 from bertcompress.tasks.base import Task
 from bertcompress.tasks.question_answering import QuestionAnswering
 from bertcompress.tasks.sentence_embedding import SentenceEmbedding

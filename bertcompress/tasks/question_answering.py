@@ -38,7 +38,7 @@ from bertcompress.tasks.squad_metrics import exact_match, token_f1
 if TYPE_CHECKING:
     from transformers import BatchEncoding
 
-    from bertcompress.model_config import ModelConfig
+    from bertcompress.artifacts.model_config import ModelConfig
 
 _LEAST_ROOM = 16
 

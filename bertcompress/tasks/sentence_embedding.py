@@ -36,7 +36,7 @@ from bertcompress.tasks.outputs import Floats, check_counts, examples_of, output
 from bertcompress.tasks.pooling import POOLINGS, Pooling, read_pooling
 
 if TYPE_CHECKING:
-    from bertcompress.model_config import ModelConfig
+    from bertcompress.artifacts.model_config import ModelConfig
 
 
 @dataclass(frozen=True)

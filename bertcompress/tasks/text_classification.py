@@ -14,9 +14,9 @@ from typing import Literal, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.artifacts.model_config import ModelConfig, labels_of
 from bertcompress.errors import DataError, LoadError
 from bertcompress.examples import Example, TextExample
-from bertcompress.model_config import ModelConfig, labels_of
 from bertcompress.tasks.base import (
     Arrays,
     ClassScore,

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 
+from bertcompress.artifacts.model_config import ModelConfig, labels_of
 from bertcompress.errors import DataError
 from bertcompress.examples import Example, TokenExample
-from bertcompress.model_config import ModelConfig, labels_of
 from bertcompress.tasks.base import (
     Arrays,
     ClassScore,

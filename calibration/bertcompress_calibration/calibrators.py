@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertcompress.calibration_table import CalibrationTable
+from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.errors import CalibrationError
 from bertcompress.examples import Example
 from bertcompress.graph.fingerprint import weights_fingerprint
@@ -19,7 +19,7 @@ from bertcompress_calibration.ranges import method_named
 from bertcompress_calibration.training_data import check_training
 
 if TYPE_CHECKING:
-    from bertcompress.artifact import OnnxModel
+    from bertcompress.artifacts.artifact import OnnxModel
 
 
 @dataclass(frozen=True)

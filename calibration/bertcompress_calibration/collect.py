@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.families import longest_text
-from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import Example, fingerprint_of
 from bertcompress.graph.attention_products import attention_operands
@@ -24,7 +24,7 @@ from bertcompress_calibration.watch import Watched, watch
 if TYPE_CHECKING:
     import onnx
 
-    from bertcompress.artifact import OnnxModel
+    from bertcompress.artifacts.artifact import OnnxModel
 
 LONGEST = 512
 

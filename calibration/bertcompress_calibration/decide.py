@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from bertcompress.calibration_table import CalibrationTable, TensorRange
+from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError
 from bertcompress_calibration.ranges import Method, method_named
 from bertcompress_calibration.statistics import Statistics

@@ -13,7 +13,7 @@ from bertcompress_calibration.collect import LONGEST, check_positive
 from bertcompress_calibration.sampling import draw_samples
 
 if TYPE_CHECKING:
-    from bertcompress.artifact import OnnxModel
+    from bertcompress.artifacts.artifact import OnnxModel
     from bertcompress.tasks import Feature
 
 

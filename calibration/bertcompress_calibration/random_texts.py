@@ -15,7 +15,7 @@ from bertcompress.data.table import QUESTION_TASK, TOKEN_TASK
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
 
 if TYPE_CHECKING:
-    from bertcompress.artifact import Artifact
+    from bertcompress.artifacts.artifact import Artifact
 
 RANDOM = "random"
 """What the table of such texts calls their split."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from bertcompress.artifact import OnnxModel
-from bertcompress.calibration_table import CalibrationTable, Stability
+from bertcompress.artifacts.artifact import OnnxModel
+from bertcompress.artifacts.calibration_table import CalibrationTable, Stability
 from bertcompress.errors import UsageError
 from bertcompress_calibration.calibrators import Calibrate
 

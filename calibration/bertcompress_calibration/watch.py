@@ -30,7 +30,7 @@ from bertcompress.errors import CalibrationError
 from bertcompress.graph.attention_products import AttentionOperand
 from bertcompress.graph.products import FLOAT, WeightProduct
 from bertcompress.progress import Progress, silent
-from bertcompress.runtimes.ort_runtime import OrtRuntime
+from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import Feature, IntArray, pad
 from bertcompress_calibration.statistics import Observer, Statistics
 

@@ -14,7 +14,7 @@ from typing import Annotated, cast
 import typer
 
 from bertcompress.errors import BertCompressError, UnexpectedPassError, did_you_mean
-from bertcompress_cli import (
+from bertcompress_cli.verbs import (
     bench,
     build,
     calibrate,

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bertcompress.bench.ci_files import annotations_of
-from bertcompress.bench.gate import GateResult
 from bertcompress.errors import RunError
+from bertcompress.gates.ci import annotations_of
+from bertcompress.gates.gate import GateResult
 
 MOST_BYTES = 1_000_000
 """Actions refuses a step's summary above 1 MiB."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.errors import UsageError
+from bertcompress.recipes.data_source import DataSource, source_from_options, source_from_plain
 from bertcompress.workspace import FILE_NAME, Workspace, find_workspace
-from bertcompress_cli.data_source import DataSource, source_from_options, source_from_plain
 from bertcompress_cli.options import DataOptions
 
 
@@ -33,7 +33,7 @@ class Place:
 
     def out_folder(self, verb: str, out: Path | None, *, overwrite: bool = False) -> Path:
         """Returns where the verb's artifact goes; fails before any work if it can't go there."""
-        from bertcompress.artifact import check_writable
+        from bertcompress.artifacts.artifact import check_writable
 
         if out is None and self.workspace is None:
             raise UsageError(
@@ -107,7 +107,7 @@ def command_line() -> str:
 
 
 def _check_checkpoint(verb: str, model: str, workspace: Workspace) -> None:
-    from bertcompress.artifact import kind_of
+    from bertcompress.artifacts.artifact import kind_of
 
     if not Path(model).is_dir() or kind_of(Path(model)) == "checkpoint":
         return

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bertcompress.bench.accuracy import Answers
 from bertcompress.bench.metric_rows import metric_rows
 from bertcompress.bench.paired import Scored, logit_divergence, score_against
-from bertcompress.bench.statistics import mcnemar
 from bertcompress.examples import Answer, Example, QuestionExample, TextExample, TokenExample
+from bertcompress.inference.answers import Answers
+from bertcompress.stats.intervals import mcnemar
 from bertcompress.tasks.base import Prediction, Score, Task
 from bertcompress.tasks.text_classification import TextClassification
 from bertcompress.tasks.token_classification import TokenClassification

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.artifact import OnnxModel, save
-from bertcompress.bench.measure import bench
-from bertcompress.bench.report import Report
+from bertcompress.artifacts.artifact import OnnxModel, save
+from bertcompress.bench.run import bench
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.variant import Subject, Variant
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.report.schema import Report
 
 SHORT = BenchSettings(
     rounds=1,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.bench import roof_kernels
-from bertcompress.bench.json_codec import from_plain, to_plain
-from bertcompress.bench.operations import Work
 from bertcompress.bench.roofs import Roof, Roofs, attainable, better_of, measure_roofs, sustained
+from bertcompress.bench.worker import roof_kernels
+from bertcompress.codec import from_plain, to_plain
 from bertcompress.errors import MissingDependencyError
+from bertcompress.profiling.operations import Work
 
 
 def roofs(**rates: float) -> Roofs:

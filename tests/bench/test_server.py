@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcompress.bench.load_generator import arrivals
 from bertcompress.bench.server import TOLERANCE, allowed_late, highest_rate
-from bertcompress.bench.statistics import percentile
+from bertcompress.bench.worker.load import arrivals
+from bertcompress.stats.intervals import percentile
 
 
 def simulated_p99(rate: float, *, service_s: float, servers: int, requests: int = 662) -> float:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcompress.bench.load_generator import Rate
 from bertcompress.bench.tuning import (
     Candidate,
     CandidateRate,
@@ -21,7 +20,8 @@ from bertcompress.bench.tuning import (
     search_threads,
     thread_counts,
 )
-from bertcompress.runtime_settings import RuntimeSettings
+from bertcompress.bench.worker.load import Rate
+from bertcompress.inference.best_settings import RuntimeSettings
 
 SLICE_S = 0.1
 

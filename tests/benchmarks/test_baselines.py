@@ -13,12 +13,12 @@ from baselines.flops import unit_flops
 from baselines.kprune import KPrune
 from baselines.kwon import KwonPrune, rearranged, search
 from baselines.walk import Walk
-from bertcompress.artifact import Checkpoint
+from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.structure import encoder_of, shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
-from bertcompress.passes.torch_batches import batches_for
+from bertcompress.passes.samples import batches_for
 
 Tiny = Callable[..., Checkpoint]
 METHODS: tuple[Any, ...] = (KwonPrune, KPrune)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bertcompress.errors import MissingHardwareError, RunError
 from bertcompress.runtimes import FakeRuntime
-from bertcompress.runtimes.torch_graphs import EagerRecorder
-from bertcompress.runtimes.torch_settings import TorchSettings
+from bertcompress.runtimes.torch.graphs import EagerRecorder
+from bertcompress.runtimes.torch.settings import TorchSettings
 from gpu.main import execute, main
 from gpu.measure import Scale, drawn_lengths, feed_of, graphs_on_and_off, token_batches
 from gpu.models import TINY, make_checkpoint

@@ -14,8 +14,8 @@ import pytest
 
 import interoperability
 import interoperability_report
-from bertcompress.artifact import OnnxModel, save
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
+from bertcompress.artifacts.artifact import OnnxModel, save
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from reload_report import Found, left_out
 
 ROOT = Path(__file__).resolve().parents[2]

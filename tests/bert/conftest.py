@@ -14,9 +14,9 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from bertcompress.artifact import Checkpoint
+from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.families import FAMILIES, Family
-from bertcompress.bert.load import load
+from bertcompress.bert.loading.load import load
 from bertcompress.quiet import quiet_transformers
 
 TASKS = (

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bertcompress.artifact import Checkpoint
+from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.agreement import agreement
-from bertcompress.bert.sample_losses import Batch
+from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.surgery import cut
 
 TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")

@@ -16,8 +16,9 @@ import transformers
 from safetensors.torch import save_file
 from transformers import PreTrainedModel, RobertaConfig
 
-from bertcompress.artifact import Checkpoint, OnnxModel, save
-from bertcompress.bert.distill import distillation_loss
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
+from bertcompress.artifacts.model_config import CLASS_PREFIXES
+from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.families import (
     FAMILIES,
     Family,
@@ -25,27 +26,26 @@ from bertcompress.bert.families import (
     input_names,
     longest_text,
 )
-from bertcompress.bert.importance import from_data
 from bertcompress.bert.layout import stock_layout
-from bertcompress.bert.load import load, load_encoder
-from bertcompress.bert.refit import refit
+from bertcompress.bert.loading.load import load, load_encoder
+from bertcompress.bert.pruning.importance import from_data
+from bertcompress.bert.pruning.refit import refit
+from bertcompress.bert.pruning.sweeps import swept
 from bertcompress.bert.register import AUTO_CLASSES
-from bertcompress.bert.sample_losses import Batch
 from bertcompress.bert.structure import layers_of, shape_of
 from bertcompress.bert.surgery import cut
-from bertcompress.bert.sweeps import swept
 from bertcompress.errors import LoadError
 from bertcompress.examples import QuestionExample, TextExample, TokenExample
-from bertcompress.model_config import CLASS_PREFIXES
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.finetune import Finetune
-from bertcompress.passes.prune_layers import PruneLayers
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-from bertcompress.runtimes.ort_runtime import run_graph
-from bertcompress.runtimes.torch_graphs import EagerRecorder
-from bertcompress.runtimes.torch_runtime import TorchRuntime
-from bertcompress.runtimes.torch_settings import TorchSettings
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.prune.prune_layers import PruneLayers
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.runtimes.ort.runtime import run_graph
+from bertcompress.runtimes.torch.graphs import EagerRecorder
+from bertcompress.runtimes.torch.runtime import TorchRuntime
+from bertcompress.runtimes.torch.settings import TorchSettings
 from bertcompress.tasks import make_task
+from bertcompress.train.finetune import Finetune
+from bertcompress.train.losses import distillation_loss
 
 Tiny = Callable[..., Checkpoint]
 Answer = Callable[[PreTrainedModel, Mapping[str, torch.Tensor]], torch.Tensor]

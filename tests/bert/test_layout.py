@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bertcompress.artifact import Checkpoint, save
+from bertcompress.artifacts.artifact import Checkpoint, save
 from bertcompress.bert.layout import stock_layout
 from bertcompress.bert.structure import shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError
-from bertcompress.passes.relayout import Relayout
+from bertcompress.passes.prune.relayout import Relayout
 
 Tiny = Callable[..., Checkpoint]
 TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
-from bertcompress.artifact import Checkpoint, save
-from bertcompress.bert.load import load
+from bertcompress.artifacts.artifact import Checkpoint, save
+from bertcompress.bert.loading.load import load
 from bertcompress.bert.modeling_pruned_bert import PrunedBertConfig, PrunedBertModel
 from bertcompress.bert.surgery import cut
 

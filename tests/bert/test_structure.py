@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bertcompress.artifact import Checkpoint
+from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.structure import EncoderShape, layers_of, shape_of
 from bertcompress.bert.surgery import cut
 

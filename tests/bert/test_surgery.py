@@ -12,8 +12,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from bertcompress.artifact import Checkpoint
-from bertcompress.bert.selection import Kept
+from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.bert.pruning.selection import Kept
 from bertcompress.bert.structure import layers_of, shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError

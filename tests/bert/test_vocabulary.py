@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
 
-from bertcompress.artifact import Checkpoint, save
+from bertcompress.artifacts.artifact import Checkpoint, save
 from bertcompress.bert.families import Family, check_model_type, input_names
-from bertcompress.bert.load import load
+from bertcompress.bert.loading.load import load
 from bertcompress.bert.vocabulary import always_kept, smaller_tokenizer
 from bertcompress.errors import PassError
 from bertcompress.examples import TextExample
-from bertcompress.passes.prune import Prune
-from bertcompress.passes.prune_vocabulary import PruneVocabulary
+from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
 
 Tiny = Callable[..., Checkpoint]
 TEXTS = tuple(

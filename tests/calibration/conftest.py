@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bertcompress.artifact import Checkpoint, OnnxModel
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.examples import TextExample
-from bertcompress.passes.export_onnx import ExportOnnx
+from bertcompress.passes.export.export_onnx import ExportOnnx
 
 _WORDS = ["good", "bad", "film", "the", "a", "is", "not", "berlin", "anna", "lives", "in", "who"]
 

@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 import pytest
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress.passes.base import settings_of
-from bertcompress.passes.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.tasks import make_task
 from bertcompress_calibration import Calibrate, SavedTable, calibrate
 

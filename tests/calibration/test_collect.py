@@ -11,8 +11,8 @@ import onnx
 import pytest
 from numpy.typing import NDArray
 
-from bertcompress.artifact import Checkpoint, OnnxModel
-from bertcompress.calibration_table import CalibrationTable
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
+from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import Example, TextExample, fingerprint_of
 from bertcompress.graph.fingerprint import weights_fingerprint

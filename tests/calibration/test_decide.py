@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertcompress.artifact import OnnxModel
-from bertcompress.calibration_table import CalibrationTable, Stability, TensorRange
+from bertcompress.artifacts.artifact import OnnxModel
+from bertcompress.artifacts.calibration_table import CalibrationTable, Stability, TensorRange
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress_calibration import METHODS, Calibrate, decided_again

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress_calibration import Calibrate, DrawFeatures, draw_samples

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress_calibration import RANDOM, Calibrate, random_texts
 
 Graphs = Callable[..., OnnxModel]

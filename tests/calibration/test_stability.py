@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bertcompress.artifact import OnnxModel
-from bertcompress.calibration_table import CalibrationTable, TensorRange
+from bertcompress.artifacts.artifact import OnnxModel
+from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress_calibration import Calibrate, calibrate_over_seeds

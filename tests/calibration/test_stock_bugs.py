@@ -23,8 +23,8 @@ from onnxruntime.quantization.calibrate import (
 )
 from onnxruntime.quantization.quant_utils import write_calibration_table
 
-from bertcompress.artifact import OnnxModel
-from bertcompress.calibration_table import CalibrationTable
+from bertcompress.artifacts.artifact import OnnxModel
+from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.examples import TextExample
 from bertcompress_calibration import Calibrate
 from bertcompress_calibration.decide import decided

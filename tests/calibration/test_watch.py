@@ -9,9 +9,9 @@ import onnx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.graph.products import weight_products
-from bertcompress.runtimes.ort_runtime import OrtRuntime
+from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import Feature
 from bertcompress_calibration.watch import batches, watch, write_watched
 

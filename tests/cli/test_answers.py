@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from bertcompress.bench.write_report import read_report
+from bertcompress.report.report_files import read_report
 
 Ok = Callable[..., str]
 Run = Callable[..., CompletedProcess[str]]
@@ -32,7 +32,7 @@ def test_evaluate_prints_the_metrics_of_the_test_split(ok: Ok, model: Path, data
 def test_a_single_file_is_evaluated_whole_and_partitioned_for_pruning(
     ok: Ok, here: Path, model: Path, write_csv: Callable[..., Path]
 ) -> None:
-    from bertcompress.artifact import read_manifest
+    from bertcompress.artifacts.artifact import read_manifest
 
     file = write_csv(here / "all.csv", 50)
 
@@ -240,7 +240,7 @@ def test_peers_are_measured_beside_the_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from bertcompress.bench import peers
-    from bertcompress_cli import bench_report
+    from bertcompress_cli import show_report as bench_report
 
     chosen = [one for one in peers.PEERS if one.recipe == "transformers-bf16"]
     chosen.append(peers.Peer("Other INT8", "other", ("no_such_library",)))
@@ -279,7 +279,7 @@ def test_a_recipe_asks_for_peers_in_its_benchmark(
     ok: Ok, here: Path, quick_recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bertcompress.bench import peers
-    from bertcompress_cli import bench_report
+    from bertcompress_cli import show_report as bench_report
 
     chosen = [one for one in peers.PEERS if one.recipe == "transformers-fp32"]
     monkeypatch.setattr(bench_report, "make_peers", partial(peers.make_peers, peers=chosen))
@@ -320,7 +320,7 @@ def test_bench_needs_one_name_a_model(fails: Ok, here: Path, model: Path, data: 
 def test_the_demo_is_a_recipe_that_run_takes(
     ok: Ok, here: Path, model: Path, data: Path, short_quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress_cli import demo
+    from bertcompress_cli.verbs import demo
 
     short = re.sub(r"epochs: \d+", "epochs: 1", demo._RECIPE)
     short = re.sub(r"samples: \d+", "samples: 8", short)
@@ -343,7 +343,7 @@ def test_bench_saves_the_best_settings_and_predict_uses_them(
     short_quick: None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from bertcompress.artifact import read_manifest
+    from bertcompress.artifacts.artifact import read_manifest
     from bertcompress.bench import settings, tuning
 
     monkeypatch.setattr(tuning, "UNSTEADY", 99.0)  # a busy machine must not fail this test

@@ -192,7 +192,7 @@ def test_a_full_disk_leaves_nothing_half_written(
 def test_a_full_disk_elsewhere_is_one_sentence(
     fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress.passes.prune import Prune
+    from bertcompress.passes.prune.prune import Prune
 
     monkeypatch.setattr(Prune, "__call__", _no_space)
 
@@ -202,7 +202,7 @@ def test_a_full_disk_elsewhere_is_one_sentence(
 def test_what_nobody_foresaw_is_one_sentence_too(
     fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress.passes.prune import Prune
+    from bertcompress.passes.prune.prune import Prune
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
@@ -238,8 +238,8 @@ def test_what_nobody_foresaw_outside_of_passes_is_one_sentence_too(
 def test_what_nobody_foresaw_in_a_late_step_keeps_the_steps_before(
     ok: Ok, fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress.passes.export_onnx import ExportOnnx
-    from bertcompress.passes.quantize_dynamic import QuantizeDynamic
+    from bertcompress.passes.export.export_onnx import ExportOnnx
+    from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by zero")
@@ -256,7 +256,7 @@ def test_what_nobody_foresaw_in_a_late_step_keeps_the_steps_before(
 def test_a_reader_that_has_gone_is_no_failure_of_a_pass(
     bc: Callable[..., CompletedProcess[str]], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress.passes.prune import Prune
+    from bertcompress.passes.prune.prune import Prune
 
     def gone(*_: object, **__: object) -> None:
         raise BrokenPipeError

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from bertcompress.artifact import OnnxModel, read_manifest, save
+from bertcompress.artifacts.artifact import OnnxModel, read_manifest, save
 
 Ok = Callable[..., str]
 Fails = Callable[..., str]

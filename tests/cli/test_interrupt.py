@@ -15,7 +15,7 @@ from subprocess import CompletedProcess
 import psutil
 import pytest
 
-from bertcompress.bench.write_report import read_report
+from bertcompress.report.report_files import read_report
 
 Run = Callable[..., CompletedProcess[str]]
 Ok = Callable[..., str]

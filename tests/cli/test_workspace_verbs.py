@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.artifact import read_manifest
+from bertcompress.artifacts.artifact import read_manifest
 
 Ok = Callable[..., str]
 
@@ -143,8 +143,8 @@ def test_a_score_or_no_data_ranks_and_cuts_without_a_re_fit(
 def test_a_target_speed_up_is_measured_and_told(
     ok: Ok, fails: Ok, workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress.bench.measure_latency import MeasureLatency
-    from bertcompress.cost_table import CostTable
+    from bertcompress.bert.pruning.cost_table import CostTable
+    from bertcompress.search.latency_table import MeasureLatency
 
     parts = CostTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)), "a fake machine")
     asked: list[MeasureLatency] = []
@@ -219,7 +219,7 @@ def test_convert_legacy_says_when_there_is_nothing_to_convert(
 
 
 def test_rounds_become_steps_that_train_in_between() -> None:
-    from bertcompress_cli.prune_steps import in_rounds
+    from bertcompress_cli.verbs.prune_steps import in_rounds
 
     steps = in_rounds({"target_speedup": 4.0, "multiple": 8}, 2, 3.0)
 

@@ -112,7 +112,7 @@ class FakeCuda:
 
 
 class FakeTorch:
-    """The part of torch that `bertcompress.runtimes.tensorrt_cuda` uses."""
+    """The part of torch that `bertcompress.runtimes.tensorrt.cuda` uses."""
 
     def __init__(self) -> None:
         self.cuda = FakeCuda()

@@ -475,7 +475,7 @@ def _execute(
 def _session(engine: Any) -> Any:
     """Returns an opened runtime that computes what the engine's model says."""
     from bertcompress.graph.half import emulated
-    from bertcompress.runtimes.ort_runtime import OrtRuntime
+    from bertcompress.runtimes.ort.runtime import OrtRuntime
 
     if "_session" not in engine.__dict__:
         if any(one.domain == "trt" for one in engine._model.opset_import):

@@ -9,15 +9,15 @@ import numpy as np
 import onnx
 import pytest
 
-from bertcompress.artifact import Checkpoint, OnnxModel
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
+from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.bert.surgery import cut
-from bertcompress.calibration_table import CalibrationTable, TensorRange
 from bertcompress.graph.attention_products import attention_operands
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import weight_products
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.quantize_tensorrt import QuantizeTensorrt
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 
 
 @pytest.fixture(scope="session")

@@ -10,15 +10,15 @@ import numpy as np
 import onnx
 import pytest
 
-from bertcompress.artifact import Checkpoint, OnnxModel
-from bertcompress.bench.operations_graph import graph_operations
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.bert.surgery import cut
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.first_token import only_first_token
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.residuals import keep_residuals_apart
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.profiling.operations_graph import graph_operations
+from bertcompress.runtimes.ort.runtime import optimized_graph, run_graph
 
 Graphs = Callable[..., OnnxModel]
 Checkpoints = Callable[..., Checkpoint]

@@ -10,11 +10,11 @@ import pytest
 import transformers
 from onnx import TensorProto, helper, numpy_helper
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import ExportError
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.half import HalfKind, emulated, to_half
-from bertcompress.runtimes.ort_runtime import run_graph
+from bertcompress.runtimes.ort.runtime import run_graph
 
 pytestmark = pytest.mark.skipif(
     int(transformers.__version__.split(".")[0]) < 5,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import onnx
 from onnx import numpy_helper
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import embedding_tables, rank_of, weight_products
 

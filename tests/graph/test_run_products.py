@@ -8,10 +8,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from bertcompress.artifact import OnnxModel
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.graph.products import weight_products
 from bertcompress.graph.run_products import module_names, run_products
-from bertcompress.runtimes.ort_runtime import optimized_graph
+from bertcompress.runtimes.ort.runtime import optimized_graph
 
 
 def graph_of(*nodes: onnx.NodeProto, **weights: np.ndarray) -> onnx.ModelProto:

@@ -18,14 +18,14 @@ import transformers
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerFast
 
-from bertcompress.artifact import Checkpoint, OnnxModel
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.examples import Example, TextExample
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize_weights import QuantizeWeights
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.quiet import quiet_transformers
-from bertcompress.runtimes.ort_runtime import run_graph
+from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import pad
 from bertcompress_calibration import Calibrate

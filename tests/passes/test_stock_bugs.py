@@ -18,19 +18,19 @@ from onnx import helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from bertcompress.artifact import Checkpoint, OnnxModel, save
+from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
+from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.surgery import cut
-from bertcompress.calibration_table import CalibrationTable
 from bertcompress.errors import RunError
 from bertcompress.graph.products import weight_products
 from bertcompress.graph.run_products import run_products
-from bertcompress.passes.export_onnx import ExportOnnx
-from bertcompress.passes.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantized import without_advice
-from bertcompress.runtimes.ort_runtime import optimized_graph, run_graph
-from bertcompress.runtimes.torch_runtime import TorchRuntime
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.quantize.audit import without_advice
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.runtimes.ort.runtime import optimized_graph, run_graph
+from bertcompress.runtimes.torch.runtime import TorchRuntime
 
 Graphs = Callable[..., OnnxModel]
 Checkpoints = Callable[..., Checkpoint]

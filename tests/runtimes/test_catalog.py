@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bertcompress.runtimes import RUNTIME_NAMES, nvidia, why_unusable
+from bertcompress.machine import gpus as nvidia
+from bertcompress.runtimes import RUNTIME_NAMES, why_unusable
 from bertcompress.runtimes.catalog import CATALOG, ENTRIES
 from bertcompress_cli.options import RuntimeOption
 

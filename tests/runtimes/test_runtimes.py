@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from bertcompress.artifact import OnnxModel, save
+from bertcompress.artifacts.artifact import OnnxModel, save
 from bertcompress.errors import LoadError, MissingDependencyError, RunError, UsageError
 from bertcompress.runtimes import FakeRuntime, open_runtime, runtime_for
-from bertcompress.runtimes.ort_runtime import OrtRuntime
+from bertcompress.runtimes.ort.runtime import OrtRuntime
 
 FEED = {
     "input_ids": np.asarray([[2, 90, 91, 3], [2, 90, 3, 0]]),

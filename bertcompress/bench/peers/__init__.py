@@ -6,10 +6,10 @@ its own holds what it loads::
     PEERS/<peer>/peer.json     which runner opens it, and how
     PEERS/<peer>/peer/         the files that it loads
 
-It is made in a process of its own (`bertcompress.bench.peers.recipes`), because these libraries
+It is made in a process of its own (`bertcompress.bench.peers.make`), because these libraries
 print, change global settings and may crash, and opened by the runtime name ``peer``
-(`bertcompress.bench.peers.runners`). A peer that is not installed, or can't be made of this model,
-is named in the report; none is left out silently.
+(`bertcompress.bench.worker.peer_runners`). A peer that is not installed, or can't be made of this
+model, is named in the report; none is left out silently.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertcompress.bench.process import WorkerProcess, child_environment
 from bertcompress.bench.variant import Variant
-from bertcompress.bench.worker import PEER_RUNTIME
+from bertcompress.bench.worker.client import WorkerProcess, child_environment
+from bertcompress.bench.worker.main import PEER_RUNTIME
 from bertcompress.bench.workload import save_workload, single_stream
 from bertcompress.errors import RunError
 from bertcompress.progress import Progress, silent
@@ -41,7 +41,7 @@ class Peer:
 
     Attributes:
         name: As reports call it.
-        recipe: Its name in `bertcompress.bench.peers.recipes`.
+        recipe: Its name in `bertcompress.bench.peers.make`.
         modules: What must be installed.
         needs_compiler: Whether it compiles C++ when it is first run.
     """
@@ -130,7 +130,7 @@ def _make(peer: Peer, model: Path, feeds: Path, place: Path, *, threads: int) ->
     """Runs a recipe in a process of its own; the folder appears whole or not at all."""
     place.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{peer.recipe}-", dir=place.parent))
-    command = [sys.executable, "-P", "-m", "bertcompress.bench.peers.recipes"]
+    command = [sys.executable, "-P", "-m", "bertcompress.bench.peers.make"]
     command += [peer.recipe, str(model.resolve()), str(feeds), str(unfinished)]
     try:
         done = subprocess.run(

@@ -1,0 +1,168 @@
+"""The calibration table: what was seen of the input of each matrix product, and its range.
+
+One table serves every runtime and every method; each quantize pass makes its own graph from it. The
+table knows which weights and which data it was made from, and refuses other weights. It is kept in
+one safetensors file: the statistics are its arrays, and everything else is a JSON header.
+
+    metadata["calibration_table"] = {
+      "format": 2, "method": "percentile", "seed": 0, "sample_ids": ["train.tsv:17", …],
+      "split": "train", "data_fingerprint": "…", "weights_fingerprint": "…",
+      "stability": {"seeds": [0, 1, 2, 3, 4], "changes": {"encoder.layer.0…": 0.013, …}},
+      "ranges": {"encoder.layer.0.attention.self.query": {
+        "tensor": "layer_norm_1", "low": -3.1, "high": 4.2, "minimum": -5.0, "maximum": 9.7,
+        "count": 3110400, "bin_width": 0.0078125}, …}
+    }
+    tensors["layer_norm_1/histogram"] = int64 [bins]; also token_minima, token_maxima,
+    sample_minima, sample_maxima, channel_absmax and channel_mean, see `TensorRange`
+
+The key of a range is the module path; modules with the same ``tensor`` (query, key and value) are a
+share group: they read one tensor of the graph, have one range, and the file holds its arrays once.
+Format 1 had the histogram alone, under the module's name; it is still read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from bertcompress.artifacts.calibration_table_file import AGAIN, open_table, write_table
+from bertcompress.artifacts.tensor_range import (
+    Counts,
+    Floats,
+    TensorRange,
+    arrays_of,
+    facts_of,
+    read_range,
+)
+from bertcompress.errors import CalibrationError, did_you_mean
+
+__all__ = ["CalibrationTable", "Stability", "TensorRange"]
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How far ranges move when other samples are drawn.
+
+    Attributes:
+        seeds: The seeds that samples were drawn with.
+        changes: By the first module that reads a tensor: how far the end of its range that moves
+            more moves over the seeds, as a fraction of all that the ranges span together, 0..1.
+    """
+
+    seeds: tuple[int, ...]
+    changes: Mapping[str, float]
+
+    @property
+    def least_stable(self) -> str:
+        """The module whose range moves the furthest."""
+        return max(self.changes, key=lambda module: self.changes[module])
+
+    @property
+    def largest(self) -> float:
+        """How far that is."""
+        return self.changes[self.least_stable]
+
+
+@dataclass(frozen=True)
+class CalibrationTable:
+    """The range of every weight product's input.
+
+    Attributes:
+        ranges: By the module path of the product that takes the tensor as its input
+            (``encoder.layer.0.attention.self.query``); several products may share a tensor.
+        method: How `low` and `high` were chosen, a name in ``bertcompress_calibration.METHODS``.
+        sample_ids: The ids of the examples that were run.
+        seed: Decided which examples were drawn.
+        data_fingerprint: Of the data set that they were drawn from.
+        weights_fingerprint: Of the float graph that ran.
+        split: The split that they are of (``train``, ``all``); ``random`` where the texts were
+            drawn from the vocabulary; None where that is not known.
+        stability: How far the ranges move over seeds, if that was measured.
+    """
+
+    ranges: Mapping[str, TensorRange]
+    method: str
+    sample_ids: tuple[str, ...]
+    seed: int
+    data_fingerprint: str
+    weights_fingerprint: str
+    split: str | None = None
+    stability: Stability | None = None
+
+    @property
+    def share_groups(self) -> Mapping[str, tuple[str, ...]]:
+        """The modules that read each tensor, by its name in the graph."""
+        groups: dict[str, tuple[str, ...]] = {}
+        for module, one in self.ranges.items():
+            groups[one.tensor] = (*groups.get(one.tensor, ()), module)
+        return groups
+
+    def range_of(self, module: str) -> TensorRange:
+        """Returns the range of the input of a module's matrix product.
+
+        Raises:
+            CalibrationError: The table has no such module.
+        """
+        if module not in self.ranges:
+            raise CalibrationError(
+                f"the calibration table has no range for {module}, only for {len(self.ranges)} "
+                f"other modules; {AGAIN} with the model that you quantize"
+                f"{did_you_mean(module, self.ranges)}"
+            )
+        return self.ranges[module]
+
+    def check_fits(self, weights_fingerprint: str) -> None:
+        """Fails with a CalibrationError if the table was made for other weights."""
+        if weights_fingerprint != self.weights_fingerprint:
+            raise CalibrationError(
+                f"the calibration table was made for the weights {self.weights_fingerprint}, the "
+                f"model has {weights_fingerprint}; {AGAIN} with this model"
+            )
+
+    def save(self, path: Path | str) -> Path:
+        """Writes the table into one file, whole or not at all; replaces a file that is there.
+
+        Returns:
+            The path.
+
+        Raises:
+            CalibrationError: It can't be written, or two modules of one tensor do not have the
+                same statistics.
+        """
+        arrays: dict[str, Counts | Floats] = {}
+        for module, one in self.ranges.items():
+            for key, values in arrays_of(one).items():
+                if key in arrays and not np.array_equal(arrays[key], values):
+                    raise CalibrationError(
+                        f"{module} has another {key} than its neighbour of the same input; {AGAIN}"
+                    )
+                arrays[key] = values
+        facts = {one.name: getattr(self, one.name) for one in fields(self)}
+        facts["ranges"] = {module: facts_of(one) for module, one in self.ranges.items()}
+        facts["stability"] = None if self.stability is None else asdict(self.stability)
+        write_table(Path(path), facts, arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Reads a table that `save` wrote.
+
+        Raises:
+            CalibrationError: It is not there, is no calibration table, is damaged, or was written
+                by a newer version.
+        """
+        with open_table(Path(path)) as (facts, file):
+            kept = {str(name): value for name, value in facts.items() if name != "format"}
+            ranges = {
+                module: read_range(file, module, one, version=facts["format"])
+                for module, one in facts["ranges"].items()
+            }
+            kept["sample_ids"] = tuple(facts["sample_ids"])
+            if facts.get("stability") is not None:
+                found = facts["stability"]
+                kept["stability"] = Stability(tuple(found["seeds"]), found["changes"])
+            return cls(**{**kept, "ranges": ranges})

@@ -1,0 +1,213 @@
+"""The manifest of an artifact folder: what it is, where it came from, and each file's SHA-256.
+
+``bertcompress.json`` holds the history of steps and the hashes that `verify` checks on load, so a
+file that was cut off or altered is an error that names it. `kind_of` and `artifact_bytes` also
+answer for plain Transformers folders, which have no manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from bertcompress.artifacts.folder import MANIFEST_NAME
+from bertcompress.errors import LoadError
+
+FORMAT_VERSION = 1
+ONNX_NAME = "onnx/model.onnx"
+RANGES_NAME = "trained_ranges.json"
+SIDE_FILES = (
+    RANGES_NAME,
+    "modules.json",
+    "1_Pooling/config.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+)
+"""Files that travel with the model: the ranges that it was trained with, and those of
+sentence-transformers that say how to pool."""
+
+Kind = Literal["checkpoint", "onnx", "engine"]
+
+ENGINES, PLAN_NAME, SIDECAR_NAME = "engines", "model.plan", "model.json"
+"""Where an engine lies in its folder: ``engines/<key>/model.plan`` with its sidecar."""
+
+REJECTED, REJECTED_FOR = "rejected", "rejected for"
+"""The keys of a step's details that say why an artifact does not keep what was asked of it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of an artifact's history.
+
+    Attributes:
+        name: The pass, as its class is called.
+        settings: The pass's fields, as JSON values.
+        seconds: Wall time.
+        parameters_before: Number of weights before, or None where the level has no such number.
+        parameters_after: Number of weights after.
+        bytes_before: Size of the weights or the graph before, bytes.
+        bytes_after: Size after, bytes.
+        details: What the pass found: per-layer tables, audits, notes. JSON values.
+        versions: Versions of the libraries that did the work.
+    """
+
+    name: str
+    settings: Mapping[str, object]
+    seconds: float
+    parameters_before: int | None
+    parameters_after: int | None
+    bytes_before: int
+    bytes_after: int
+    details: Mapping[str, object] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rejected(self) -> str | None:
+        """Why the result does not keep what was asked of it; None where it does."""
+        return str(self.details[REJECTED]) if REJECTED in self.details else None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``bertcompress.json`` says.
+
+    Attributes:
+        kind: ``checkpoint``, ``onnx`` or ``engine``.
+        task: A name from `bertcompress.tasks`.
+        history: The steps that made the artifact.
+        files: SHA-256 of each file in the folder, by relative name.
+        runtime: Settings found best for running it (threads, batch), if any were measured.
+    """
+
+    kind: Kind
+    task: str
+    history: tuple[Step, ...]
+    files: Mapping[str, str]
+    runtime: Mapping[str, object] = field(default_factory=dict)
+
+
+def write_manifest(folder: Path, *, kind: Kind, task: str, history: Sequence[Step]) -> None:
+    """Writes ``bertcompress.json`` with the hash of every file that is in the folder now."""
+    manifest = {
+        "format": FORMAT_VERSION,
+        "kind": kind,
+        "task": task,
+        "history": [asdict(step) for step in history],
+        "files": {
+            path.relative_to(folder).as_posix(): _sha256(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        },
+    }
+    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Reads ``bertcompress.json``.
+
+    Returns:
+        None if the folder has none (a plain Transformers folder).
+
+    Raises:
+        LoadError: If it can't be read or was written by a newer version.
+    """
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        return None
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        _check_format(path, raw["format"])
+        manifest = Manifest(
+            kind=_kind(raw["kind"]),
+            task=raw["task"],
+            history=tuple(Step(**step) for step in raw["history"]),
+            files=dict(raw["files"]),
+            runtime=dict(raw.get("runtime", {})),
+        )
+    except KeyError as error:
+        raise LoadError(
+            f"{path} is damaged: {error} is missing; make the artifact again"
+        ) from error
+    except (OSError, ValueError, TypeError) as error:
+        raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
+    return manifest
+
+
+def _check_format(path: Path, version: int) -> None:
+    if version > FORMAT_VERSION:
+        raise LoadError(
+            f"{path} has format {version}, this bertcompress reads up to {FORMAT_VERSION}; "
+            "type: pip install --upgrade bertcompress"
+        )
+
+
+def _kind(name: object) -> Kind:
+    for kind in get_args(Kind):
+        if name == kind:
+            return cast("Kind", kind)
+    raise ValueError(f"there is no kind {name!r}")
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Fails with a LoadError that names the first file whose hash differs from the manifest's."""
+    for name, expected in manifest.files.items():
+        path = folder / name
+        if name == "README.md":
+            continue  # people edit their model cards
+        if not path.is_file():
+            raise LoadError(f"{path} is missing; make the artifact again")
+        if _sha256(path) != expected:
+            raise LoadError(
+                f"{path} is not the file that was written (its SHA-256 differs from "
+                f"{MANIFEST_NAME}); copy it again or make the artifact again"
+            )
+
+
+def kind_of(folder: Path) -> Kind:
+    """Tells what a folder holds, by its manifest or, where it has none, by its files."""
+    manifest = read_manifest(folder)
+    if manifest is not None:
+        return manifest.kind
+    if (folder / ONNX_NAME).is_file() and not _weight_files(folder):
+        return "onnx"
+    return "checkpoint"
+
+
+def plan_path(folder: Path) -> Path:
+    """Returns the file of a folder's engine.
+
+    Raises:
+        LoadError: If there is none, or more than one.
+    """
+    found = sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}"))
+    if len(found) != 1:
+        raise LoadError(
+            f"{folder} holds {len(found)} engines and must hold one, {ENGINES}/<key>/{PLAN_NAME}; "
+            f"build it: bertcompress build {folder}"
+        )
+    return found[0]
+
+
+def artifact_bytes(folder: Path) -> int:
+    """Returns the bytes of what a runtime loads: engine, graph, or the checkpoint's weights."""
+    graph, kind = folder / ONNX_NAME, kind_of(folder)
+    if kind == "engine":
+        return plan_path(folder).stat().st_size
+    if kind == "onnx":
+        return graph.stat().st_size
+    return sum(path.stat().st_size for path in _weight_files(folder))
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """Returns the files that Transformers would load: safetensors, or else pickled weights."""
+    return [*folder.glob("*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,165 @@
+"""Runs an artifact, and the float graph it came from, in processes of their own, in turns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from bertcompress.artifacts.artifact import Manifest
+from bertcompress.artifacts.manifest import Step
+from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.workload import (
+    Workload,
+    grid,
+    sample_features,
+    save_workload,
+    single_stream,
+)
+from bertcompress.bert.families import longest_text
+from bertcompress.codec import from_plain
+from bertcompress.errors import LoadError, UsageError
+from bertcompress.profiling.executed import Executed
+from bertcompress.profiling.precision_map import PrecisionMap, joined, precision_map
+from bertcompress.profiling.reasons import quantize_step
+from bertcompress.report.lineage import manifest_of
+from bertcompress.tasks.base import Feature
+
+TURNS = 3
+FEEDS = 10
+"""Runs in a turn."""
+DEFAULT_LENGTH = 128
+
+NamedFolder = tuple[str, Path]
+
+
+def measure_map(
+    folder: Path,
+    workload: Workload,
+    *,
+    inputs: str,
+    threads: int,
+    scratch: Path,
+    runtime: str = "auto",
+    against: NamedFolder | None = None,
+) -> PrecisionMap:
+    """Runs an artifact under its runtime's profiler and returns its map.
+
+    Args:
+        folder: The artifact's folder.
+        workload: Typical inputs.
+        inputs: The same in words.
+        threads: Threads of a run.
+        scratch: A folder for the inputs.
+        runtime: What runs it.
+        against: Name and folder of the float graph.
+
+    Raises:
+        RunError: If a folder holds no graph, or the runtime can't run it.
+    """
+    path = scratch / "precision-map.npz"
+    save_workload(workload, path)
+    folders = [folder] if against is None else [folder, against[1]]
+    parts: list[list[Executed]] = [[] for _ in folders]
+    with ExitStack() as stack:
+        processes = [
+            stack.enter_context(WorkerProcess(one.name, scratch=scratch, threads=threads))
+            for one in folders
+        ]
+        for _ in range(TURNS):
+            for process, one, found in zip(processes, folders, parts, strict=True):
+                answer = process.ask(
+                    "execute",
+                    folder=str(one.resolve()),
+                    runtime=runtime,
+                    threads=threads,
+                    workload=str(path),
+                )
+                found.append(from_plain(Executed, answer["executed"]))
+    manifest = manifest_of(folder)
+    return precision_map(
+        joined(parts[0]),
+        manifest.history if manifest else (),
+        inputs=inputs,
+        threads=threads,
+        before=joined(parts[1]) if against is not None else None,
+        against=against[0] if against is not None else None,
+    )
+
+
+def drawn_workload(folder: Path, length: int | None = None, *, seed: int = 0) -> Workload:
+    """Draws sentences of one length from the whole vocabulary.
+
+    Args:
+        folder: A model's folder.
+        length: Tokens of each; `DEFAULT_LENGTH`, or the model's longest, if left out.
+        seed: Of the drawing.
+
+    Raises:
+        LoadError: If the folder's configuration can't be read.
+        UsageError: If the model does not read texts of that length.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        vocabulary = int(config["vocab_size"])
+        longest = longest_text(config)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LoadError(f"can't read {path}: {error}; make the artifact again") from error
+    length = min(DEFAULT_LENGTH, longest) if length is None else length
+    if not 1 <= length <= longest:
+        raise UsageError(f"at-length must be from 1 to the model's {longest}, got {length}")
+    generator = np.random.default_rng(seed)
+    feeds = []
+    for _ in range(FEEDS):
+        ids = generator.integers(0, vocabulary, (1, length), dtype=np.int64)
+        feeds.append(
+            {
+                "input_ids": ids,
+                "attention_mask": np.ones_like(ids),
+                "token_type_ids": np.zeros_like(ids),
+            }
+        )
+    return Workload(f"drawn-{length}", "grid", 1, length, tuple(feeds))
+
+
+def data_workload(
+    features: Sequence[Feature], length: int | None, *, pad_token_id: int, seed: int = 0
+) -> Workload:
+    """Takes sentences of a data set: as long as they are, or their tokens at one length."""
+    if length is not None:
+        return grid(features, batch_size=1, sequence_length=length, repeats=FEEDS)
+    drawn = sample_features(features, FEEDS, seed=seed)
+    return single_stream(drawn, pad_token_id=pad_token_id, name="own-lengths")
+
+
+def float_graph_of(
+    history: Sequence[Step], others: Iterable[tuple[NamedFolder, Manifest | None]]
+) -> NamedFolder | None:
+    """Returns the graph that an artifact was quantized from, None if it is not among the others.
+
+    That is the one with the longest history that begins this one, not quantized itself.
+    """
+    best: tuple[int, NamedFolder] | None = None
+    for named, manifest in others:
+        if manifest is None or manifest.kind != "onnx" or quantize_step(manifest.history):
+            continue
+        steps = len(manifest.history)
+        begins = 0 < steps < len(history) and all(
+            _same(a, b) for a, b in zip(manifest.history, history, strict=False)
+        )
+        if begins and (best is None or steps > best[0]):
+            best = steps, named
+    return best[1] if best else None
+
+
+def _same(first: Step, second: Step) -> bool:
+    """Says whether two steps did the same to models of the same size."""
+    facts = [
+        (one.name, one.settings, one.parameters_before, one.bytes_before, one.bytes_after)
+        for one in (first, second)
+    ]
+    return facts[0] == facts[1]

@@ -1,0 +1,86 @@
+"""Finished parts of a run, kept so that an interrupted run goes on where it stopped.
+
+Each part is one JSON file, written whole or not at all, in a folder named after everything that
+decides its content: settings, artifacts, data, machine and library versions. A run with anything
+changed therefore finds nothing, and measures anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from bertcompress.codec import Json
+from bertcompress.errors import RunError
+from bertcompress.files import write_whole
+
+
+class StateFolder:
+    """The finished parts of one run.
+
+    Args:
+        root: A folder that may hold several runs' parts.
+        key: Everything that the parts depend on.
+    """
+
+    def __init__(self, root: Path, key: Json) -> None:
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        self.folder = root / digest[:16]
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"can't write to {root}: {error.strerror or error}") from error
+
+    def read(self, name: str) -> Json:
+        """Returns a finished part, or None."""
+        path = self.folder / f"{name}.json"
+        if not path.is_file():
+            return None
+        part: Json = json.loads(path.read_text(encoding="utf-8"))
+        return part
+
+    def write(self, name: str, part: Json) -> None:
+        """Keeps a part.
+
+        Raises:
+            RunError: If the disk is full or the folder can't be written.
+        """
+        write_atomically(self.folder / f"{name}.json", json.dumps(part))
+
+    def remove(self) -> None:
+        """Forgets all parts; called when the run is complete."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all.
+
+    Raises:
+        RunError: If it can't be written; nothing is left behind then.
+    """
+    try:
+        write_whole(path, text.encode())
+    except OSError as error:
+        raise RunError(f"could not write {path}: {error.strerror or error}") from error
+
+
+def write_texts(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Writes text files, each whole or not at all; returns their paths.
+
+    Args:
+        folder: Where to; made with its parents.
+        texts: By the file's name.
+
+    Raises:
+        RunError: If the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
+    for name, text in texts.items():
+        write_atomically(folder / name, text)
+    return tuple(folder / name for name in texts)

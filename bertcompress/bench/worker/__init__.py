@@ -1,0 +1,1 @@
+"""The process that measures one artifact, and the client that talks to it."""

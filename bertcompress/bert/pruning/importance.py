@@ -1,0 +1,272 @@
+"""How much each head and each FFN neuron matters to the answers, measured on real data.
+
+**The mask.** A unit is a block of input columns of an output projection (see `structure`). We put
+a mask ``m`` of ones in front of that projection, ``x -> x * m``, by a forward pre-hook; nothing in
+the model changes, and Transformers 5, which has no ``head_mask`` any more, needs none. The mask has
+a batch axis, ``[batch, units]``, so that one backward pass gives the gradient of *each sample's*
+loss: a mean of absolute values or of squares over samples is then exact, where the mean of batch
+gradients would let samples of opposite sign cancel.
+
+**The scores.** With ``g_b = d loss_b / d m`` at ``m = 1``:
+
+=========== ==================== ==========================================================
+taylor      mean_b abs(g_b)      Michel, Levy, Neubig 2019, arXiv:1905.10650, section 4.1
+fisher      mean_b g_b ** 2      Kwon et al. 2022, arXiv:2204.09656, eq. 9 (diagonal, with
+                                 per-sample instead of per-batch gradients)
+true-fisher the same             gold targets left out: see below
+wanda, obs                       from the activations, see `importance_from_inputs`
+magnitude   ||W[:, unit]||_2     columns of the output projection; needs no data
+random      uniform              the floor that every other score must beat
+=========== ==================== ==========================================================
+
+Squares estimate the loss added by removing a unit where the gradient is near zero (1/2 F), so they
+are comparable between layers; `fisher` is the default for a global ranking.
+
+**The loss.** Gold targets where the data has them, see `sample_losses`. Where it has none, the
+target is drawn from the model's own distribution, one draw a sample (seeded): the expectation of
+the squared gradient is then the true Fisher information (Kunstner et al. 2019, arXiv:1905.12558),
+no labels needed. A temperature or a teacher equal to the student would give exactly zero gradient.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.bert.batch_losses import Batch, sample_losses
+from bertcompress.bert.structure import layers_of, shape_of
+from bertcompress.errors import PassError, UsageError
+from bertcompress.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedModel
+
+__all__ = [
+    "SCORES_FROM_DATA",
+    "SCORES_FROM_GRADIENTS",
+    "SCORES_FROM_INPUTS",
+    "SCORE_NAMES",
+    "Batch",
+    "Importance",
+    "MaskGradient",
+    "ScoreName",
+    "Scores",
+    "checked",
+    "from_data",
+    "from_weights",
+    "mask_gradients",
+]
+
+Unit = Literal["heads", "ffn"]
+ScoreName = Literal["fisher", "true-fisher", "taylor", "wanda", "obs", "magnitude", "random"]
+SCORE_NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
+SCORES_FROM_GRADIENTS = ("fisher", "true-fisher", "taylor")
+SCORES_FROM_INPUTS = ("wanda", "obs")
+SCORES_FROM_DATA = (*SCORES_FROM_GRADIENTS, *SCORES_FROM_INPUTS)
+
+Scores = tuple[NDArray[np.float64], ...]
+"""One array a layer, ``[units]``; an emptied sub-layer has an empty array."""
+
+
+@dataclass(frozen=True)
+class Importance:
+    """Scores of all heads and all FFN neurons; larger is more important."""
+
+    heads: Scores
+    ffn: Scores
+    score: ScoreName
+    samples: int
+
+
+@dataclass(frozen=True)
+class MaskGradient:
+    """What each sample's loss says about one sub-layer's units.
+
+    Attributes:
+        unit: Heads or FFN neurons.
+        layer: The layer's position.
+        values: ``d loss / d mask`` at a mask of ones, float64 ``[batch, units]``.
+    """
+
+    unit: Unit
+    layer: int
+    values: NDArray[np.float64]
+
+
+def from_data(
+    model: PreTrainedModel,
+    batches: Iterable[Batch],
+    *,
+    score: ScoreName = "fisher",
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Importance:
+    """Scores units by the gradients of their masks over real samples.
+
+    Args:
+        model: In evaluation mode; left as it was.
+        batches: What to measure on.
+        score: ``fisher``, ``true-fisher`` or ``taylor``.
+        seed: For the targets drawn where the data has none.
+        progress: Is told the samples done and their number.
+
+    Returns:
+        Float64 scores, one array a layer.
+
+    Raises:
+        UsageError: If the score is not one that data gives.
+        PassError: If there are no samples, or a gradient is not a finite number.
+    """
+    import torch
+
+    if score not in SCORES_FROM_GRADIENTS:
+        raise UsageError(
+            f"score from gradients must be {' or '.join(SCORES_FROM_GRADIENTS)}, got {score!r}"
+        )
+    batches = tuple(batches)
+    if score == "true-fisher":
+        batches = tuple(Batch(one.inputs, {}) for one in batches)
+    total = sum(batch.size for batch in batches)
+    if total == 0:
+        raise PassError(f"{score} needs at least one sample, got none; give data, or use magnitude")
+    generator = torch.Generator().manual_seed(seed)
+    shape = shape_of(model)
+    sums = {
+        "heads": [np.zeros(count) for count in shape.layer_heads],
+        "ffn": [np.zeros(count) for count in shape.layer_ffn],
+    }
+    done = 0
+    for batch in batches:
+        for found in mask_gradients(model, batch, generator):
+            each = np.abs(found.values) if score == "taylor" else np.square(found.values)
+            sums[found.unit][found.layer] += each.sum(axis=0)
+        done += batch.size
+        progress("importance", done, total)
+    return checked(
+        Importance(
+            tuple(values / total for values in sums["heads"]),
+            tuple(values / total for values in sums["ffn"]),
+            score,
+            total,
+        )
+    )
+
+
+def mask_gradients(
+    model: PreTrainedModel, batch: Batch, generator: torch.Generator
+) -> list[MaskGradient]:
+    """Returns the gradient of each sample's loss by each unit's mask; the model is left as it was.
+
+    Args:
+        model: In evaluation mode.
+        batch: What to run.
+        generator: Draws targets where the batch has none.
+    """
+    import torch
+
+    with frozen(model), _masked(model, batch.size) as masks:
+        losses = sample_losses(model, batch, generator)  # [batch]
+        gradients = torch.autograd.grad(losses.sum(), [mask for _, _, mask in masks])
+    return [
+        MaskGradient(unit, layer, gradient.double().cpu().numpy())
+        for (unit, layer, _), gradient in zip(masks, gradients, strict=True)
+    ]
+
+
+def from_weights(
+    model: PreTrainedModel, *, score: ScoreName = "magnitude", seed: int = 0
+) -> Importance:
+    """Scores units without data: by the norm of their columns, or at random (seeded).
+
+    Raises:
+        UsageError: If the score needs data.
+        PassError: If a weight is not a finite number.
+    """
+    if score in SCORES_FROM_DATA or score not in SCORE_NAMES:
+        raise UsageError(f"score without data must be magnitude or random, got {score!r}")
+    shape = shape_of(model)
+    generator = np.random.default_rng(seed)
+    heads, ffn = [], []
+    for layer in layers_of(model):
+        if score == "random":
+            heads.append(generator.random(shape.layer_heads[layer.index]))
+            ffn.append(generator.random(shape.layer_ffn[layer.index]))
+            continue
+        heads.append(_column_norms(layer.attention_output, shape.head_size))
+        ffn.append(_column_norms(layer.ffn_output, 1))
+    return checked(Importance(tuple(heads), tuple(ffn), score, 0))
+
+
+def checked(importance: Importance) -> Importance:
+    """Returns the importance, or fails with a PassError if it has a number that is not finite."""
+    for unit, scores in (("heads", importance.heads), ("FFN", importance.ffn)):
+        for layer, values in enumerate(scores):
+            if not np.isfinite(values).all():
+                raise PassError(
+                    f"the importance of the {unit} of layer {layer} is not a finite number; "
+                    "the model's weights are damaged, or its loss overflows"
+                )
+    return importance
+
+
+def _column_norms(projection: nn.Linear | None, width: int) -> NDArray[np.float64]:
+    if projection is None:
+        return np.zeros(0)
+    weight = projection.weight.detach().double().numpy()  # [hidden, units * width]
+    blocks = weight.reshape(weight.shape[0], -1, width)
+    norms: NDArray[np.float64] = np.sqrt((blocks**2).sum(axis=(0, 2)))
+    return norms
+
+
+@contextlib.contextmanager
+def _masked(model: PreTrainedModel, batch: int) -> Iterator[list[tuple[Unit, int, torch.Tensor]]]:
+    """Puts masks of ones, ``[batch, units]``, before all output projections while open."""
+    head_size = shape_of(model).head_size
+    masks: list[tuple[Unit, int, torch.Tensor]] = []
+    with contextlib.ExitStack() as hooks:
+        for layer in layers_of(model):
+            heads, neurons = layer.attention_output, layer.ffn_output
+            if heads is not None:
+                mask = _ones(heads, batch, head_size)
+                masks.append(("heads", layer.index, mask))
+                hook = heads.register_forward_pre_hook(_mask_hook(mask, head_size))
+                hooks.callback(hook.remove)
+            if neurons is not None:
+                mask = _ones(neurons, batch, 1)
+                masks.append(("ffn", layer.index, mask))
+                hook = neurons.register_forward_pre_hook(_mask_hook(mask, 1))
+                hooks.callback(hook.remove)
+        yield masks
+
+
+def _ones(projection: nn.Linear, batch: int, width: int) -> torch.Tensor:
+    units = projection.in_features // width
+    return projection.weight.new_ones(batch, units).requires_grad_()
+
+
+def _mask_hook(mask: torch.Tensor, width: int) -> Callable[..., Any]:
+    def multiply(_: nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        wide = mask.repeat_interleave(width, dim=1) if width > 1 else mask
+        return (arguments[0] * wide[:, None, :],)
+
+    return multiply
+
+
+@contextlib.contextmanager
+def frozen(model: PreTrainedModel) -> Iterator[None]:
+    """Keeps the weights out of the backward pass while open: only the masks need gradients."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in trained:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in trained:
+            parameter.requires_grad_(True)

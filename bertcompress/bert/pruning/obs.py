@@ -1,0 +1,183 @@
+"""Which units cost the least to remove when all others make up for them: optimal brain surgeon.
+
+For one output projection with weight ``W`` ``[outputs, inputs]``, inputs ``x_t`` of real tokens and
+a weight ``w_t`` for each token, ``H = sum_t w_t x_t x_t^T / sum_t w_t``. Removing the input columns
+``S`` and changing the others for the best adds to the weighted squared error of the output::
+
+    rho_S = trace(W_S (H^-1)_SS^-1 W_S^T)
+
+and the remaining columns, and the inverse of what is left of ``H``, become::
+
+    W    <- W    - W_S (H^-1)_SS^-1 (H^-1)_S:
+    H^-1 <- H^-1 - (H^-1)_:S (H^-1)_SS^-1 (H^-1)_S:
+
+The errors of one removal after the other add up exactly, so one sweep that always takes the
+cheapest unit gives the cost of *every* number of units. Here units are blocks of several columns
+(heads); for those of one column (neurons), which are many, see
+`bertcompress.bert.pruning.column_sweep`.
+
+Sources: Hassibi and Stork 1992, "Second order derivatives for network pruning: optimal brain
+surgeon"; Frantar and Alistarh 2022, arXiv:2208.11580 (layer-wise, with H of the inputs); Kurtic,
+Frantar and Alistarh 2023, arXiv:2302.04089, section 3.1 (structures, all levels in one sweep).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.bert.pruning.column_sweep import remove_columns
+from bertcompress.errors import PassError, UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+DAMPING = 0.01
+"""Added to the diagonal of H, in its mean; as in GPTQ and its successors."""
+_COMPACT_AT = 0.75
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The removal of all units of one sub-layer, the cheapest first.
+
+    Attributes:
+        order: The units in the order of their removal.
+        errors: ``errors[k]`` is the output's squared error with `k` units removed, float64
+            ``[units + 1]``; it starts at 0 and never falls.
+        alone: The error that removing each unit alone gives, float64 ``[units]``.
+    """
+
+    order: tuple[int, ...]
+    errors: NDArray[np.float64]
+    alone: NDArray[np.float64]
+
+    def kept(self, count: int) -> tuple[int, ...]:
+        """Returns the `count` units that are removed last, rising."""
+        if not 0 <= count <= len(self.order):
+            raise UsageError(f"count must be within 0..{len(self.order)}, got {count}")
+        return tuple(sorted(self.order[len(self.order) - count :]))
+
+
+def sweep(
+    weight: torch.Tensor, hessian: torch.Tensor, *, width: int = 1, damping: float = DAMPING
+) -> Sweep:
+    """Removes unit after unit.
+
+    Args:
+        weight: ``[outputs, units * width]``; rows may be scaled by the square root of what an error
+            of that output costs.
+        hessian: Symmetric, positive semidefinite, ``[units * width, units * width]``.
+        width: Input columns of a unit: the head size, or 1 for a neuron.
+        damping: Added to the diagonal, in means of the diagonal.
+
+    Returns:
+        The order and the errors, computed in float64.
+
+    Raises:
+        UsageError: If the shapes do not fit.
+        PassError: If the Hessian is not finite, or far from positive semidefinite.
+    """
+    inputs = weight.shape[1]
+    if inputs % width or hessian.shape != (inputs, inputs):
+        raise UsageError(
+            f"a weight of {inputs} inputs and a Hessian of {tuple(hessian.shape)} do not fit units "
+            f"of {width} columns"
+        )
+    weights = weight.detach().double().clone()
+    weights[:, hessian.diagonal() == 0] = 0.0
+    inverse = damped_inverse(hessian, damping)
+    alone = _costs(weights, inverse, width).clamp_min(0.0).numpy()
+    order, costs = (
+        remove_columns(weights, inverse) if width == 1 else _remove_all(weights, inverse, width)
+    )
+    return Sweep(tuple(order), np.cumsum([0.0, *costs]), alone)
+
+
+def costs_of_each(
+    weight: torch.Tensor, hessian: torch.Tensor, *, width: int = 1, damping: float = DAMPING
+) -> NDArray[np.float64]:
+    """Returns what removing each unit alone costs, float64 ``[units]``; arguments as in `sweep`."""
+    costs = _costs(weight.detach().double(), damped_inverse(hessian, damping), width)
+    found: NDArray[np.float64] = costs.clamp_min(0.0).numpy()
+    return found
+
+
+def damped_inverse(matrix: torch.Tensor, damping: float) -> torch.Tensor:
+    """Returns ``(matrix + damping * mean(diag) * I)^-1``, float64, by Cholesky.
+
+    Raises:
+        PassError: If the matrix is not finite, or far from positive semidefinite.
+    """
+    import torch
+
+    base = matrix.detach().double()
+    if not bool(torch.isfinite(base).all()):
+        raise PassError("the calibration activations are not finite; the model's weights overflow")
+    mean = float(base.diagonal().mean()) or 1.0
+    for factor in (1.0, 10.0):
+        damped = base.clone()
+        damped.diagonal().add_(damping * factor * mean)
+        lower, failed = torch.linalg.cholesky_ex(damped)
+        if not int(failed):
+            return torch.cholesky_inverse(lower)
+    raise PassError("the calibration activations give no positive definite Hessian; add examples")
+
+
+def _remove_all(
+    weights: torch.Tensor, inverse: torch.Tensor, width: int
+) -> tuple[list[int], list[float]]:
+    """Removes block after block, the cheapest first; overwrites both."""
+    import torch
+
+    units = torch.arange(weights.shape[1] // width)
+    alive = torch.ones(len(units), dtype=torch.bool)
+    order, added = [], []
+    while alive.any():
+        costs = _costs(weights, inverse, width)
+        costs[~alive] = torch.inf
+        chosen = int(costs.argmin())
+        order.append(int(units[chosen]))
+        added.append(max(0.0, float(costs[chosen])))
+        alive[chosen] = False
+        _remove(weights, inverse, slice(chosen * width, (chosen + 1) * width))
+        if alive.sum() < _COMPACT_AT * len(alive) and alive.any():
+            stay = alive.repeat_interleave(width)
+            weights, inverse = weights[:, stay].contiguous(), inverse[stay][:, stay].contiguous()
+            units, alive = units[alive], alive[alive]
+    return order, added
+
+
+def _costs(weights: torch.Tensor, inverse: torch.Tensor, width: int) -> torch.Tensor:
+    """Returns each block's cost, ``[units]``."""
+    import torch
+
+    if width == 1:
+        return weights.square().sum(dim=0) / inverse.diagonal().clamp_min(1e-300)
+    count = weights.shape[1] // width
+    blocks = weights.reshape(weights.shape[0], count, width)
+    own = torch.stack(
+        [inverse[s : s + width, s : s + width] for s in range(0, count * width, width)]
+    )
+    solved: torch.Tensor = torch.linalg.solve(
+        own, blocks.permute(1, 2, 0)
+    )  # [units, width, outputs]
+    return (blocks.permute(1, 2, 0) * solved).sum(dim=(1, 2))
+
+
+def _remove(weights: torch.Tensor, inverse: torch.Tensor, columns: slice) -> None:
+    """Takes a unit out of both, in place; its own block becomes the identity, its weights 0."""
+    import torch
+
+    width = columns.stop - columns.start
+    rows = inverse[columns].clone()  # [width, inputs]
+    solved = torch.linalg.solve(rows[:, columns], rows)  # [width, inputs]
+    weights.addmm_(weights[:, columns].clone(), solved, alpha=-1.0)
+    inverse.addmm_(rows.T, solved, alpha=-1.0)
+    weights[:, columns] = 0.0
+    inverse[columns] = 0.0
+    inverse[:, columns] = 0.0
+    inverse[columns, columns] = torch.eye(width, dtype=inverse.dtype)

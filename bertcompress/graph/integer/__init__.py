@@ -1,0 +1,1 @@
+"""Weight products, embeddings and tables of a graph in integers."""

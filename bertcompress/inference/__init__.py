@@ -1,0 +1,1 @@
+"""Texts in, answers out: a model folder opened for answering."""

@@ -1,0 +1,1 @@
+"""The machine that things are measured on: processor, memory, energy, temperature, GPUs."""

@@ -1,0 +1,134 @@
+"""The texts that a parity ladder answers, and how two models' answers to them are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.artifacts.artifact import Artifact
+from bertcompress.bert.families import longest_text
+from bertcompress.examples import Example
+from bertcompress.parity.bounds import Bounds
+from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds
+from bertcompress.tasks import make_task, pad
+from bertcompress.tasks.base import Feature, IntArray, Prediction, Score, Task
+
+Outputs = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class ParityTexts:
+    """Texts as tokens.
+
+    Attributes:
+        task: What they are answered for.
+        features: Their tokens.
+        examples: What these were made from; none where the tokens were drawn.
+        words: What they are, in words.
+        problem: The configuration's ``problem_type``.
+        pad_token_id: The tokenizer's padding token.
+    """
+
+    task: Task
+    features: Sequence[Feature]
+    examples: Sequence[Example]
+    words: str
+    problem: str | None = None
+    pad_token_id: int = 0
+
+    def bounded(self, bounds: Bounds) -> Bounds:
+        """Returns the bounds that these texts can be held to: drawn tokens have no meaning."""
+        if self.examples:
+            return bounds
+        return replace(bounds, min_agreement=None, max_drop=None)
+
+    def parity(self, expected: Sequence[Outputs], got: Sequence[Outputs]) -> Parity:
+        """Compares outputs.
+
+        Raises:
+            ParityError: If a shape differs or a value is not a finite number.
+        """
+        whole = [{"attention_mask": _ones(one)} for one in self.features]
+        return compare_outputs(
+            [_batch(one) for one in expected], [_batch(one) for one in got], whole
+        )
+
+    def agreement(self, expected: Sequence[Outputs], got: Sequence[Outputs]) -> float:
+        """Returns how alike the answers are, see `bertcompress.bert.agreement`."""
+        import torch
+
+        from bertcompress.bert.agreement import alike_answers
+
+        def tensors(outputs: Outputs) -> dict[str, torch.Tensor]:
+            return {name: torch.from_numpy(values) for name, values in _batch(outputs).items()}
+
+        alike = [
+            alike_answers(
+                tensors(one), tensors(other), torch.from_numpy(_ones(feature)) > 0, self.problem
+            )
+            for one, other, feature in zip(expected, got, self.features, strict=True)
+        ]
+        return float(torch.cat(alike).mean())
+
+    def judged(
+        self, outputs: Sequence[Outputs], *, reference: Sequence[Prediction] | None = None
+    ) -> tuple[list[Prediction], Score | None]:
+        """Returns the answers and their metrics, None where there is nothing to judge them by."""
+        if not self.examples:
+            return [], None
+        predictions = self.task.predict(outputs, self.features, self.examples)
+        labelled = all(feature.targets for feature in self.features)
+        if not labelled and self.task.name != "feature-extraction":
+            return predictions, None
+        return predictions, self.task.score(
+            predictions, self.examples, reference=reference or predictions
+        )
+
+    def worst(self, expected: Sequence[Outputs], got: Sequence[Outputs]) -> dict[str, IntArray]:
+        """Returns the text whose outputs differ most, in a batch with the longest one."""
+        noise = [
+            max(_largest(values, other.get(name)) for name, values in one.items())
+            for one, other in zip(expected, got, strict=True)
+        ]
+        chosen = self.features[int(np.argmax(noise))]
+        longest = max(self.features, key=lambda feature: feature.length)
+        both = [chosen] if longest is chosen else [chosen, longest]
+        return pad(both, pad_token_id=self.pad_token_id)
+
+
+def drawn_texts(artifact: Artifact, *, seed: int = 0) -> ParityTexts:
+    """Returns tokens drawn from the whole vocabulary, which is harsher than real text."""
+    config = artifact.config
+    feeds = parity_feeds(vocabulary=config.vocab_size, longest=longest_text(config), seed=seed)
+    features: list[Feature] = []
+    for feed in feeds:
+        for row, length in enumerate(feed["attention_mask"].sum(axis=1)):
+            inputs = {name: values[row, :length] for name, values in feed.items()}
+            features.append(Feature(len(features), inputs))
+    return ParityTexts(
+        task=make_task(artifact.task, config),
+        features=features,
+        examples=(),
+        words="tokens drawn from the vocabulary",
+        problem=config.problem_type,
+        pad_token_id=artifact.tokenizer.pad_token_id or 0,
+    )
+
+
+def _ones(feature: Feature) -> IntArray:
+    return np.ones((1, feature.length), dtype=np.int64)
+
+
+def _batch(outputs: Outputs) -> dict[str, NDArray[np.generic]]:
+    return {name: np.asarray(values)[None] for name, values in outputs.items()}
+
+
+def _largest(one: NDArray[np.generic], other: NDArray[np.generic] | None) -> float:
+    """Returns the largest difference, infinite where there can be none."""
+    if other is None or other.shape != one.shape:
+        return np.inf
+    largest = float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max(initial=0.0))
+    return largest if np.isfinite(largest) else np.inf

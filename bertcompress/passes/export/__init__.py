@@ -1,0 +1,1 @@
+"""Passes from a checkpoint to a graph, and the forms of graphs."""

@@ -1,0 +1,221 @@
+"""Exports a checkpoint to an ONNX graph, and proves that the graph answers as the checkpoint does.
+
+**Which exporter.** ``dynamo`` (``torch.export``, opset 23) writes scaled dot-product attention as
+the standard operator ``Attention``, which ONNX Runtime runs as one kernel; it is right for layers
+with unequal numbers of heads, where the older graph patterns stamp one number on all. See
+``docs/adr/0003-export-path.md`` for the measurement. ``optimum`` is there for those who need the
+very graph that Optimum writes.
+
+**The mask.** Transformers would export a subgraph that builds the attention mask; given a boolean
+mask ``[batch, 1, query, key]``, it passes it on, and the graph has a ``Cast`` and an ``Expand``
+instead. (The standard lets the query axis be broadcast; ONNX Runtime's CPU kernel does not.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
+from bertcompress.bert.families import family_of, input_names
+from bertcompress.bert.masks import mask_for
+from bertcompress.bert.stock import stock_config
+from bertcompress.errors import ExportError, MissingDependencyError, UsageError
+from bertcompress.graph.kernels import count_kernels
+from bertcompress.graph.tidy import tidy
+from bertcompress.parity.outputs import check_parity
+from bertcompress.passes.base import checkpoint_for, settings_of
+from bertcompress.progress import Progress, silent
+from bertcompress.runtimes.ort.runtime import import_onnxruntime, optimized_graph
+from bertcompress.tasks import make_task
+
+if TYPE_CHECKING:
+    import onnx
+    from transformers import PreTrainedModel
+
+Exporter = Literal["dynamo", "optimum"]
+EXPORTERS: tuple[Exporter, ...] = ("dynamo", "optimum")
+OPSETS = {"dynamo": (18, 23), "optimum": (14, 18)}
+"""Lowest and highest opset of each exporter; the highest is the default."""
+
+_ROOT = "model."
+
+
+@dataclass(frozen=True)
+class ExportOnnx:
+    """Exports to ONNX with dynamic batch and sequence, and checks parity.
+
+    Attributes:
+        exporter: ``dynamo`` or ``optimum``.
+        opset: The ONNX operator set; None takes the exporter's best.
+        tolerance: The largest difference to torch that is allowed, relative to the largest output
+            (at least 1); float32 sums in another order differ by about 1e-6.
+        seed: Draws the inputs of the parity check.
+    """
+
+    exporter: Exporter = "dynamo"
+    opset: int | None = None
+    tolerance: float = 1e-4
+    seed: int = 0
+
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "onnx"
+
+    def __post_init__(self) -> None:
+        if self.exporter not in EXPORTERS:
+            raise UsageError(
+                f"exporter must be one of {', '.join(EXPORTERS)}, got {self.exporter!r}"
+            )
+        lowest, highest = OPSETS[self.exporter]
+        if self.opset is not None and not lowest <= self.opset <= highest:
+            raise UsageError(
+                f"opset must be {lowest} to {highest} for the exporter {self.exporter}, "
+                f"got {self.opset}"
+            )
+        if self.tolerance <= 0:
+            raise UsageError(f"tolerance must be above 0, got {self.tolerance:g}")
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+        """Returns the graph.
+
+        Raises:
+            PassError: If the artifact is a graph already.
+            ExportError: If the exporter fails.
+            ParityError: If the graph answers differently from the checkpoint.
+            MissingDependencyError: If ONNX Runtime or the exporter is not installed.
+        """
+        checkpoint = checkpoint_for(self, artifact)
+        import_onnxruntime("checking an exported graph")
+        timer = StepTimer(checkpoint)
+        opset = self.opset or OPSETS[self.exporter][1]
+        progress("export", 0, 3)
+        if self.exporter == "optimum":
+            graph = _export_optimum(checkpoint, opset)
+        else:
+            graph = _export_dynamo(checkpoint, opset)
+        progress("export", 1, 3)
+        parity = check_parity(checkpoint.model, graph, tolerance=self.tolerance, seed=self.seed)
+        progress("export", 2, 3)
+        kernels = count_kernels(optimized_graph(graph))
+        result = OnnxModel(
+            graph=graph,
+            config=stock_config(checkpoint.model),
+            tokenizer=checkpoint.tokenizer,
+            task=checkpoint.task,
+            history=checkpoint.history,
+            side_files=checkpoint.side_files,
+        )
+        details = {"parity": parity.to_json(), "kernels": kernels.to_json()}
+        settings = {**settings_of(self), "opset": opset}
+        step = timer.step("ExportOnnx", settings, result, details=details)
+        progress("export", 3, 3)
+        return replace(result, history=(*checkpoint.history, step))
+
+
+def _output_names(checkpoint: Checkpoint) -> tuple[str, ...]:
+    return make_task(checkpoint.task, checkpoint.config).output_names
+
+
+def _export_dynamo(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
+    import torch
+
+    taken, names = input_names(checkpoint.config), _output_names(checkpoint)
+    wrapper = _wrap(checkpoint.model, names)
+    # Tensors of their own: the exporter takes one object given twice for one input.
+    ids = torch.arange(32).reshape(2, 16) % checkpoint.config.vocab_size
+    mask, segments = torch.ones(2, 16, dtype=torch.long), torch.zeros(2, 16, dtype=torch.long)
+    batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
+    axes = {0: batch, 1: sequence}
+    has_segments = "token_type_ids" in taken
+    try:
+        with _quiet_exporter(), torch.no_grad():
+            program = torch.onnx.export(
+                wrapper,
+                (ids, mask, segments if has_segments else None),
+                dynamo=True,
+                opset_version=opset,
+                input_names=list(taken),
+                output_names=list(names),
+                dynamic_shapes=(axes, axes, axes if has_segments else None),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise ExportError(f"torch.onnx can't export this model: {_first_line(error)}") from error
+    if program is None:
+        raise ExportError("torch.onnx returned no graph")
+    return tidy(program.model_proto, root=_ROOT)
+
+
+def _wrap(model: PreTrainedModel, output_names: tuple[str, ...]) -> Any:
+    """Makes a module of positional inputs and a tuple of outputs around the model."""
+    import torch
+    from torch import Tensor, nn
+
+    expanded = mask_for(model)
+    family = family_of(model.config)
+    one_segment = family.has_token_types and "token_type_ids" not in input_names(model.config)
+
+    class Traced(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(
+            self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None
+        ) -> tuple[Tensor, ...]:
+            inputs = {"input_ids": input_ids, "attention_mask": expanded(attention_mask)}
+            if token_type_ids is not None:
+                inputs["token_type_ids"] = token_type_ids
+            elif one_segment:  # one row for all tokens, which the exporter folds
+                inputs["token_type_ids"] = torch.zeros(1, 1, dtype=torch.long)
+            outputs = self.model(**inputs)
+            return tuple(outputs[name] for name in output_names)
+
+    return Traced().eval()
+
+
+@contextlib.contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """Keeps the exporter's notes about torchvision and its own deprecations off the screen."""
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(before)
+
+
+def _export_optimum(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
+    try:
+        from optimum.exporters.onnx import main_export
+    except ImportError as error:
+        raise MissingDependencyError("optimum-onnx", "optimum", "the exporter 'optimum'") from error
+    import onnx
+
+    if checkpoint.config.model_type != family_of(checkpoint.config).model_type:
+        raise ExportError(
+            "Optimum can't export a model with unequal layers; leave --exporter out to use dynamo"
+        )
+    with tempfile.TemporaryDirectory() as folder, _quiet_exporter():
+        source, target = Path(folder) / "source", Path(folder) / "target"
+        checkpoint.model.save_pretrained(source)
+        checkpoint.tokenizer.save_pretrained(source)
+        try:
+            main_export(str(source), target, task=checkpoint.task, opset=opset, do_validation=False)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ExportError(f"Optimum can't export this model: {_first_line(error)}") from error
+        graph = onnx.load_model(str(target / "model.onnx"))
+    return tidy(graph)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

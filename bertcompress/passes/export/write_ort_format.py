@@ -1,0 +1,80 @@
+"""Adds the graph in ORT format, which ONNX Runtime's mobile builds read.
+
+``onnx/model.ort`` lies beside ``onnx/model.onnx`` and answers the same: it is the graph after
+those of ONNX Runtime's fusions that hold on any CPU, as a flatbuffer that is mapped, not parsed.
+Layouts that only this machine's CPU would want are left to the runtime that loads it.
+
+Source: https://onnxruntime.ai/docs/performance/model-optimizations/ort-format-models.html
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.bert.families import longest_text
+from bertcompress.errors import ParityError, PassError, RunError, UsageError
+from bertcompress.parity.outputs import compare_outputs, parity_feeds
+from bertcompress.passes.base import graph_for, settings_of
+from bertcompress.progress import Progress, silent
+from bertcompress.runtimes.ort.runtime import ort_format, run_graph
+
+ORT_NAME = "onnx/model.ort"
+
+
+@dataclass(frozen=True)
+class WriteOrtFormat:
+    """Writes the graph in ORT format too, and checks that it answers the same.
+
+    Attributes:
+        tolerance: The largest difference to the graph that is allowed, relative to the largest
+            output (at least 1).
+        seed: Draws the inputs of the check.
+    """
+
+    tolerance: float = 1e-4
+    seed: int = 0
+
+    consumes: ClassVar[Kind] = "onnx"
+    produces: ClassVar[Kind] = "onnx"
+
+    def __post_init__(self) -> None:
+        if self.tolerance <= 0:
+            raise UsageError(f"tolerance must be above 0, got {self.tolerance:g}")
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+        """Returns the graph with the other file among its side files.
+
+        Raises:
+            PassError: If the artifact is a checkpoint, or has 4-bit tables, which the format lacks.
+            ParityError: If the file answers differently.
+        """
+        model = graph_for(self, artifact)
+        timer = StepTimer(model)
+        progress("ort format", 0, 2)
+        content = ort_format(model.graph)
+        progress("ort format", 1, 2)
+        config = model.config
+        feeds = parity_feeds(
+            vocabulary=config.vocab_size, longest=longest_text(config), seed=self.seed
+        )
+        try:
+            got = run_graph(content, list(feeds))
+        except RunError as error:
+            raise PassError(
+                "this graph can't be read back from ORT format, which has no tables of 4 bits; "
+                "quantize with --no-embeddings, or take 8 bits; nothing was written"
+            ) from error
+        parity = compare_outputs(run_graph(model.graph, list(feeds)), got, feeds)
+        allowed = self.tolerance * max(1.0, parity.magnitude)
+        if parity.max_difference > allowed:
+            raise ParityError(
+                f"the graph in ORT format answers differently: largest difference "
+                f"{parity.max_difference:.2e}, allowed is {allowed:.2e}; nothing was written"
+            )
+        result = replace(model, side_files={**model.side_files, ORT_NAME: content})
+        details = {"parity": parity.to_json(), "bytes": len(content)}
+        step = timer.step("WriteOrtFormat", settings_of(self), result, details=details)
+        progress("ort format", 2, 2)
+        return replace(result, history=(*model.history, step))

@@ -1,0 +1,1 @@
+"""Passes that remove heads, neurons, layers and words."""

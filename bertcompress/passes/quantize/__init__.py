@@ -1,0 +1,1 @@
+"""Passes that put a graph's products into integers."""

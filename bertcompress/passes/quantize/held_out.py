@@ -1,0 +1,110 @@
+"""What a graph answers to examples that are held out while it is made: a metric for searches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.artifacts.artifact import OnnxModel
+from bertcompress.bert.families import longest_text
+from bertcompress.examples import Example
+from bertcompress.inference.streams import Streams
+from bertcompress.runtimes.ort.runtime import OrtRuntime
+from bertcompress.tasks import make_task
+from bertcompress.tasks.base import Prediction
+
+if TYPE_CHECKING:
+    import onnx
+
+Outputs = dict[str, NDArray[np.generic]]
+
+LONGEST = 512
+_BATCH_SIZE = 16
+
+
+class HeldOut:
+    """Scores graphs on examples of the training data that nothing else is done with.
+
+    Embeddings have no right answer: they are compared with the float graph's own.
+
+    Args:
+        model: The float graph, and what it takes to feed it.
+        examples: With labels, at least one.
+        threads: Threads of one run.
+
+    Raises:
+        DataError: The examples do not fit the task.
+    """
+
+    def __init__(self, model: OnnxModel, examples: Sequence[Example], *, threads: int = 1) -> None:
+        self._model = model
+        self._threads = threads
+        self._task = make_task(model.task, model.config)
+        self._task.check(examples)
+        self.examples = tuple(examples)
+        limit = min(LONGEST, longest_text(model.config))
+        self.features = tuple(self._task.encode(model.tokenizer, self.examples, max_length=limit))
+
+    @property
+    def graph(self) -> onnx.ModelProto:
+        """The float graph."""
+        return self._model.graph
+
+    @property
+    def metric(self) -> str:
+        """The name of the task's metric; more of it is better."""
+        return self._task.primary_metric
+
+    def run(self, graph: onnx.ModelProto, at: Sequence[int]) -> list[Outputs]:
+        """Returns the outputs for the features at these positions, without batch axis."""
+        serialized = graph.SerializeToString()
+        with OrtRuntime(serialized, threads=self._threads) as runtime, Streams([runtime]) as one:
+            return one.run_features(
+                [self.features[i] for i in at],
+                batch_size=_BATCH_SIZE,
+                pad_token_id=self._model.tokenizer.pad_token_id or 0,
+            )
+
+    def value(self, outputs: Sequence[Outputs]) -> float:
+        """Returns the task's metric of the outputs for all features."""
+        predictions = self._predictions(outputs)
+        return self._task.score(predictions, self.examples, reference=self._answers).value
+
+    def score(self, graph: onnx.ModelProto) -> float:
+        """Returns the task's metric of a graph."""
+        return self.value(self.run(graph, range(len(self.features))))
+
+    def errors(self, outputs: Sequence[Outputs], at: Sequence[int]) -> list[float]:
+        """Returns how far outputs are from the float graph's, for each of the features.
+
+        ``sum((y - y') ** 2) / sum(y ** 2)``, over all values of all outputs ``y`` of one feature.
+
+        Args:
+            outputs: Of the features at these positions.
+            at: The positions.
+        """
+        return [_error(self._outputs[i], given) for i, given in zip(at, outputs, strict=True)]
+
+    @cached_property
+    def _outputs(self) -> list[Outputs]:
+        return self.run(self.graph, range(len(self.features)))
+
+    @cached_property
+    def _answers(self) -> list[Prediction]:
+        return self._predictions(self._outputs)
+
+    def _predictions(self, outputs: Sequence[Outputs]) -> list[Prediction]:
+        return self._task.predict(outputs, self.features, self.examples)
+
+
+def _error(reference: Outputs, given: Outputs) -> float:
+    squares = distance = 0.0
+    for name, values in reference.items():
+        right, found = values.astype(np.float64), given[name].astype(np.float64)
+        squares += float((right**2).sum())
+        distance += float(((right - found) ** 2).sum())
+    return distance / squares if squares > 0 else distance

@@ -1,0 +1,211 @@
+"""Texts run through a float graph: what goes into its products, and what it answers.
+
+Padding is left out of everything: a padded position reaches no answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bertcompress.bert.families import longest_text
+from bertcompress.data.partition import sample
+from bertcompress.errors import PassError, UsageError
+from bertcompress.examples import Example
+from bertcompress.graph.edit import copy_of, drop_dead_nodes, drop_unused_initializers
+from bertcompress.graph.products import FLOAT, WeightProduct
+from bertcompress.numerics.gram import Gram
+from bertcompress.runtimes.ort.runtime import OrtRuntime
+from bertcompress.tasks import make_task, pad
+from bertcompress.tasks.base import Feature, IntArray
+
+if TYPE_CHECKING:
+    import onnx
+
+    from bertcompress.artifacts.artifact import OnnxModel
+
+LONGEST = 512
+BATCH_SIZE = 16
+HELD_OUT = 4
+"""Of every so many texts one is held out."""
+
+STATISTICS_BYTES = 512 * 2**20
+"""So much is kept of the inputs of products at a time; more products take another run."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Padded batches of texts: those that weights are fitted to, and those held out."""
+
+    fitted: tuple[dict[str, IntArray], ...]
+    held_out: tuple[dict[str, IntArray], ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class InputStatistics:
+    """What goes into a product.
+
+    Attributes:
+        mean: float64 ``[in]``.
+        covariance: float64 ``[in, in]``.
+    """
+
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+
+def draw_texts(
+    model: OnnxModel,
+    examples: Sequence[Example],
+    *,
+    samples: int,
+    max_length: int | None,
+    seed: int,
+) -> Texts:
+    """Draws texts (stratified, seeded), tokenizes and pads them in batches of similar length.
+
+    Raises:
+        UsageError: There are fewer than two texts, or `max_length` is beyond the model's.
+    """
+    limit = longest_text(model.config)
+    if max_length is not None and max_length > limit:
+        raise UsageError(
+            f"max_length must be up to {limit}, which the model has positions for, got {max_length}"
+        )
+    if len(examples) < 2 or samples < 2:
+        raise UsageError(
+            f"weights are fitted to some texts and tried on others, got {len(examples)} texts and "
+            f"samples {samples}; give some hundred"
+        )
+    drawn = sample(tuple(examples), min(samples, len(examples)), seed=seed)
+    task = make_task(model.task, model.config)
+    features = task.encode(model.tokenizer, drawn, max_length=max_length or min(LONGEST, limit))
+    step = min(HELD_OUT, len(features))
+    held_out = [one for at, one in enumerate(features) if at % step == step - 1]
+    fitted = [one for at, one in enumerate(features) if at % step != step - 1]
+    padding = model.tokenizer.pad_token_id or 0
+    return Texts(_batches(fitted, padding), _batches(held_out, padding), len(drawn))
+
+
+def _batches(features: Sequence[Feature], pad_token_id: int) -> tuple[dict[str, IntArray], ...]:
+    ordered = sorted(features, key=lambda feature: feature.length)
+    return tuple(
+        pad(ordered[start : start + BATCH_SIZE], pad_token_id=pad_token_id)
+        for start in range(0, len(ordered), BATCH_SIZE)
+    )
+
+
+def input_statistics(
+    graph: onnx.ModelProto,
+    products: Sequence[WeightProduct],
+    batches: Sequence[dict[str, IntArray]],
+    *,
+    threads: int = 1,
+    limit_bytes: int = STATISTICS_BYTES,
+) -> Iterator[tuple[tuple[WeightProduct, ...], dict[str, InputStatistics]]]:
+    """Yields products with the statistics of their inputs, by the tensor's name.
+
+    So many products at a time that the statistics fit in `limit_bytes` (one tensor's at least);
+    the texts run once for each part, through no more of the graph than it needs.
+
+    Raises:
+        PassError: A tensor's padding can't be told from its shape.
+    """
+    for part in _parts(graph, products, limit_bytes):
+        tensors = tuple(dict.fromkeys(product.tensor for product in part))
+        yield part, _watch(graph, tensors, batches, threads)
+
+
+def _parts(
+    graph: onnx.ModelProto, products: Sequence[WeightProduct], limit_bytes: int
+) -> Iterator[tuple[WeightProduct, ...]]:
+    widths = {one.name: int(one.dims[0]) for one in graph.graph.initializer if one.dims}
+    part: list[WeightProduct] = []
+    held, tensors = 0, set[str]()
+    for product in products:
+        needed = 0 if product.tensor in tensors else 16 * widths[product.weight] ** 2
+        if part and needed and held + needed > limit_bytes:
+            yield tuple(part)
+            part, held, tensors = [], 0, set()
+        part.append(product)
+        tensors.add(product.tensor)
+        held += needed
+    if part:
+        yield tuple(part)
+
+
+def _watch(
+    graph: onnx.ModelProto,
+    tensors: Sequence[str],
+    batches: Sequence[dict[str, IntArray]],
+    threads: int,
+) -> dict[str, InputStatistics]:
+    import torch
+
+    grams: dict[str, Gram] = {}
+    sums: dict[str, NDArray[np.float64]] = {}
+    counts: Counter[str] = Counter()
+    with OrtRuntime(watched(graph, tensors), threads=threads) as runtime:
+        for batch in batches:
+            values = runtime.run({name: batch[name] for name in runtime.inputs})
+            for tensor in tensors:
+                seen = cast("NDArray[np.float32]", values[tensor])
+                rows = without_padding(seen, batch["attention_mask"], tensor=tensor)
+                width = rows.shape[1]
+                grams.setdefault(tensor, Gram(width)).add(
+                    torch.from_numpy(rows), torch.ones(len(rows))
+                )
+                sums[tensor] = sums.get(tensor, np.zeros(width)) + rows.sum(
+                    axis=0, dtype=np.float64
+                )
+                counts[tensor] += len(rows)
+    found = {}
+    for tensor in tensors:
+        mean = sums[tensor] / counts[tensor]
+        second = grams.pop(tensor).total().numpy() / counts[tensor]
+        found[tensor] = InputStatistics(mean, second - np.outer(mean, mean))
+    return found
+
+
+def watched(graph: onnx.ModelProto, tensors: Sequence[str]) -> bytes:
+    """Returns the serialized graph with these tensors as its only outputs, and what they need."""
+    import onnx
+
+    copy = copy_of(graph)
+    del copy.graph.output[:]
+    for tensor in tensors:
+        copy.graph.output.append(onnx.helper.make_tensor_value_info(tensor, FLOAT, None))
+    drop_dead_nodes(copy)
+    drop_unused_initializers(copy)
+    serialized: bytes = copy.SerializeToString()
+    return serialized
+
+
+def without_padding(
+    values: NDArray[np.float32], mask: IntArray, *, tensor: str
+) -> NDArray[np.float32]:
+    """Returns the rows of real tokens, ``[tokens, width]``.
+
+    Args:
+        values: ``[batch, sequence, width]``; ``[batch * sequence, width]``, as some exporters
+            flatten it; or ``[batch, width]``, which has no padding (the pooler's input).
+        mask: ``[batch, sequence]``, 1 for real tokens.
+        tensor: Its name, for the error.
+    """
+    batch, sequence = mask.shape
+    if values.ndim == 3 and values.shape[:2] == (batch, sequence):
+        return np.asarray(values[mask.astype(bool)])
+    if values.ndim == 2 and values.shape[0] == batch:
+        return values
+    if values.ndim == 2 and values.shape[0] == batch * sequence:
+        return np.asarray(values[mask.reshape(-1).astype(bool)])
+    raise PassError(
+        f"the tensor {tensor} has shape {list(values.shape)} for a batch of {batch} × {sequence} "
+        "tokens, so its padding can't be told; export the model again with bertcompress"
+    )

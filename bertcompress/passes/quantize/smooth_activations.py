@@ -1,0 +1,143 @@
+"""SmoothQuant where it is free: the graph stays float, answers the same and quantizes better.
+
+Large channels of what attention puts out are divided, by moving the factor into the value
+projection before it (`bertcompress.graph.integer.smoothing`), so far as the expected noise of
+rounding falls (`bertcompress.numerics.smoothing`), each layer by its own alpha. Nothing is added to
+the graph. Ranges have to be found afterwards: a table made before is refused, its weights are
+others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+import numpy as np
+
+from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
+from bertcompress.errors import CalibrationError, ParityError, UsageError
+from bertcompress.graph.edit import copy_of, initializer_values
+from bertcompress.graph.integer.smoothing import fold_scales, value_pairs
+from bertcompress.numerics.smoothing import ALPHAS, Floats, best_scales
+from bertcompress.passes.base import graph_for, settings_of
+from bertcompress.passes.quantize.audit import drift_db
+from bertcompress.progress import Progress, silent
+
+LAYERS = "layers"
+"""The key of the step's details that has a row for each layer."""
+SAME_DB = 80.0
+"""The answers may differ by float32's rounding and no more: 1e-4 of their size."""
+
+
+@dataclass(frozen=True)
+class SmoothActivations:
+    """Moves large channels of activations into weights, where that costs nothing.
+
+    Attributes:
+        calibrate: Says how large each channel is, as for `QuantizeStatic`.
+        alpha: How much of the difficulty goes into the weights, 0..1; None searches it for each
+            layer, and leaves alone what would not gain.
+        seed: Draws the inputs on which the answers are compared.
+    """
+
+    calibrate: Callable[[OnnxModel], CalibrationTable]
+    alpha: float | None = None
+    seed: int = 0
+
+    consumes: ClassVar[Kind] = "onnx"
+    produces: ClassVar[Kind] = "onnx"
+
+    def __post_init__(self) -> None:
+        if self.alpha is not None and not 0 <= self.alpha <= 1:
+            raise UsageError(
+                f"alpha must be 0 to 1, got {self.alpha:g}; leave it out to have it searched"
+            )
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+        """Returns the smoothed graph, still in float.
+
+        Raises:
+            PassError: If the artifact is a checkpoint.
+            UsageError: If the graph has no attention that a factor could be moved through.
+            CalibrationError: If the table lacks a range or the channels' sizes.
+            ParityError: If the answers changed.
+        """
+        model = graph_for(self, artifact)
+        timer = StepTimer(model)
+        pairs = value_pairs(model.graph)
+        if not pairs:
+            raise UsageError(
+                "this graph has no attention with a float value projection of its own, so nothing "
+                "can be smoothed for free; smooth before quantizing, an export of bertcompress"
+            )
+        table = self.calibrate(model)
+        progress("smooth", 0, 1)
+        alphas = ALPHAS if self.alpha is None else (self.alpha,)
+        scales, rows = {}, []
+        for pair in pairs:
+            found = table.range_of(pair.output.module)
+            weight = cast("Floats", initializer_values(model.graph, pair.output.weight))
+            alpha, chosen, ratio = best_scales(
+                found.low,
+                found.high,
+                _channels(found, pair.output.module),
+                weight,
+                _mean_square(found),
+                alphas=alphas,
+            )
+            rows.append(
+                {
+                    "module": pair.output.module,
+                    "alpha": alpha,
+                    "expected noise": f"{100 * ratio:.0f}% of before",
+                }
+            )
+            if alpha is not None:
+                scales[pair] = chosen
+        graph = copy_of(model.graph)
+        fold_scales(graph, scales)
+        result = replace(model, graph=graph)
+        self._check(model, result)
+        step = timer.step("SmoothActivations", settings_of(self), result, details={LAYERS: rows})
+        progress("smooth", 1, 1)
+        return replace(result, history=(*model.history, step))
+
+    def _check(self, before: OnnxModel, after: OnnxModel) -> None:
+        ratio = drift_db(before, after.graph, seed=self.seed)
+        if math.isfinite(ratio) and ratio < SAME_DB:
+            raise ParityError(
+                f"smoothing changed the answers ({ratio:.0f} dB above the difference, "
+                f"{SAME_DB:g} is the least); nothing was written; take an alpha nearer to 0.5"
+            )
+
+
+def can_smooth(model: OnnxModel, table: CalibrationTable) -> bool:
+    """Says whether the graph has a place for it and the table knows the channels' sizes there."""
+    modules = [pair.output.module for pair in value_pairs(model.graph)]
+    return bool(modules) and all(
+        table.range_of(module).channel_absmax is not None for module in modules
+    )
+
+
+def smoothed_layers(model: OnnxModel) -> int:
+    """Returns how many layers the last step smoothed."""
+    rows = cast("list[dict[str, object]]", model.history[-1].details[LAYERS])
+    return sum(row["alpha"] is not None for row in rows)
+
+
+def _channels(found: TensorRange, module: str) -> Floats:
+    if found.channel_absmax is None:
+        raise CalibrationError(
+            f"the calibration table does not say how large the channels of {module} are; "
+            "calibrate again with this version"
+        )
+    return found.channel_absmax
+
+
+def _mean_square(found: TensorRange) -> float:
+    edges = found.bin_edges
+    middles = (edges[:-1] + edges[1:]) / 2
+    return float(np.sum(found.histogram * middles**2) / max(1, found.count))

@@ -1,0 +1,1 @@
+"""Passes that make TensorRT engines, and the graphs they are built from."""

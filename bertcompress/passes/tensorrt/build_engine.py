@@ -1,0 +1,215 @@
+"""A TensorRT engine from a graph: shapes and memory are settings, precision is not.
+
+The precision is the graph's: put `QuantizeTensorrt` before this pass. An engine belongs to the
+machine that it is built on; the artifact keeps the graph beside it, which runs anywhere.
+
+Before TensorRT is asked, the graph is held to the rules of `bertcompress.graph.tensorrt.lint` for
+what is installed. Afterwards the engine's answers are compared with those of the very same graph in
+ONNX Runtime, each operator's result rounded as the graph says (`bertcompress.graph.half.emulated`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+from bertcompress.artifacts.artifact import Artifact, Engine, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.engine_record import HARDWARE, EngineRecord, Hardware, Platform, Profile
+from bertcompress.bert.families import longest_text
+from bertcompress.errors import UsageError, did_you_mean
+from bertcompress.examples import Example
+from bertcompress.graph.fingerprint import graph_sha256
+from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
+from bertcompress.passes.tensorrt.builder import Built, build_plan
+from bertcompress.passes.tensorrt.engine_graph import check_goal, check_graph, precisions_of
+from bertcompress.passes.tensorrt.engine_parity import check_engine
+from bertcompress.passes.tensorrt.knobs import Knobs, is_strongly_typed
+from bertcompress.passes.tensorrt.layers import precision_counts
+from bertcompress.passes.tensorrt.profiles import GOALS, Goal, engine_profiles
+from bertcompress.passes.tensorrt.progress import BuildProgress
+from bertcompress.passes.tensorrt.timing_cache import read_cache, write_cache
+from bertcompress.progress import Progress, silent
+from bertcompress.runtimes.tensorrt.library import built_graph, import_tensorrt, platform_here
+from bertcompress.tasks import make_task
+
+LONGEST = 512
+"""Texts are cut here unless `max_length` says more or less, as everywhere."""
+
+
+@dataclass(frozen=True)
+class BuildEngine:
+    """Builds a TensorRT engine for this machine.
+
+    Attributes:
+        examples: Texts like those that will come; only their lengths are used.
+        goal: ``latency``: one text at a time; ``throughput``: batches; ``packed``: batches without
+            padding, from TensorRT 11.1 on.
+        lengths: The longest text of each profile, ascending; 16 to 512 as far as the texts reach
+            if empty (all in one if packed).
+        batches: The largest batch of each profile, ascending; 1, or 8, 32 and 128 if empty.
+        max_length: Where longer texts are cut, tokens; the model's own limit up to 512 if None.
+        workspace_bytes: See `bertcompress.passes.tensorrt.knobs.Knobs`, for this and the next.
+        optimization_level: 0 to 5.
+        max_aux_streams: 0 or more.
+        max_num_tactics: 1 or more.
+        tf32: Off by default, so that a float32 graph is computed in float32.
+        strip: Leaves the weights out of the plan.
+        version_compatible: For newer versions of TensorRT too.
+        hardware: For other GPUs too.
+        timing_cache: A file of timings: read if it is there, written after the build.
+        tolerance: Largest difference to the graph's answers, relative to the largest answer; if
+            None, 0.25 for 8 bits, 0.05 for half precision and 0.005 for float32.
+        seed: Draws the inputs that answers are compared on.
+        machine: Tells finished builds of different machines apart; nothing else follows from it.
+    """
+
+    examples: tuple[Example, ...] = ()
+    goal: Goal = "latency"
+    lengths: tuple[int, ...] = ()
+    batches: tuple[int, ...] = ()
+    max_length: int | None = None
+    workspace_bytes: int | None = None
+    optimization_level: int | None = None
+    max_aux_streams: int | None = None
+    max_num_tactics: int | None = None
+    tf32: bool = False
+    strip: bool = False
+    version_compatible: bool = False
+    hardware: Hardware = "none"
+    timing_cache: str | None = field(default=None, metadata=NOT_A_SETTING)
+    tolerance: float | None = None
+    seed: int = 0
+    machine: str = ""
+
+    consumes: ClassVar[Kind] = "onnx"
+    produces: ClassVar[Kind] = "engine"
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("goal", self.goal, GOALS),
+            ("hardware", self.hardware, HARDWARE),
+        ):
+            if value not in allowed:
+                raise UsageError(
+                    f"{name} must be one of {', '.join(allowed)}, got {value!r}"
+                    f"{did_you_mean(str(value), allowed)}"
+                )
+        level = self.optimization_level
+        if level is not None and not 0 <= level <= 5:
+            raise UsageError(f"optimization_level must be 0 to 5, got {level}")
+        for name, least in (
+            *(("max_length", 2), ("workspace_bytes", 1)),
+            *(("max_aux_streams", 0), ("max_num_tactics", 1)),
+        ):
+            number = getattr(self, name)
+            if number is not None and number < least:
+                raise UsageError(f"{name} must be {least} or more, got {number}")
+        if self.tolerance is not None and not self.tolerance > 0:
+            raise UsageError(f"tolerance must be above 0, got {self.tolerance}")
+        if self.lengths:  # before any data is read
+            engine_profiles((), goal=self.goal, ceilings=self.lengths, batches=self.batches)
+
+    @property
+    def knobs(self) -> Knobs:
+        """The builder's settings."""
+        return Knobs(
+            workspace_bytes=self.workspace_bytes,
+            optimization_level=self.optimization_level,
+            max_aux_streams=self.max_aux_streams,
+            max_num_tactics=self.max_num_tactics,
+            tf32=self.tf32,
+            strip=self.strip,
+            version_compatible=self.version_compatible,
+            hardware=self.hardware,
+        )
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Engine:
+        """Returns the engine.
+
+        Raises:
+            PassError: If the artifact is no graph.
+            MissingError: TensorRT is not installed, or too old for the goal.
+            MissingHardwareError: There is no NVIDIA GPU.
+            UsageError: If nothing says how long texts are, the profiles do not hold them, or a
+                setting is one that the installed TensorRT does not have.
+            ExportError: If the graph can't be packed.
+            BuildError: If TensorRT can't make an engine of the graph.
+            ParityError: If the engine answers differently.
+        """
+        model = graph_for(self, artifact)
+        trt = import_tensorrt("building an engine")
+        check_goal(trt, self.goal)
+        here = platform_here(trt)
+        profiles = self._profiles(model)
+        timer = StepTimer(model)
+        check_graph(trt, model, profiles)
+        cache = Path(self.timing_cache) if self.timing_cache is not None else None
+        built = build_plan(
+            trt,
+            built_graph(model.graph, self.goal),
+            profiles,
+            self.knobs,
+            precisions=precisions_of(model),
+            timing_cache=read_cache(cache),
+            progress=BuildProgress(progress),
+        )
+        write_cache(cache, built.timing_cache)
+        engine = Engine(
+            model.graph,
+            model.config,
+            model.tokenizer,
+            model.task,
+            built.plan,
+            self._record(model, here, profiles, built),
+            model.history,
+            model.side_files,
+        )
+        parity = check_engine(engine, tolerance=self.tolerance, seed=self.seed)
+        engine = replace(engine, record=replace(engine.record, parity=parity.to_json()))
+        details = {
+            "built for": f"{here.gpu}, TensorRT {here.tensorrt}",
+            "typing": "by the graph" if is_strongly_typed(trt) else _flags_text(built.flags),
+            "profiles": [[one.least, one.opt, one.most] for one in profiles],
+            "layers by precision": precision_counts(built.layers),
+            "parity": parity.to_json(),
+        }
+        step = timer.step("BuildEngine", settings_of(self), engine, details=details)
+        return replace(engine, history=(*model.history, step))
+
+    def _profiles(self, model: OnnxModel) -> tuple[Profile, ...]:
+        limit = longest_text(model.config)
+        if self.max_length is not None and self.max_length > limit:
+            raise UsageError(f"max_length must be up to the model's {limit}, got {self.max_length}")
+        cut = self.max_length or min(LONGEST, limit)
+        task = make_task(model.task, model.config)
+        features = task.encode(model.tokenizer, self.examples, max_length=cut)
+        return engine_profiles(
+            [feature.length for feature in features],
+            goal=self.goal,
+            ceilings=self.lengths,
+            batches=self.batches,
+            longest=limit,
+        )
+
+    def _record(
+        self, model: OnnxModel, here: Platform, profiles: tuple[Profile, ...], built: Built
+    ) -> EngineRecord:
+        recipe = json.dumps([[step.name, step.settings] for step in model.history], default=str)
+        return EngineRecord(
+            graph_sha256=graph_sha256(model.graph),
+            recipe_sha256=hashlib.sha256(recipe.encode()).hexdigest(),
+            platform=here,
+            profiles=profiles,
+            knobs={**self.knobs.to_json(), "goal": self.goal, "flags": list(built.flags)},
+            plan_sha256=hashlib.sha256(built.plan).hexdigest(),
+            layers=built.layers,
+            log_sha256=built.log_sha256,
+            seconds=built.seconds,
+        )
+
+
+def _flags_text(flags: tuple[str, ...]) -> str:
+    return f"by the builder's flags {' and '.join(flags) or 'none'}, as the graph asks for"

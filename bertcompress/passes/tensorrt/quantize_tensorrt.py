@@ -1,0 +1,240 @@
+"""INT8 and FP8 for TensorRT: explicit symmetric Q/DQ, and half precision for all the rest.
+
+TensorRT 11 has no calibrator and no precision flags left: what a graph says is what runs. So this
+pass writes all of it into the graph, from the table that ONNX Runtime's graphs are made from too:
+
+* Both inputs of weight products are quantized: activations with one symmetric scale a tensor,
+  weights INT8 with one an output channel (FP8: one a weight). No product's output is quantized.
+* All other operators are FP16. Q/DQ pairs in a float32 graph run everything else in float32,
+  which is why INT8 is so often slower than FP16. LayerNormalization sums in float32.
+* Left in half precision: what `keep_float` names, products with fewer than 16 rows or columns of
+  weights, and those with one row a text (pooler), which are products with a vector at batch 1.
+* The two products inside attention are quantized only on request, and only where TensorRT fuses
+  them: INT8 for texts of up to 512 tokens, FP8 for heads of 9 to 256.
+
+Precision ``fp16`` and ``bf16`` quantize nothing: they are what INT8 has to be compared with on a
+GPU, where float32 is no baseline.
+
+**What is checked**, without a GPU and without TensorRT: the rules of
+`bertcompress.graph.tensorrt.lint`, and the answers of the very graph in ONNX Runtime, operator by
+operator, each result rounded to half precision (`bertcompress.graph.half.emulated`). No engine is
+built, so nothing is known about speed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.calibration_table import CalibrationTable
+from bertcompress.bert.families import longest_text
+from bertcompress.errors import ExportError, UsageError, did_you_mean
+from bertcompress.graph.attention_products import (
+    AttentionNode,
+    attention_nodes,
+    attention_operands,
+    split_attention,
+)
+from bertcompress.graph.edit import copy_of
+from bertcompress.graph.half import emulated, to_half
+from bertcompress.graph.tensorrt.lint import lint
+from bertcompress.graph.tensorrt.lint_facts import Finding
+from bertcompress.graph.tensorrt.lower import lower, opset_of
+from bertcompress.graph.tensorrt.symmetric_qdq import (
+    EightBits,
+    Scheme,
+    activation_pair,
+    quantize_products,
+)
+from bertcompress.graph.tensorrt.target import Target, target_named
+from bertcompress.passes.base import graph_for, settings_of
+from bertcompress.passes.quantize.audit import HEADS, calibration_details, check_patterns, drift_db
+from bertcompress.passes.tensorrt.plan import PlannedProduct, attention_reason, plan_products
+from bertcompress.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import onnx
+
+Precision = Literal["int8", "fp8", "fp16", "bf16"]
+PRECISIONS: tuple[Precision, ...] = ("int8", "fp8", "fp16", "bf16")
+EXPORTED_OPSET = 23
+"""What `ExportOnnx` writes, and what this pass lowers from."""
+
+
+@dataclass(frozen=True)
+class QuantizeTensorrt:
+    """Quantizes a graph for TensorRT, or only turns it into half precision.
+
+    Attributes:
+        calibrate: Finds the ranges of a graph, as for `QuantizeStatic`; None for fp16 and bf16,
+            which need none.
+        precision: ``int8``, ``fp8`` (E4M3; Ada, Hopper and newer), ``fp16`` or ``bf16``.
+        target: The oldest TensorRT that shall read the graph: ``10.14`` (also 11), ``10.0``,
+            ``8.6`` or ``8.5``; see `bertcompress.graph.tensorrt.target`.
+        attention: Whether the products inside attention are quantized too, where the gates allow
+            it; the table needs their ranges (``Calibrate(attention=True)``).
+        longest: The longest text that the engine will be built for, in tokens, which decides
+            about INT8 attention; None for the model's own limit.
+        keep_float: Modules that stay in half precision, names or patterns.
+        seed: Draws the inputs on which the drift is measured.
+    """
+
+    calibrate: Callable[[OnnxModel], CalibrationTable] | None = None
+    precision: Precision = "int8"
+    target: str = "10.14"
+    attention: bool = False
+    longest: int | None = None
+    keep_float: tuple[str, ...] = HEADS
+    seed: int = 0
+
+    consumes: ClassVar[Kind] = "onnx"
+    produces: ClassVar[Kind] = "onnx"
+
+    def __post_init__(self) -> None:
+        check_patterns(self.keep_float)
+        if self.precision not in PRECISIONS:
+            raise UsageError(
+                f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
+                f"{did_you_mean(str(self.precision), PRECISIONS)}"
+            )
+        typed = target_named(self.target).strongly_typed
+        if self.precision in ("fp8", "bf16") and not typed:
+            raise UsageError(
+                f"TensorRT {self.target} has no {self.precision} in its graphs; take the target "
+                "10.0 or 10.14, or the precision int8"
+            )
+        if self.quantizes and self.calibrate is None:
+            raise UsageError(f"{self.precision} needs ranges; give calibrate, or take fp16")
+        if self.attention and not self.quantizes:
+            raise UsageError(f"attention is for int8 and fp8; {self.precision} quantizes nothing")
+        if self.longest is not None and self.longest < 1:
+            raise UsageError(f"longest must be 1 or more tokens, got {self.longest}")
+
+    @property
+    def quantizes(self) -> bool:
+        """Whether anything gets 8 bits."""
+        return self.precision in ("int8", "fp8")
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+        """Returns the graph for TensorRT.
+
+        Raises:
+            PassError: If the artifact is a checkpoint.
+            UsageError: If `keep_float` fits nothing, nothing is left to quantize, or the graph is
+                not of opset 23.
+            CalibrationError: If the table lacks a range, or is of other weights.
+            ExportError: If the result breaks a rule of the lint.
+            ParityError: If the answers collapsed.
+        """
+        model, target = graph_for(self, artifact), target_named(self.target)
+        if opset_of(model.graph) != EXPORTED_OPSET:
+            raise UsageError(
+                f"this graph is of opset {opset_of(model.graph)}; export it with opset "
+                f"{EXPORTED_OPSET}, the default, which is lowered here for older TensorRTs"
+            )
+        timer = StepTimer(model)
+        progress("quantize", 0, 2)
+        plan = plan_products(model, self.keep_float, quantizes=self.quantizes)
+        table = self.calibrate(model) if self.calibrate is not None and self.quantizes else None
+        graph = copy_of(model.graph)
+        inside = self._quantize(graph, model, plan, table) if table is not None else {}
+        lower(graph, target.opset)
+        if target.strongly_typed:
+            to_half(graph, "bfloat16" if self.precision == "bf16" else "float16")
+        slow = self._lint(graph, target, plan, model)
+        progress("quantize", 1, 2)
+        ratio = drift_db(model, emulated(graph), seed=self.seed, as_written=True)
+        result = replace(model, graph=graph)
+        details = {
+            "TensorRT": f"{target.versions}; opset {target.opset}; {target.build}",
+            "checked": "by rules and in ONNX Runtime; no engine was built",
+            "precision": [*map(self._row, plan), *_inside_rows(inside, self.precision)],
+            "output SQNR (dB)": round(ratio, 1) if math.isfinite(ratio) else None,
+            "slow widths": "; ".join(one.sentence for one in slow) or "none",
+            **(calibration_details(table) if table is not None else {}),
+        }
+        step = timer.step("QuantizeTensorrt", settings_of(self), result, details=details)
+        progress("quantize", 2, 2)
+        return replace(result, history=(*model.history, step))
+
+    def _quantize(
+        self,
+        graph: onnx.ModelProto,
+        model: OnnxModel,
+        plan: Sequence[PlannedProduct],
+        table: CalibrationTable,
+    ) -> dict[str, str]:
+        """Inserts the pairs; returns why the products inside each attention are left alone."""
+        half = np.float16 if target_named(self.target).strongly_typed else np.float32
+        kind: EightBits = "fp8" if self.precision == "fp8" else "int8"
+        scheme = Scheme(kind, half, stored=half is np.float16)
+        inside = attention_nodes(graph) if self.attention else ()
+        longest = self.longest or longest_text(model.config)
+        reasons = {one.node: attention_reason(one, kind, longest) for one in inside}
+        modules = {one.tensor: one.module for one in attention_operands(graph)} if inside else {}
+        quantize_products(graph, [one.product for one in plan if one.quantized], table, scheme)
+        chosen = [one for one in inside if not reasons[one.node]]
+        ranges = _operand_ranges(chosen, modules, table)
+        split_attention(
+            graph, chosen, lambda name, tensor: activation_pair(graph, tensor, ranges[name], scheme)
+        )
+        return reasons
+
+    def _lint(
+        self,
+        graph: onnx.ModelProto,
+        target: Target,
+        plan: Sequence[PlannedProduct],
+        model: OnnxModel,
+    ) -> tuple[Finding, ...]:
+        """Returns what is only slow; fails if there is anything worse."""
+        found = lint(
+            graph,
+            target,
+            quantized=[one.product.node for one in plan if one.quantized],
+            longest=self.longest or longest_text(model.config),
+        )
+        errors = [one for one in found if one.severity == "error"]
+        if errors:
+            raise ExportError(
+                f"the graph breaks TensorRT's rules {len(errors)} times, first {errors[0].rule}: "
+                f"{errors[0].sentence}; nothing was written"
+            )
+        return found
+
+    def _row(self, one: PlannedProduct) -> dict[str, object]:
+        rest = "bf16" if self.precision == "bf16" else "fp16"
+        return {
+            "module": one.product.module,
+            "precision": self.precision if one.quantized else rest,
+            "reason": one.reason,
+        }
+
+
+def _inside_rows(inside: Mapping[str, str], precision: Precision) -> list[dict[str, object]]:
+    return [
+        {"module": node, "precision": "fp16" if reason else precision, "reason": reason}
+        for node, reason in inside.items()
+    ]
+
+
+def _operand_ranges(
+    nodes: Sequence[AttentionNode], modules: Mapping[str, str], table: CalibrationTable
+) -> dict[str, float]:
+    """Returns the largest absolute value of each operand of attention, by the operand's name."""
+    ranges: dict[str, float] = {}
+    for one in nodes:
+        for part, tensor, factor in (
+            ("query", one.query, one.scale),
+            ("key", one.key, 1.0),
+            ("value", one.value, 1.0),
+        ):
+            found = table.range_of(modules[tensor])
+            ranges[f"{one.node}.{part}"] = factor * max(abs(found.low), abs(found.high))
+        ranges[f"{one.node}.probabilities"] = 1.0
+    return ranges

@@ -1,0 +1,1 @@
+"""Where time goes: kernels that ran, operations, precision of each product."""

@@ -1,0 +1,203 @@
+"""What a runtime really ran: each operator, how long it took, and what its products multiplied.
+
+The runtime's own profiler tells: ONNX Runtime's trace beside the graph as it optimized it,
+OpenVINO's counters beside the graph as it compiled it. Taking the time of each operator slows a
+run down a little, so the same inputs are also run without, and both are kept.
+Sources: ONNX Runtime documentation, "Performance profiling"; OpenVINO documentation, "Performance
+counters" (``PERF_COUNT``) and ``CompiledModel.get_runtime_model``.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertcompress.artifacts.artifact import ONNX_NAME
+from bertcompress.errors import RunError, UsageError
+from bertcompress.graph.run_products import module_names, run_products
+from bertcompress.profiling.openvino_products import products_of
+from bertcompress.profiling.ort_trace import read_trace
+from bertcompress.runtimes import runtime_for
+from bertcompress.runtimes.base import Arrays, Runtime
+from bertcompress.runtimes.catalog import ENTRIES
+from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
+from bertcompress.runtimes.ort.runtime import OrtRuntime
+
+TELLING = ("ort-cpu", "openvino", "openvino-bf16")
+"""The runtimes whose operators can be told."""
+
+_SETTLE = 3
+
+Seconds = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RanNode:
+    """One operator that ran.
+
+    Attributes:
+        name: Its name in the graph that the runtime made.
+        kind: Its type, as the runtime calls it.
+        kernel: The code that ran, where the runtime tells; else its type again.
+        module: The module whose product it is, None for all else.
+        precision: What the product multiplied with what, None for all else.
+        is_attention: Whether it multiplies two activations and no weight.
+        seconds: Of each run.
+    """
+
+    name: str
+    kind: str
+    kernel: str
+    module: str | None
+    precision: str | None
+    is_attention: bool
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What ran.
+
+    Attributes:
+        runtime: The runtime's name.
+        nodes: Every operator that took time, in the order they first ran.
+        run_s: Seconds of each whole run, the profiler's work included.
+        plain_s: Seconds of each whole run without a profiler, on the same inputs.
+    """
+
+    runtime: str
+    nodes: tuple[RanNode, ...]
+    run_s: Seconds
+    plain_s: Seconds
+
+
+def execute(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: int) -> Executed:
+    """Runs an artifact's graph under its runtime's profiler, and without.
+
+    Args:
+        folder: An artifact folder with a graph.
+        name: A runtime that runs graphs, or ``auto``.
+        feeds: Inputs, each run once; those that the graph does not take are left out.
+        threads: Threads of a run.
+
+    Raises:
+        UsageError: If there is no such runtime, or it can't tell what it ran.
+        RunError: If it can't run what the folder holds.
+        MissingDependencyError: If its library is not installed.
+    """
+    chosen, path = runtime_for(folder, name), folder / ONNX_NAME
+    if chosen == "tensorrt":
+        raise RunError(
+            f"TensorRT told the layers of {folder} when it was built; type: bertcompress show "
+            f"{folder}, or run its graph: --runtime ort-cpu"
+        )
+    if ENTRIES[chosen].runs != "onnx":
+        raise RunError(
+            f"{folder} holds no graph, whose operators could be told; "
+            f"type: bertcompress export {folder}"
+        )
+    if chosen not in TELLING:
+        raise UsageError(
+            f"{chosen} does not tell what it ran; the runtimes that do are {', '.join(TELLING)}"
+        )
+    if chosen == "ort-cpu":
+        with OrtRuntime(path, threads=threads) as runtime:
+            plain_s = _timed(runtime, feeds)
+        return Executed(chosen, *_traced(path, feeds, threads), plain_s)
+    precision = chosen.partition("-")[2] or "f32"
+    with OpenVinoRuntime(path, threads=threads, precision=precision) as plain:
+        plain_s = _timed(plain, feeds)
+    with OpenVinoRuntime(path, threads=threads, precision=precision, counted=True) as counted:
+        return Executed(chosen, *_counted(counted, path, feeds), plain_s)
+
+
+def _traced(
+    path: Path, feeds: Sequence[Arrays], threads: int
+) -> tuple[tuple[RanNode, ...], Seconds]:
+    """Runs a graph in ONNX Runtime with a trace; the first runs are not counted."""
+    import onnx
+
+    with tempfile.TemporaryDirectory(prefix="bertcompress-trace-") as folder:
+        optimized, prefix = Path(folder) / "optimized.onnx", Path(folder) / "trace"
+        with OrtRuntime(
+            path, threads=threads, optimized_path=optimized, trace_prefix=prefix
+        ) as runtime:
+            _timed(runtime, feeds)
+            events = json.loads(runtime.end_trace().read_text(encoding="utf-8"))
+        products = run_products(onnx.load_model(str(optimized)))
+    trace = read_trace(events, runs=len(feeds))
+    found = {node: one for one in products for node in one.nodes}
+    nodes = []
+    for node in trace.nodes:
+        key = node.name, node.kind
+        product = found.get(key)
+        is_first = product is not None and key == product.nodes[0]
+        nodes.append(
+            RanNode(
+                name=node.name,
+                kind=node.kind,
+                kernel=node.kind,
+                module=product.module if product else None,
+                precision=product.precision(node.given) if product and is_first else None,
+                is_attention=product is not None and product.weight is None,
+                seconds=node.seconds,
+            )
+        )
+    return tuple(nodes), trace.run_s
+
+
+def _counted(
+    runtime: OpenVinoRuntime, path: Path, feeds: Sequence[Arrays]
+) -> tuple[tuple[RanNode, ...], Seconds]:
+    """Runs a graph in OpenVINO with counters; the first runs are not counted."""
+    import onnx
+
+    taken = _taken(runtime, feeds)
+    for feed in taken[:_SETTLE]:
+        runtime.run(feed)
+    run_s: list[float] = []
+    every: list[dict[str, float]] = []
+    for feed in taken:
+        run_s.append(_seconds(runtime, feed))
+        every.append({one.name: one.seconds or 0.0 for one in runtime.operators()})
+    compiled = runtime.operators()
+    modules = module_names(onnx.load_model(str(path), load_external_data=False))
+    products = products_of(compiled, modules)
+    nodes = []
+    for one in compiled:
+        seconds = tuple(times[one.name] for times in every)
+        if any(seconds):
+            module, precision, is_attention = products.get(one.name, (None, None, False))
+            nodes.append(
+                RanNode(
+                    name=one.name,
+                    kind=one.kind,
+                    kernel=one.kernel,
+                    module=module,
+                    precision=precision,
+                    is_attention=is_attention,
+                    seconds=seconds,
+                )
+            )
+    return tuple(nodes), tuple(run_s)
+
+
+def _timed(runtime: Runtime, feeds: Sequence[Arrays]) -> Seconds:
+    taken = _taken(runtime, feeds)
+    for feed in taken[:_SETTLE]:
+        runtime.run(feed)
+    return tuple(_seconds(runtime, feed) for feed in taken)
+
+
+def _taken(runtime: Runtime, feeds: Sequence[Arrays]) -> list[Arrays]:
+    return [{name: feed[name] for name in runtime.inputs} for feed in feeds]
+
+
+def _seconds(runtime: Runtime, feed: Arrays) -> float:
+    started = time.perf_counter_ns()
+    runtime.run(feed)
+    return (time.perf_counter_ns() - started) * 1e-9

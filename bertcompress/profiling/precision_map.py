@@ -1,0 +1,203 @@
+"""The precision map: each matrix product, what really ran for it, how long, and why in float.
+
+All from the runtime's own account of what it ran (`bertcompress.profiling.executed`) and the steps
+in the artifact's manifest; nothing from what was asked for. An operator's time is its median over
+all runs, so a run that was interrupted costs nothing; the time between operators comes from the
+median share of a run that its operators cover. The rows so add up to the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from bertcompress.artifacts.manifest import Step
+from bertcompress.profiling.executed import Executed, RanNode
+from bertcompress.profiling.precision_map_groups import MappedGroup, groups, summed
+from bertcompress.profiling.reasons import reason_for
+
+
+@dataclass(frozen=True)
+class MappedProduct:
+    """What ran for one module's product.
+
+    Attributes:
+        module: The module; of an attention, the module that holds query and key.
+        kernel: The operator or operators, as the runtime calls them.
+        precision: What was multiplied with what.
+        before_s: Median seconds in the float graph, None where there is none to compare with.
+        after_s: Median seconds.
+        reason: Why it stayed in float; empty where it did not.
+    """
+
+    module: str
+    kernel: str
+    precision: str
+    before_s: float | None
+    after_s: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class PrecisionMap:
+    """What ran in which precision.
+
+    Attributes:
+        runtime: The runtime's name.
+        inputs: What was run, in words.
+        threads: Threads of a run.
+        runs: Runs that the medians are over.
+        against: The float graph that it is compared with, None if there was none.
+        products: The products in the order they ran.
+        others: All else.
+        covered: The share of a run that its operators cover; the rest is the runtime's own work.
+        plain_s: Median seconds of a whole run without the profiler.
+        before_covered: The same share of the float graph.
+        before_plain_s: The same seconds of the float graph.
+    """
+
+    runtime: str
+    inputs: str
+    threads: int
+    runs: int
+    against: str | None
+    products: tuple[MappedProduct, ...]
+    others: tuple[MappedGroup, ...]
+    covered: float
+    plain_s: float
+    before_covered: float | None = None
+    before_plain_s: float | None = None
+
+    @property
+    def operators_s(self) -> float:
+        """The sum of all rows."""
+        products = sum(row.after_s for row in self.products)
+        return products + sum(row.after_s for row in self.others)
+
+    @property
+    def whole_s(self) -> float:
+        """A whole run under the profiler: the rows, and what lies between operators."""
+        return self.operators_s / self.covered
+
+    @property
+    def before_operators_s(self) -> float | None:
+        """The sum of all rows of the float graph; None without one."""
+        if self.before_covered is None:
+            return None
+        products = sum(row.before_s or 0.0 for row in self.products)
+        return products + sum(row.before_s or 0.0 for row in self.others)
+
+    @property
+    def before_whole_s(self) -> float | None:
+        """A whole run of the float graph; None without one."""
+        operators_s = self.before_operators_s
+        if operators_s is None or self.before_covered is None:
+            return None
+        return operators_s / self.before_covered
+
+
+def precision_map(
+    executed: Executed,
+    history: Sequence[Step],
+    *,
+    inputs: str,
+    threads: int,
+    before: Executed | None = None,
+    against: str | None = None,
+) -> PrecisionMap:
+    """Puts the map together.
+
+    Args:
+        executed: What ran.
+        history: The steps that made the artifact.
+        inputs: What was run, in words.
+        threads: Threads of a run.
+        before: What ran for the float graph.
+        against: What that graph is called.
+    """
+    own, old = _by_module(executed.nodes), _by_module(before.nodes) if before else {}
+    products = tuple(
+        MappedProduct(
+            module=module,
+            kernel=_kernels(nodes),
+            precision=_precision(nodes),
+            before_s=summed(old[module]) if module in old else None,
+            after_s=summed(nodes),
+            reason=reason_for(
+                module,
+                _precision(nodes),
+                history,
+                is_attention=any(node.is_attention for node in nodes),
+                runtime=executed.runtime,
+            ),
+        )
+        for module, nodes in own.items()
+    )
+    gone = [node for module, nodes in old.items() if module not in own for node in nodes]
+    return PrecisionMap(
+        runtime=executed.runtime,
+        inputs=inputs,
+        threads=threads,
+        runs=len(executed.run_s),
+        against=against if before else None,
+        products=products,
+        others=groups(executed.nodes, before.nodes if before else None, gone),
+        covered=_covered(executed),
+        plain_s=median(executed.plain_s),
+        before_covered=_covered(before) if before else None,
+        before_plain_s=median(before.plain_s) if before else None,
+    )
+
+
+def joined(parts: Sequence[Executed]) -> Executed:
+    """Puts the runs of several measurements of one graph together."""
+    keys = dict.fromkeys((node.name, node.kind) for part in parts for node in part.nodes)
+    found = [{(node.name, node.kind): node for node in part.nodes} for part in parts]
+    nodes = []
+    for key in keys:
+        first = next(part[key] for part in found if key in part)
+        seconds: list[float] = []
+        for part, own in zip(parts, found, strict=True):
+            seconds += own[key].seconds if key in own else [0.0] * len(part.run_s)
+        nodes.append(
+            RanNode(
+                name=first.name,
+                kind=first.kind,
+                kernel=first.kernel,
+                module=first.module,
+                precision=first.precision,
+                is_attention=first.is_attention,
+                seconds=tuple(seconds),
+            )
+        )
+    return Executed(
+        runtime=parts[0].runtime,
+        nodes=tuple(nodes),
+        run_s=tuple(second for part in parts for second in part.run_s),
+        plain_s=tuple(second for part in parts for second in part.plain_s),
+    )
+
+
+def _by_module(nodes: Sequence[RanNode]) -> dict[str, list[RanNode]]:
+    found: dict[str, list[RanNode]] = {}
+    for node in nodes:
+        if node.module is not None:
+            found.setdefault(node.module, []).append(node)
+    return found
+
+
+def _kernels(nodes: Sequence[RanNode]) -> str:
+    return " + ".join(node.kernel for node in nodes)
+
+
+def _precision(nodes: Sequence[RanNode]) -> str:
+    known = dict.fromkeys(node.precision for node in nodes if node.precision is not None)
+    return "; ".join(known)
+
+
+def _covered(executed: Executed) -> float:
+    """Returns the median share of a run that is in operators, at most 1."""
+    sums = [sum(column) for column in zip(*(node.seconds for node in executed.nodes), strict=True)]
+    shares = [one / whole for one, whole in zip(sums, executed.run_s, strict=True)]
+    return float(min(1.0, median(shares)))

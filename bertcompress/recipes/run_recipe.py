@@ -1,0 +1,191 @@
+"""Runs a recipe: all variants through one store of finished steps, then the benchmark.
+
+OUT/.steps/       finished steps, by what made them: shared by all variants, found again
+OUT/<variant>/    each variant's artifact
+OUT/report/       the report
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bertcompress.artifacts.artifact import Artifact, save
+from bertcompress.artifacts.manifest import read_manifest, verify
+from bertcompress.bench.variant import Variant
+from bertcompress.bert.loading.locate import locate
+from bertcompress.errors import LoadError, UsageError
+from bertcompress.pipeline import Pipeline, PlannedStep, StepStore
+from bertcompress.progress import Progress
+from bertcompress.recipes.apply_steps import (
+    TRAINING,
+    check_steps,
+    is_graph,
+    make_passes,
+    starting_point,
+    with_recipe,
+)
+from bertcompress.recipes.recipe import Recipe, StepSpec, with_exports
+from bertcompress.recipes.recipe_file import RECIPE_NAME, variant_folder
+from bertcompress.recipes.resources import Material
+from bertcompress.report.schema import Report
+from bertcompress.tasks import Feature
+from bertcompress_cli.measured_data import Opened, opened
+from bertcompress_cli.show_report import PeerSource, measure
+
+STORE, REPORT = ".steps", "report"
+
+
+@dataclass
+class _Starts:
+    """The loaded model: once as it is, and once with a new head if a variant trains one."""
+
+    recipe: Recipe
+    loaded: dict[bool, tuple[Artifact, Material]] = field(default_factory=dict)
+
+    def of(self, steps: Sequence[StepSpec]) -> tuple[Artifact, Material]:
+        trains = bool(steps) and steps[0].name == "finetune"
+        if trains not in self.loaded:
+            self.loaded[trains] = starting_point(self.recipe, steps)
+        return self.loaded[trains]
+
+
+def run_recipe(recipe: Recipe, *, progress: Progress) -> Report | None:
+    """Makes every variant and measures them; returns the report, None without a benchmark.
+
+    Raises:
+        BertCompressError: As the steps and the benchmark do; what was finished is kept.
+    """
+    check_recipe(recipe)
+    starts, subject, variants = _Starts(recipe), None, []
+    for name in recipe.variants:
+        steps = steps_of(recipe, name)
+        start, material = starts.of(steps)
+        folder = recipe.output / variant_folder(name)
+        made = _make(recipe, name, start, material, progress=progress)
+        _save_if_changed(with_recipe(made, recipe, steps, folder), folder)
+        if recipe.bench is None:
+            continue
+        one = opened(made, folder)
+        variants.append(Variant(name, folder))
+        if subject is None:
+            subject = one.subject(material.test)
+    if recipe.bench is None or subject is None:
+        return None
+    peers = None
+    if recipe.bench.peers:
+        start, material = starts.of(())
+        folder = locate(recipe.model)
+        peers = peer_source(opened(start, folder), material, seed=recipe.seed)
+    return measure(
+        variants, subject, recipe.bench, recipe.output / REPORT, peers=peers, progress=progress
+    )
+
+
+def peer_source(model: Opened, material: Material, *, seed: int) -> PeerSource:
+    """Returns what peers are made from: a checkpoint, and training texts drawn by the seed."""
+
+    def features(count: int) -> list[Feature]:
+        examples = material.examples
+        drawn = random.Random(seed).sample(examples, min(count, len(examples)))
+        return model.encode(drawn)
+
+    return PeerSource(model.folder, features)
+
+
+def plan(recipe: Recipe) -> dict[str, tuple[PlannedStep, ...]]:
+    """Returns the steps of each variant, and which of them are finished."""
+    check_recipe(recipe)
+    starts, planned = _Starts(recipe), {}
+    store = StepStore(recipe.output / STORE)
+    for name in recipe.variants:
+        steps = steps_of(recipe, name)
+        start, material = starts.of(steps)
+        passes = make_passes(recipe, steps, material, state_root=recipe.output / STORE)
+        planned[name] = Pipeline(passes).plan(start, store=store) if passes else ()
+    return planned
+
+
+def steps_of(recipe: Recipe, name: str) -> tuple[StepSpec, ...]:
+    """Returns all steps of a variant, exports included.
+
+    A benchmark wants graphs only, so that all variants run in the same runtime.
+    """
+    return with_exports(
+        (*recipe.base, *recipe.variants[name]),
+        is_graph=is_graph(recipe.model),
+        graph_wanted=recipe.bench is not None,
+    )
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Fails at once where something can't be meant or is not installed."""
+    from bertcompress.runtimes import check_runtime
+
+    for name in recipe.variants:
+        try:
+            check_steps(recipe, steps_of(recipe, name))
+        except UsageError as error:
+            raise UsageError(f"{recipe.name}: variants.{name}: {error}") from error
+    if recipe.bench is not None:
+        check_runtime("ort-cpu")
+        if recipe.data is None:
+            raise UsageError(f"{recipe.name}: a benchmark needs data; add data:, or bench: false")
+        if recipe.bench.peers:
+            _check_peers(recipe)
+    output = recipe.output
+    if output.is_file():
+        raise UsageError(f"{output} is a file; give a folder with -o")
+
+
+def _check_peers(recipe: Recipe) -> None:
+    """Peers are made from the recipe's model, so that has to be what the variants start from."""
+    if is_graph(recipe.model):
+        raise UsageError(
+            f"{recipe.name}: bench.peers needs a checkpoint to make them from, and {recipe.model} "
+            "holds a graph"
+        )
+    if any(step.name == "finetune" for step in recipe.base):
+        raise UsageError(
+            f"{recipe.name}: bench.peers needs a model that is fine-tuned already, and base trains "
+            "it; run the training first, then give its folder as model"
+        )
+
+
+def _make(
+    recipe: Recipe, name: str, start: Artifact, material: Material, *, progress: Progress
+) -> Artifact:
+    state = recipe.output / STORE
+
+    def told(stage: str, done: int, total: int) -> None:
+        progress(f"{name} · {stage}", done, total)
+
+    steps = steps_of(recipe, name)
+    passes = make_passes(recipe, steps, material, state_root=state, progress=told)
+    if not passes:
+        return start
+    made = Pipeline(passes).run(start, store=StepStore(state), progress=told)
+    for trained in state.glob(f"{TRAINING}*"):
+        shutil.rmtree(trained, ignore_errors=True)
+    return made
+
+
+def _save_if_changed(artifact: Artifact, folder: Path) -> None:
+    """Saves, unless the same is there: the benchmark knows its finished parts by the files."""
+    try:
+        manifest = read_manifest(folder) if folder.is_dir() else None
+        if manifest is not None and manifest.history == artifact.history:
+            verify(folder, manifest)
+            if (folder / RECIPE_NAME).read_bytes() == artifact.side_files[RECIPE_NAME]:
+                return
+    except (LoadError, OSError):
+        pass  # damaged or another's: made again
+    save(artifact, folder, overwrite=True)
+
+
+def with_output(recipe: Recipe, out: Path | None) -> Recipe:
+    """Returns the recipe with another output folder, if one was typed."""
+    return recipe if out is None else replace(recipe, output=out)

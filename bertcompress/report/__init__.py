@@ -1,0 +1,1 @@
+"""A benchmark's report: its data, its verdict and its pages."""

@@ -1,0 +1,241 @@
+"""Puts a report together from what the stages of a run measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from bertcompress.artifacts.artifact import Manifest
+from bertcompress.bench.metric_rows import metric_rows
+from bertcompress.bench.paired import Scored, score_against
+from bertcompress.bench.roofs import Roofs
+from bertcompress.bench.rounds import EntrantRound, RoundResult
+from bertcompress.bench.server import ServerResult
+from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.tuning import Tuning
+from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.workload import Workload
+from bertcompress.examples import Example
+from bertcompress.machine.environment import Environment
+from bertcompress.passes.prune.removed import explanation_of
+from bertcompress.profiling.operations import operations_of
+from bertcompress.profiling.precision_map import PrecisionMap
+from bertcompress.report.best_measurements import best_measurements, best_peak_bytes
+from bertcompress.report.lineage import history_of, manifest_of, size_of
+from bertcompress.report.noise import noise_of
+from bertcompress.report.schema import (
+    FORMAT_VERSION,
+    Accuracy,
+    DatasetFacts,
+    Measurement,
+    Report,
+    VariantResult,
+)
+from bertcompress.stats.bootstrap import example_interval
+from bertcompress.stats.intervals import Interval, wilson
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What was measured.
+
+    Attributes:
+        scored: The answers of each variant, empty if accuracy was not asked for.
+        rounds: All rounds; a baseline measured again is each round's last entrant.
+        workloads: The workloads of each round.
+        tokenization_s: Seconds of tokenizing single examples.
+        roofs: The machine's limits, None if they were not asked for.
+        tunings: The best settings of each variant, empty if they were not asked for.
+        servers: What each variant bears, empty if it was not asked for.
+        precision_maps: What ran in which precision, for each variant; empty if nobody asked.
+        skipped: What was left out, and why.
+    """
+
+    scored: tuple[Scored, ...]
+    rounds: tuple[RoundResult, ...]
+    workloads: tuple[Sequence[Workload], ...]
+    tokenization_s: tuple[float, ...] = ()
+    roofs: Roofs | None = None
+    tunings: tuple[Tuning, ...] = ()
+    servers: tuple[ServerResult, ...] = ()
+    precision_maps: tuple[PrecisionMap | None, ...] = ()
+    skipped: tuple[str, ...] = ()
+
+
+def assemble(
+    variants: Sequence[Variant],
+    subject: Subject,
+    settings: BenchSettings,
+    parts: Parts,
+    *,
+    environment: Environment,
+    command: str,
+) -> Report:
+    """Returns the report."""
+    environment = with_shares(environment, parts.rounds)
+    last = [result.entrants[-1] for result in parts.rounds]
+    return Report(
+        format_version=FORMAT_VERSION,
+        tool_version=tool_version(),
+        command=command,
+        task=subject.task.name,
+        metric=subject.task.primary_metric,
+        baseline=variants[0].name,
+        dataset=dataset_facts(subject),
+        settings=settings,
+        environment=environment,
+        results=tuple(
+            _result(position, variant, subject, settings, parts)
+            for position, variant in enumerate(variants)
+        ),
+        again=_measurement(0, parts.workloads, last) if settings.again else None,
+        tokenization_s=parts.tokenization_s,
+        notes=tuple(noise_of(environment)),
+        roofs=parts.roofs,
+        skipped=parts.skipped,
+    )
+
+
+def _result(
+    position: int, variant: Variant, subject: Subject, settings: BenchSettings, parts: Parts
+) -> VariantResult:
+    mine = [result.entrants[position] for result in parts.rounds]
+    manifest = manifest_of(variant.folder)
+    own = parts.scored[position] if parts.scored else None
+    tuning = parts.tunings[position] if parts.tunings else None
+    paired = None
+    if own is not None and position > 0:
+        paired = score_against(parts.scored[0], own, subject.dataset.examples)
+    return VariantResult(
+        name=variant.name,
+        runtime=mine[0].runtime,
+        kind=_kind(variant, manifest),
+        size=size_of(variant.folder, manifest, compressed=settings.compressed),
+        accuracy=accuracy_of(own, subject.dataset.examples) if own else None,
+        paired=paired,
+        measurements=(
+            *(_measurement(i, parts.workloads, mine) for i in range(len(parts.workloads[0]))),
+            *(best_measurements(tuning, mine, parts.workloads) if tuning else ()),
+        ),
+        load_s=tuple(entrant.load_s for entrant in mine),
+        first_answer_s=tuple(entrant.first_answer_s for entrant in mine),
+        memory=tuple(entrant.memory for entrant in mine),
+        history=history_of(variant.folder, manifest),
+        notes=tuple(_notes(mine, settings)),
+        operations=None if variant.is_peer else operations_of(variant.folder),
+        tuning=tuning,
+        best_peak_bytes=best_peak_bytes(mine),
+        server=parts.servers[position] if parts.servers else None,
+        explanation=explanation_of(manifest.history) if manifest else None,
+        precision_map=parts.precision_maps[position] if parts.precision_maps else None,
+    )
+
+
+def _kind(variant: Variant, manifest: Manifest | None) -> str:
+    if variant.is_peer:
+        return "peer"
+    return manifest.kind if manifest else "checkpoint"
+
+
+def _notes(entrants: Sequence[EntrantRound], settings: BenchSettings) -> list[str]:
+    unsteady = sum(not entrant.steady for entrant in entrants)
+    if not unsteady:
+        return []
+    return [
+        f"its latency was not steady after {settings.warm_maximum_s:g} s of warm-up in {unsteady} "
+        f"of {len(entrants)} rounds"
+    ]
+
+
+def _measurement(
+    position: int, workloads: Sequence[Sequence[Workload]], entrants: Sequence[EntrantRound]
+) -> Measurement:
+    same = [of_round[position] for of_round in workloads]
+    return Measurement(
+        name=same[0].name,
+        scenario=same[0].scenario,
+        batch_size=same[0].batch_size,
+        sequence_length=same[0].sequence_length,
+        rounds=tuple(entrant.seconds[position] for entrant in entrants),
+        sentences=tuple(workload.sentences for workload in same),
+        tokens=tuple(workload.tokens for workload in same),
+        padding_fraction=round(same[0].padding_fraction, 6),
+        steady=tuple(entrant.steady for entrant in entrants) if position == 0 else (),
+        positions=tuple(workload.positions for workload in same),
+        energy_j=_energy(position, entrants),
+    )
+
+
+def _energy(position: int, entrants: Sequence[EntrantRound]) -> tuple[float | None, ...]:
+    energy = tuple(one.energy_j[position] for one in entrants if len(one.energy_j) > position)
+    return energy if any(joules is not None for joules in energy) else ()
+
+
+def accuracy_of(scored: Scored, examples: Sequence[Example]) -> Accuracy:
+    """Returns a score with its interval, in the form that reports keep."""
+    score = scored.score
+    return Accuracy(
+        metric=score.primary,
+        value=score.value,
+        interval=_accuracy_interval(scored, examples),
+        values=dict(score.values),
+        per_class=dict(score.per_class),
+        count=score.count,
+        correct=tuple(float(value) for value in score.correct),
+    )
+
+
+def _accuracy_interval(scored: Scored, examples: Sequence[Example]) -> Interval | None:
+    """Wilson's for right and wrong, the bootstrap over examples for all else."""
+    score = scored.score
+    rows = metric_rows(score, scored.answers.predictions, examples)
+    if rows is None:
+        return None
+    if rows.binary:
+        return wilson(sum(score.correct), score.count)
+    return example_interval(rows.rows, rows.statistic)
+
+
+def dataset_facts(subject: Subject) -> DatasetFacts:
+    """Returns what reports say about the data."""
+    lengths = np.asarray([feature.length for feature in subject.features])
+    source = subject.dataset.source
+    return DatasetFacts(
+        source=Path(source).name if Path(source).exists() else source,
+        split=subject.dataset.split,
+        count=len(subject.dataset),
+        fingerprint=subject.dataset.fingerprint,
+        length_median=int(np.median(lengths)),
+        length_p90=int(np.quantile(lengths, 0.9)),
+        length_maximum=int(lengths.max()),
+        notes=subject.dataset.notes,
+    )
+
+
+def with_shares(environment: Environment, rounds: Sequence[RoundResult]) -> Environment:
+    """Returns the environment with what the rounds saw of it, on average."""
+    busy = [r.busy_fraction for r in rounds if r.busy_fraction is not None]
+    steal = [r.steal_fraction for r in rounds if r.steal_fraction is not None]
+    throttled = [r.throttled_fraction for r in rounds if r.throttled_fraction is not None]
+    return replace(
+        environment,
+        busy_fraction=_mean(busy),
+        steal_fraction=_mean(steal),
+        throttled_fraction=_mean(throttled),
+    )
+
+
+def _mean(fractions: Sequence[float]) -> float | None:
+    return round(float(np.mean(fractions)), 4) if fractions else None
+
+
+def tool_version() -> str:
+    """Returns the version of bertcompress that is installed."""
+    try:
+        return metadata.version("bertcompress")
+    except metadata.PackageNotFoundError:
+        return "unknown"

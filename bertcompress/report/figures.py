@@ -1,0 +1,329 @@
+"""What a report draws: each figure with the sentence that says how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bertcompress.formatting import (
+    bound_text,
+    change_interval,
+    change_number,
+    is_share,
+    metric_name,
+    ratio_interval,
+    ratio_text,
+)
+from bertcompress.report import charts, pareto
+from bertcompress.report.roofline import least_seconds
+from bertcompress.report.schema import Report
+from bertcompress.report.summary import Latency, Summary, VariantSummary
+from bertcompress.report.svg import PEER_SERIES, SERIES
+from bertcompress.stats.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its heading and caption.
+
+    Attributes:
+        heading: What it shows.
+        caption: How to read it.
+        svg: The drawing.
+        has_key: Whether it needs the list of series beside it.
+    """
+
+    heading: str
+    caption: str
+    svg: str
+    has_key: bool = False
+
+
+def figures_of(report: Report, summary: Summary) -> list[Figure]:
+    """Returns all figures that the report has the data for, in reading order."""
+    return [
+        *_speedups(summary),
+        *_changes(report, summary),
+        *_accuracy_against_latency(report, summary),
+        *_accuracy_against_size(report, summary),
+        *_accuracy_against_throughput(report, summary),
+        *_latency_by_length(report, summary),
+        *_latency_distribution(summary),
+        *_throughput(summary),
+    ]
+
+
+def series_of(summary: Summary) -> dict[str, int]:
+    """Returns each variant's number, which is its colour and shape on the whole page."""
+    return {
+        variant.name: PEER_SERIES if variant.is_peer else number % SERIES
+        for number, variant in enumerate(summary.variants)
+    }
+
+
+def own_variants(summary: Summary) -> list[VariantSummary]:
+    """Returns all but the peers: drawings with a line for each would drown in theirs."""
+    return [variant for variant in summary.variants if not variant.is_peer]
+
+
+def _speedups(summary: Summary) -> Iterator[Figure]:
+    series = series_of(summary)
+    bars = [
+        charts.Bar(
+            variant.name,
+            series[variant.name],
+            variant.latency.speedup,
+            f"{ratio_text(variant.latency.speedup.estimate)}"
+            f" ({ratio_interval(variant.latency.speedup)})",
+        )
+        for variant in summary.variants
+        if variant.latency and variant.latency.speedup
+    ]
+    if not bars:
+        return
+    noise = summary.resolution or 0.0
+    caption = f"Median time of {summary.base.name} over the variant's, with its 95 % interval. "
+    caption += "Right of the line is faster. The model alone, tokenization not included."
+    if noise:
+        caption += f" Inside the grey band ({noise:.1%}) this machine can't tell."
+    words = charts.Words(
+        "speedup",
+        "Speed-up over the baseline",
+        "; ".join(f"{bar.label}: {bar.written}" for bar in bars),
+        "times as fast, one sentence at a time",
+        "",
+    )
+    svg = charts.forest(
+        bars, words, neutral=1.0, noise=noise, bound=None, x_text=lambda v: f"{v:g}×"
+    )
+    yield Figure("How much faster", caption, svg)
+
+
+def _changes(report: Report, summary: Summary) -> Iterator[Figure]:
+    series, metric = series_of(summary), report.metric
+    bars = []
+    for variant in summary.variants:
+        paired = variant.result.paired
+        if paired is None or paired.metric != metric:
+            continue
+        written = f"{change_number(metric, paired.difference.estimate)}"
+        written += f" ({change_interval(metric, paired.difference)})"
+        bars.append(charts.Bar(variant.name, series[variant.name], paired.difference, written))
+    if not bars:
+        return
+    limit = bound_text(metric, report.settings.max_drop)
+    words = charts.Words(
+        "change",
+        f"Change of {metric_name(metric)}",
+        "; ".join(f"{bar.label}: {bar.written}" for bar in bars),
+        f"change of {metric_name(metric)}" + (", points" if is_share(metric) else ""),
+        "",
+    )
+    svg = charts.forest(
+        bars,
+        words,
+        neutral=0.0,
+        noise=0.0,
+        bound=-report.settings.max_drop,
+        x_text=lambda v: change_number(metric, v).replace(".00", ""),
+    )
+    caption = f"Paired with {summary.base.name} on the same examples, with its 95 % interval. "
+    caption += f"The dashed line is the accepted loss of {limit}."
+    yield Figure("What it costs in answers", caption, svg)
+
+
+def _accuracy_against_latency(report: Report, summary: Summary) -> Iterator[Figure]:
+    if any(variant.latency is None for variant in summary.variants):
+        return
+    yield from _scatter(
+        report,
+        summary,
+        x_of=lambda v: _scaled(v.latency.median, 1e3) if v.latency else Interval(0, 0, 0),
+        cost=pareto.latency_cost,
+        names=("latency", "median latency", "median latency of one sentence, ms"),
+    )
+
+
+def _accuracy_against_size(report: Report, summary: Summary) -> Iterator[Figure]:
+    yield from _scatter(
+        report,
+        summary,
+        x_of=lambda v: _exact(v.result.size.file_bytes / 1e6),
+        cost=pareto.size_cost,
+        names=("size", "file size", "file size, MB"),
+    )
+
+
+def _accuracy_against_throughput(report: Report, summary: Summary) -> Iterator[Figure]:
+    if any(variant.best_throughput is None for variant in summary.variants):
+        return
+
+    def rate(variant: VariantSummary) -> Interval:
+        best = variant.best_throughput
+        return best.sentences_per_s if best else _exact(0.0)
+
+    yield from _scatter(
+        report,
+        summary,
+        x_of=rate,
+        cost=pareto.throughput_cost,
+        names=("throughput", "throughput", "sentences a second, each at its best"),
+        better="right",
+    )
+
+
+def _scatter(
+    report: Report,
+    summary: Summary,
+    *,
+    x_of: Callable[[VariantSummary], Interval],
+    cost: pareto.Cost,
+    names: tuple[str, str, str],
+    better: str = "left",
+) -> Iterator[Figure]:
+    base = summary.base.result.accuracy
+    if base is None:
+        return
+    name, words_x, axis = names
+    metric, series = report.metric, series_of(summary)
+    best = pareto.front(summary.variants, cost)
+    points = [
+        charts.Point(
+            "" if variant.is_peer and variant.name not in best else variant.name,
+            series[variant.name],
+            x_of(variant),
+            _with_change(variant, base.value),
+            variant.name in best,
+        )
+        for variant in summary.variants
+    ]
+    words = charts.Words(
+        f"accuracy-{name}",
+        f"{metric_name(metric).capitalize()} against {words_x}",
+        f"Not beaten by any other: {', '.join(best)}.",
+        axis,
+        metric_name(metric) + (", %" if is_share(metric) else ""),
+    )
+    svg = charts.scatter(
+        points, words, x_text=lambda v: f"{v:,g}", y_text=lambda v: _metric_tick(metric, v)
+    )
+    caption = (
+        f"Up and to the {better} is better. The line joins the variants that no other is shown "
+    )
+    caption += "to beat. Whiskers: 95 % intervals, upright those of the change from "
+    caption += f"{summary.base.name}."
+    if any(variant.is_peer for variant in summary.variants):
+        caption += " Grey: what other libraries make, named where nothing beats it."
+    yield Figure(f"{metric_name(metric).capitalize()} against {words_x}", caption, svg)
+
+
+def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
+    series = series_of(summary)
+    drawn = []
+    for variant in own_variants(summary):
+        cells = [cell for cell in variant.by_length if cell.measurement.batch_size == 1]
+        if len(cells) < 2:
+            continue
+        xs = tuple(float(_length(cell)) for cell in cells)
+        ys = tuple(_scaled(cell.median, 1e3) for cell in cells)
+        limits = least_seconds(report, variant.result, [_length(cell) for cell in cells])
+        limits_ms = tuple(seconds * 1e3 for seconds in limits)
+        drawn.append(charts.Line(variant.name, series[variant.name], xs, ys, limits_ms))
+    if not drawn:
+        return
+    words = charts.Words(
+        "by-length",
+        "Latency by length",
+        "; ".join(
+            f"{one.label}: {one.ys[0].estimate:.2f} ms at {one.xs[0]:g} tokens, "
+            f"{one.ys[-1].estimate:.2f} ms at {one.xs[-1]:g}"
+            for one in drawn
+        ),
+        "tokens in the sentence",
+        "median latency, ms",
+    )
+    svg = charts.lines(
+        drawn, words, x_text=lambda v: f"{v:g}", y_text=lambda v: f"{v:g}", doubling=False
+    )
+    caption = "One row at a time, cut to the length from the data's own text, no padding."
+    if any(one.limits for one in drawn):
+        caption += " Dashed: the least time that this machine's limits, measured in this run, "
+        caption += "allow for the same operations."
+    yield Figure("Latency by length", caption, svg)
+
+
+def _latency_distribution(summary: Summary) -> Iterator[Figure]:
+    series = series_of(summary)
+    drawn = []
+    for variant in own_variants(summary):
+        if variant.latency is None:
+            continue
+        rounds = variant.latency.measurement.rounds
+        samples = tuple(second * 1e3 for seconds in rounds for second in seconds)
+        drawn.append(charts.Distribution(variant.name, series[variant.name], samples))
+    if not drawn:
+        return
+    words = charts.Words(
+        "distribution",
+        "Latency distribution",
+        "The share of sentences answered within a time, for each variant.",
+        "answered within, ms",
+        "share of sentences",
+    )
+    svg = charts.distributions(drawn, words, x_text=lambda v: f"{v:g}")
+    caption = "The share of single sentences answered within a time; each curve mixes the data's "
+    caption += "own lengths. The marker is the median."
+    yield Figure("Latency distribution", caption, svg, has_key=True)
+
+
+def _throughput(summary: Summary) -> Iterator[Figure]:
+    series = series_of(summary)
+    drawn = []
+    for variant in own_variants(summary):
+        if len(variant.throughput) < 2:
+            continue
+        xs = tuple(float(one.batch_size) for one in variant.throughput)
+        ys = tuple(one.sentences_per_s for one in variant.throughput)
+        drawn.append(charts.Line(variant.name, series[variant.name], xs, ys))
+    if not drawn:
+        return
+    words = charts.Words(
+        "by-batch",
+        "Throughput by batch size",
+        "; ".join(
+            f"{one.label}: up to {max(y.estimate for y in one.ys):,.0f} sentences a second"
+            for one in drawn
+        ),
+        "batch size",
+        "sentences a second",
+    )
+    svg = charts.lines(
+        drawn, words, x_text=lambda v: f"{v:g}", y_text=lambda v: f"{v:,.0f}", doubling=True
+    )
+    caption = "All sentences at hand, sorted by length, padded within each batch."
+    yield Figure("Throughput by batch size", caption, svg)
+
+
+def _length(cell: Latency) -> int:
+    return cell.measurement.sequence_length or 0
+
+
+def _scaled(interval: Interval, factor: float) -> Interval:
+    low, high = interval.low * factor, interval.high * factor
+    return Interval(interval.estimate * factor, low, high, interval.confidence)
+
+
+def _exact(value: float) -> Interval:
+    return Interval(value, value, value)
+
+
+def _with_change(variant: VariantSummary, base: float) -> Interval:
+    accuracy, paired = variant.result.accuracy, variant.result.paired
+    value = accuracy.value if accuracy else 0.0
+    if paired is None or accuracy is None or paired.metric != accuracy.metric:
+        return _exact(value)
+    return Interval(value, base + paired.difference.low, base + paired.difference.high)
+
+
+def _metric_tick(metric: str, value: float) -> str:
+    return f"{value * 100:g}" if is_share(metric) else f"{value:g}"

@@ -1,0 +1,69 @@
+"""Which variants nothing else beats, as far as the intervals say so.
+
+One variant dominates another when it is *shown* to be better on one axis (the interval excludes
+equality) and is, by its estimate, no worse on the other. A lead inside the noise dominates
+nobody: such variants stay on the front side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from bertcompress.report.summary import RESAMPLES, VariantSummary
+from bertcompress.stats.bootstrap import quantile_ratio
+
+Cost = Callable[[VariantSummary, VariantSummary], tuple[bool, bool]]
+"""Of a pair: is the first shown to cost less, and does it cost no more by its estimate?"""
+
+
+def front(variants: Sequence[VariantSummary], cost: Cost) -> list[str]:
+    """Returns the names of the variants that no other dominates, in order."""
+    return [
+        variant.name
+        for variant in variants
+        if not any(dominates(other, variant, cost) for other in variants if other is not variant)
+    ]
+
+
+def dominates(first: VariantSummary, second: VariantSummary, cost: Cost) -> bool:
+    """Tells whether the first beats the second; see the module's docstring."""
+    cheaper, no_dearer = cost(first, second)
+    better, no_worse = _accuracy(first, second)
+    return (cheaper and no_worse) or (better and no_dearer)
+
+
+def latency_cost(first: VariantSummary, second: VariantSummary) -> tuple[bool, bool]:
+    """Compares single-stream medians, round by round."""
+    if first.latency is None or second.latency is None:
+        return False, True
+    own, other = first.latency.measurement.rounds, second.latency.measurement.rounds
+    ratio = quantile_ratio(other, own, resamples=RESAMPLES)
+    return ratio.low > 1.0, ratio.estimate >= 1.0
+
+
+def throughput_cost(first: VariantSummary, second: VariantSummary) -> tuple[bool, bool]:
+    """Compares the best offline rates: shown higher if the intervals do not touch."""
+    own, other = first.best_throughput, second.best_throughput
+    if own is None or other is None:
+        return False, True
+    one, two = own.sentences_per_s, other.sentences_per_s
+    return one.low > two.high, one.estimate >= two.estimate
+
+
+def size_cost(first: VariantSummary, second: VariantSummary) -> tuple[bool, bool]:
+    """Compares file bytes, which carry no noise."""
+    own, other = first.result.size.file_bytes, second.result.size.file_bytes
+    return own < other, own <= other
+
+
+def _accuracy(first: VariantSummary, second: VariantSummary) -> tuple[bool, bool]:
+    """Compares the changes from the baseline: shown better if the intervals do not touch."""
+    own, other = first.result.accuracy, second.result.accuracy
+    if own is None or other is None:
+        return False, True
+    return _change(first)[0] > _change(second)[1], own.value >= other.value
+
+
+def _change(variant: VariantSummary) -> tuple[float, float]:
+    paired = variant.result.paired
+    return (paired.difference.low, paired.difference.high) if paired else (0.0, 0.0)

@@ -1,0 +1,1 @@
+"""Searches: passes tried and measured, the best kept."""

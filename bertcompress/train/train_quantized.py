@@ -1,0 +1,230 @@
+"""Trains a checkpoint for the integers it will be stored in: quantization-aware distillation.
+
+The student is the checkpoint with fake quantization (`bert/fake_quant.py`) on exactly what the
+quantize pass will quantize, so that it feels the rounding and learns to answer well in spite of it.
+The teacher is the original model in float; no labels are needed.
+
+* **8 bits**, for `QuantizeStatic`: inputs of weight products (U8, the ranges start calibrated and
+  are trained), weights (S8 by output channel), embedding tables (INT8 blocks). The ranges travel
+  with the checkpoint (`trained_ranges.py`) into the very graph that was trained for.
+* **4 bits**, for `QuantizeWeights` with ``rounding="rtn"``: weights and embedding tables in blocks,
+  rounded to the nearest step of each block's whole range.
+
+What is returned is a checkpoint like any other, in float and without fake quantization: export it
+and quantize it with the same settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.calibration_table import CalibrationTable
+from bertcompress.artifacts.manifest import RANGES_NAME
+from bertcompress.errors import UsageError
+from bertcompress.examples import Example
+from bertcompress.graph.integer.embeddings import SMALLEST_TABLE, blocks_of
+from bertcompress.numerics.blocks import fitting_block_size
+from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.quantize.audit import HEADS, check_patterns, chosen_modules
+from bertcompress.passes.quantize.block_rounding import format_for
+from bertcompress.passes.quantize.quantize_weights import BLOCK_SIZE, check_blocks
+from bertcompress.passes.quantize.trained_ranges import ranges_file
+from bertcompress.progress import Progress, silent
+from bertcompress.train.distilled import Distillation, check_texts
+from bertcompress.train.losses import TEMPERATURE
+from bertcompress.train.trainer import Schedule, require_accelerate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from bertcompress.train.quantized_modules import Rounding
+
+
+@dataclass(frozen=True)
+class TrainQuantized:
+    """Distils the original model into one that will be quantized.
+
+    Attributes:
+        examples: Texts of the kind that it will answer; labels are not looked at.
+        teacher: The folder or hub name of the original model.
+        calibrate: Finds the ranges that training starts from, as in `QuantizeStatic`; 8 bits need
+            it, 4 bits have none.
+        bits: 8 for what `QuantizeStatic` makes, 4 for what `QuantizeWeights` makes.
+        block_size: With 4 bits: input channels that share a scale.
+        embeddings: Whether the embedding tables will be quantized too.
+        keep_float: Modules that will stay in float, names or patterns.
+        epochs: Passes over the texts.
+        learning_rate: The peak of a linear schedule with warm-up (AdamW).
+        batch_size: Texts of one step.
+        max_length: Longest text in tokens.
+        samples: At most this many texts are used, drawn stratified.
+        hidden: The weight of the hidden states beside the answers.
+        temperature: Softens the answers.
+        warmup_fraction: The part of all steps in which the rate rises.
+        weight_decay: AdamW's.
+        dropout: Whether the student's dropout stays on. Its noise is larger than that of the
+            integers, which it hides.
+        seed: Draws and orders the texts, and draws dropout.
+        state_folder: Where to keep what is needed to go on after an interruption; None keeps
+            nothing.
+    """
+
+    examples: tuple[Example, ...]
+    teacher: str
+    calibrate: Callable[[OnnxModel], CalibrationTable] | None = None
+    bits: int = 8
+    block_size: int = BLOCK_SIZE
+    embeddings: bool = True
+    keep_float: tuple[str, ...] = HEADS
+    epochs: float = 1.0
+    learning_rate: float = 5e-5
+    batch_size: int = 32
+    max_length: int = 128
+    samples: int = 20_000
+    hidden: float = 1.0
+    temperature: float = TEMPERATURE
+    warmup_fraction: float = 0.05
+    weight_decay: float = 0.01
+    dropout: bool = False
+    seed: int = 0
+    state_folder: str | None = field(default=None, metadata=NOT_A_SETTING)
+
+    consumes: ClassVar[Kind] = "checkpoint"
+    produces: ClassVar[Kind] = "checkpoint"
+
+    def __post_init__(self) -> None:
+        self._distillation()  # refuses what can't be meant
+        check_texts(self.examples, "training for quantization")
+        check_patterns(self.keep_float)
+        check_blocks(self.bits, self.block_size)
+        if self.bits == 8 and self.calibrate is None:
+            raise UsageError(
+                "8 bits need ranges to start from; give calibrate=Calibrate(examples), or bits=4"
+            )
+        if self.bits == 4 and self.calibrate is not None:
+            raise UsageError("4 bits are for weights only, which have no ranges; leave calibrate")
+
+    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
+        """Returns the trained checkpoint, in evaluation mode on the CPU.
+
+        Raises:
+            PassError: If the artifact or the teacher is a graph, they differ in task or layers, or
+                training diverged.
+            UsageError: If `keep_float` fits nothing, or nothing is left to quantize.
+            CalibrationError: If the ranges are of another model.
+            LoadError: If the teacher can't be loaded.
+            MissingDependencyError: If Accelerate or ONNX Runtime is not installed.
+        """
+        from bertcompress.train.quantized_modules import ranges_in, with_weights_of
+
+        checkpoint = checkpoint_for(self, artifact)
+        require_accelerate("training for quantization")
+        timer = StepTimer(checkpoint)
+        distillation = self._distillation()
+        teacher = distillation.teacher_for(checkpoint)
+        table = self.calibrate(ExportOnnx()(checkpoint)) if self.calibrate is not None else None
+        student = self._student(checkpoint, table)
+        epochs = distillation.train(
+            student,
+            checkpoint,
+            teacher,
+            self.examples,
+            stage="train quantized",
+            state_folder=self.state_folder,
+            measures_start=True,
+            progress=progress,
+        )
+        details: dict[str, object] = {"epochs": epochs}
+        if not _is_better(epochs):
+            student = self._student(checkpoint, table)
+            details["kept"] = "the weights before training, whose held-out loss is the lowest"
+        result = replace(checkpoint, model=with_weights_of(checkpoint.model, student))
+        if table is not None:
+            ranges = ranges_in(student)
+            file = ranges_file(result, ranges, table)
+            result = replace(result, side_files={**result.side_files, RANGES_NAME: file})
+            details["ranges"] = _moved(table, ranges)
+        step = timer.step("TrainQuantized", settings_of(self), result, details=details)
+        return replace(result, history=(*checkpoint.history, step))
+
+    def _student(self, checkpoint: Checkpoint, table: CalibrationTable | None) -> PreTrainedModel:
+        """Returns a copy of the model with fake quantization."""
+        from bertcompress.train import quantized_modules as modules
+        from bertcompress.train.fake_quant import round_rows, round_table
+
+        model = checkpoint.model
+        chosen = chosen_modules(modules.linear_modules(model), self.keep_float)
+        names = modules.tables_of(model, rows=SMALLEST_TABLE) if self.embeddings else ()
+        linears: dict[str, Rounding] = dict.fromkeys(chosen, round_rows)
+        tables: dict[str, Rounding] = {}
+        for name in names:
+            blocks = blocks_of(model.get_parameter(f"{name}.weight").shape[1])
+            tables[name] = round_rows if blocks is None else partial(round_table, format_=blocks)
+        if self.bits == 4:
+            linears = rounding_in_blocks(model, chosen, self.block_size)
+            tables = rounding_in_blocks(model, names, self.block_size)
+        found = {name: table.range_of(name) for name in chosen} if table is not None else {}
+        student = modules.with_fake_quantization(
+            model,
+            linears=linears,
+            tables=tables,
+            ranges={name: (one.low, one.high) for name, one in found.items()},
+        )
+        if not self.dropout:
+            modules.without_dropout(student)
+        return student
+
+    def _distillation(self) -> Distillation:
+        schedule = Schedule(
+            self.epochs,
+            self.learning_rate,
+            self.batch_size,
+            self.warmup_fraction,
+            self.weight_decay,
+            self.seed,
+        )
+        return Distillation(
+            self.teacher, schedule, self.max_length, self.samples, self.hidden, self.temperature
+        )
+
+
+def rounding_in_blocks(
+    model: PreTrainedModel, modules: Sequence[str], block_size: int
+) -> dict[str, Rounding]:
+    """Returns how modules' weights are rounded to the 4-bit blocks that `QuantizeWeights` makes."""
+    from bertcompress.train.fake_quant import round_blocks
+
+    made: dict[str, Rounding] = {}
+    for name in modules:
+        weight = model.get_parameter(f"{name}.weight").detach().cpu().numpy()
+        fitting = fitting_block_size(block_size, weight.shape[1])
+        format_ = format_for(weight, bits=4, block_size=fitting)
+        made[name] = partial(round_blocks, format_=format_)
+    return made
+
+
+def _is_better(epochs: list[dict[str, object]]) -> bool:
+    """Says whether the held-out loss fell below that before training, where any was held out."""
+    losses = [cast("float", one["validation_loss"]) for one in epochs]
+    return not losses or min(losses[1:], default=losses[0]) < losses[0]
+
+
+def _moved(
+    table: CalibrationTable, ranges: dict[str, tuple[float, float]]
+) -> list[dict[str, object]]:
+    """Returns each range before and after training, for the report."""
+    return [
+        {
+            "module": name,
+            "low before": round(table.range_of(name).low, 4),
+            "low": round(low, 4),
+            "high before": round(table.range_of(name).high, 4),
+            "high": round(high, 4),
+        }
+        for name, (low, high) in ranges.items()
+    ]

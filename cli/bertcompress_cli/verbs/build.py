@@ -1,0 +1,145 @@
+"""``bertcompress build``: a TensorRT engine for this machine, beside the graph it was made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bertcompress.errors import UsageError
+from bertcompress_cli.options import (
+    DataOptions,
+    JsonOption,
+    MaxLengthOption,
+    ModelArgument,
+    OutOption,
+    OverwriteOption,
+    takes_data,
+)
+
+_SHAPES, _BUILDER = "Shapes", "Builder"
+
+
+@takes_data
+def build(
+    model: ModelArgument = None,
+    *,
+    goal: Annotated[
+        str,
+        typer.Option(
+            "--for",
+            help="latency (one text at a time), throughput (batches) or packed (batches without "
+            "padding; from TensorRT 11.1 on).",
+        ),
+    ] = "latency",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            help="Make a graph of this first: int8, fp8, fp16 or bf16. Left out, the engine has "
+            "the graph's own."
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="With --precision: the oldest TensorRT that reads the graph, as 8.5."),
+    ] = None,
+    lengths: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…",
+            help="The longest text of each profile; from the data, if left out.",
+            rich_help_panel=_SHAPES,
+        ),
+    ] = None,
+    batches: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N,…",
+            help="The largest batch of each profile; 1, or 8,32,128.",
+            rich_help_panel=_SHAPES,
+        ),
+    ] = None,
+    max_length: MaxLengthOption = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(help="Memory for a kernel, such as 4GiB.", rich_help_panel=_BUILDER),
+    ] = None,
+    builder_optimization_level: Annotated[
+        int | None, typer.Option(help="0 to 5; TensorRT's is 3.", rich_help_panel=_BUILDER)
+    ] = None,
+    max_aux_streams: Annotated[
+        int | None, typer.Option(help="Further streams for layers.", rich_help_panel=_BUILDER)
+    ] = None,
+    max_tactics: Annotated[
+        int | None, typer.Option(help="Kernels timed for a layer.", rich_help_panel=_BUILDER)
+    ] = None,
+    timing_cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Timings to read and to add to.", rich_help_panel=_BUILDER
+        ),
+    ] = None,
+    tf32: Annotated[
+        bool, typer.Option("--tf32", help="Let float32 be TF32.", rich_help_panel=_BUILDER)
+    ] = False,
+    strip_weights: Annotated[
+        bool,
+        typer.Option(
+            "--strip-weights",
+            help="Leave the weights out; they are read from the graph.",
+            rich_help_panel=_BUILDER,
+        ),
+    ] = False,
+    version_compatible: Annotated[
+        bool,
+        typer.Option(
+            "--version-compatible", help="Newer TensorRTs load it too.", rich_help_panel=_BUILDER
+        ),
+    ] = False,
+    hardware_compatibility_level: Annotated[
+        str | None,
+        typer.Option(help="none, ampere+ or same-compute-capability.", rich_help_panel=_BUILDER),
+    ] = None,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(help="Largest difference to the graph that is allowed, relative."),
+    ] = None,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    options: DataOptions,
+) -> None:
+    """Build a TensorRT engine for this GPU; export first if needed."""
+    from bertcompress.passes.tensorrt.build_engine import BuildEngine
+    from bertcompress.recipes.recipe import StepSpec
+    from bertcompress.runtimes.tensorrt.library import import_tensorrt, platform_here
+    from bertcompress_cli.make_artifact import run_verb, typed
+    from bertcompress_cli.place import place_of
+    from bertcompress_cli.quantities import size_bytes, whole_numbers
+
+    if target is not None and precision is None:
+        raise UsageError("target is for the graph that --precision makes; add --precision")
+    place = place_of("build", model, options)
+    settings = typed(
+        goal=goal,
+        lengths=whole_numbers("lengths", lengths),
+        batches=whole_numbers("batches", batches),
+        max_length=max_length,
+        workspace_bytes=size_bytes("workspace", workspace),
+        optimization_level=builder_optimization_level,
+        max_aux_streams=max_aux_streams,
+        max_num_tactics=max_tactics,
+        timing_cache=None if timing_cache is None else str(timing_cache),
+        tf32=tf32 or None,
+        strip=strip_weights or None,
+        version_compatible=version_compatible or None,
+        hardware=hardware_compatibility_level,
+        tolerance=tolerance,
+    )
+    BuildEngine(**settings)  # type: ignore[arg-type]  # refuses what can't be meant
+    steps = [StepSpec("build-engine", settings)]
+    if precision is not None:
+        steps.insert(0, StepSpec("quantize-tensorrt", typed(precision=precision, target=target)))
+    platform_here(import_tensorrt("building an engine"))  # before anything is loaded
+    run_verb("build", place, steps, out=out, overwrite=overwrite, as_json=as_json)

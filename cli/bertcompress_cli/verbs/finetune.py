@@ -1,0 +1,50 @@
+"""``bertcompress finetune``: trains a model on labelled examples, resumable."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bertcompress_cli.options import (
+    DataOptions,
+    JsonOption,
+    ModelArgument,
+    OutOption,
+    OverwriteOption,
+    takes_data,
+)
+
+
+@takes_data
+def finetune(
+    model: ModelArgument = None,
+    *,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the training data.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="The highest of the schedule.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples of one step.")] = None,
+    max_length: Annotated[int | None, typer.Option(help="Longest text in tokens.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    options: DataOptions,
+) -> None:
+    """Fine-tune on labelled data, with a new head if needed."""
+    from bertcompress.recipes.recipe import StepSpec
+    from bertcompress_cli.make_artifact import run_verb, typed
+    from bertcompress_cli.place import place_of
+
+    place = place_of("finetune", model, options, wants_checkpoint=True)
+    place.required_data("finetune")
+    settings = typed(
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        max_length=max_length,
+        weight_decay=weight_decay,
+    )
+    steps = [StepSpec("finetune", settings)]
+    run_verb("finetune", place, steps, out=out, overwrite=overwrite, as_json=as_json)

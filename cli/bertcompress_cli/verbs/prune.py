@@ -1,0 +1,164 @@
+"""``bertcompress prune``: removes heads, feed-forward neurons and layers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bertcompress.errors import UsageError
+from bertcompress_cli.options import (
+    DataOptions,
+    JsonOption,
+    MaxLengthOption,
+    ModelArgument,
+    OutOption,
+    OverwriteOption,
+    takes_data,
+)
+
+
+@takes_data
+def prune(
+    model: ModelArgument = None,
+    *,
+    heads: Annotated[
+        float | None, typer.Option(help="Fraction of all attention heads to remove, such as 0.3.")
+    ] = None,
+    ffn: Annotated[
+        float | None, typer.Option(help="Fraction of all feed-forward neurons to remove.")
+    ] = None,
+    layers: Annotated[int | None, typer.Option(help="Number of layers to remove.")] = None,
+    target_speedup: Annotated[
+        float | None,
+        typer.Option(
+            help="Remove heads and neurons until one sentence is so many times as fast here, "
+            "such as 1.5; it is measured."
+        ),
+    ] = None,
+    target_latency: Annotated[
+        str | None, typer.Option(help="Until one sentence takes so long here, such as 5ms.")
+    ] = None,
+    target_params: Annotated[
+        str | None,
+        typer.Option(help="Until the model has so many parameters, 12M, or such a part, 0.6."),
+    ] = None,
+    target_flops: Annotated[
+        str | None,
+        typer.Option(help="Until a text takes so many operations, 0.3G, or such a part, 0.5."),
+    ] = None,
+    min_agreement: Annotated[
+        str | None,
+        typer.Option(help="Fail if fewer answers than this stay the same, such as 95%."),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="With a target in time: what will be deployed, fp32 (default) or int8."),
+    ] = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="With a target in time: what will run it, ort-cpu or openvino."),
+    ] = None,
+    at_length: Annotated[
+        int | None,
+        typer.Option(help="With a target in time: tokens of each sentence timed, not the data's."),
+    ] = None,
+    vocabulary: Annotated[
+        bool,
+        typer.Option("--vocabulary", help="Remove the tokens that the data does not use."),
+    ] = False,
+    recover: Annotated[
+        float | None,
+        typer.Option(
+            help="Then train so many epochs to answer as the model before; no labels needed."
+        ),
+    ] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="With --recover: prune in so many rounds, training after each."),
+    ] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            help="Write a stock BERT that loads anywhere: uniform (all heads, the widest layer's "
+            "neurons) or dense (zeros for what was removed, not faster)."
+        ),
+    ] = None,
+    score: Annotated[
+        str | None,
+        typer.Option(
+            help="Rank by fisher, true-fisher, taylor, wanda, obs, magnitude or random and cut, "
+            "with no re-fit. Left out: what the rest makes up for best goes, with a re-fit."
+        ),
+    ] = None,
+    scope: Annotated[
+        str | None,
+        typer.Option(help="With --score: rank over the whole model (global) or in each layer."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="Examples that importance is measured on.")
+    ] = None,
+    multiple: Annotated[
+        int | None, typer.Option(help="Layer widths are rounded to multiples of this.")
+    ] = None,
+    max_length: MaxLengthOption = None,
+    allow_empty_layers: Annotated[
+        bool,
+        typer.Option("--allow-empty-layers", help="With --score: a layer may lose all its heads."),
+    ] = False,
+    out: OutOption = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+    options: DataOptions,
+) -> None:
+    """Remove heads, feed-forward neurons or layers."""
+    from bertcompress.recipes.recipe import StepSpec
+    from bertcompress_cli.make_artifact import run_verb, typed
+    from bertcompress_cli.place import place_of
+    from bertcompress_cli.quantities import amount, fraction, seconds
+    from bertcompress_cli.verbs.prune_steps import by_score, in_rounds
+
+    targets = typed(
+        target_speedup=target_speedup,
+        target_latency=seconds("target-latency", target_latency),
+        target_params=amount("target-params", target_params),
+        target_flops=amount("target-flops", target_flops),
+    )
+    if not vocabulary and not targets and (heads, ffn, layers) == (None,) * 3:
+        raise UsageError(
+            "prune must know what to remove; give --heads 0.3, --ffn 0.3, --layers 2, "
+            "--vocabulary or --target-speedup 1.5"
+        )
+    place = place_of("prune", model, options, wants_checkpoint=True)
+    measured = typed(samples=samples, max_length=max_length)
+    ranked = {**measured, **typed(score=score, scope=scope)}
+    if allow_empty_layers:
+        ranked["allow_empty_layers"] = True
+    steps = []
+    if layers is not None:
+        steps.append(StepSpec("prune-layers", {"count": layers, **measured}))
+    asked = {
+        **typed(heads=heads, ffn=ffn, precision=precision, runtime=runtime, length=at_length),
+        **typed(multiple=multiple),
+        **targets,
+        **typed(min_agreement=fraction("min-agreement", min_agreement)),
+        **measured,
+    }
+    if targets or (place.data is not None and ranked == measured):
+        if ranked != measured:
+            raise UsageError("a target does not go with --score, --scope or empty layers")
+        if targets or heads is not None or ffn is not None:
+            steps += in_rounds(asked, rounds, recover)
+            recover = None
+    else:
+        steps += by_score(heads, ffn, ranked, multiple)
+    if recover is not None:
+        steps.append(StepSpec("recover", {"epochs": recover}))
+    if vocabulary:
+        steps.append(StepSpec("prune-vocabulary", typed(max_length=max_length)))
+    if layout is not None:
+        steps.append(StepSpec("layout", {"layout": layout}))
+    guess = None
+    if place.data is None and score is None and layers is None:
+        guess = "no data was given, so the size of the weights decides; --data DATA is better"
+    run_verb("prune", place, steps, out=out, overwrite=overwrite, as_json=as_json, remark=guess)

@@ -1,0 +1,426 @@
+"""Engines: built as the graph says in each TensorRT, told, cancelled, compared and kept."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import transformers
+
+from bertcompress.artifacts.artifact import Checkpoint, Engine, OnnxModel, Step, save
+from bertcompress.artifacts.calibration_table import CalibrationTable
+from bertcompress.bert.loading.load import load
+from bertcompress.errors import (
+    BuildError,
+    ExportError,
+    MissingDependencyError,
+    MissingError,
+    MissingHardwareError,
+    ParityError,
+    PassError,
+    UsageError,
+)
+from bertcompress.examples import Example
+from bertcompress.passes.tensorrt.build_engine import BuildEngine
+from bertcompress.passes.tensorrt.engine_graph import precisions_of
+from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
+
+pytestmark = pytest.mark.skipif(
+    int(transformers.__version__.split(".")[0]) < 5,
+    reason="Transformers 4 exports masks of numbers, which graphs for TensorRT do not take",
+)
+
+VERSIONS = ("8.5.3.1", "8.6.1", "10.16.1.11", "11.1.0.106")
+TARGETS = dict(zip(VERSIONS, ("8.5", "8.6", "10.14", "10.14"), strict=True))
+Graphs = Callable[..., OnnxModel]
+Fake = Callable[..., Any]
+Examples = Callable[..., tuple[Example, ...]]
+Calibrator = Callable[[OnnxModel], CalibrationTable]
+
+SHORT = {"lengths": (8,), "batches": (2,), "goal": "throughput"}
+
+
+@pytest.fixture
+def int8(tiny_graph: Graphs, wide_ranges: Calibrator) -> Callable[..., OnnxModel]:
+    """Gives ``int8("8.5")``: the tiny model's INT8 graph for a target."""
+    return lambda target: QuantizeTensorrt(wide_ranges, target=target)(tiny_graph())
+
+
+def flags(trt: Any) -> set[str]:
+    [config] = trt.state.configs
+    return {flag.name for flag in config._flags}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_version_builds_the_graphs_own_precision(
+    version: str, int8: Callable[..., OnnxModel], fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt(version)
+    engine = BuildEngine(**SHORT)(int8(TARGETS[version]))  # type: ignore[arg-type]  # a test's settings
+    typed = version.startswith("1")
+    assert flags(trt) == (set() if typed else {"INT8", "FP16"})
+    assert trt.state.strong is typed
+    assert engine.kind == "engine"
+    assert engine.record.knobs["flags"] == ([] if typed else ["INT8", "FP16"])
+    assert engine.record.platform.tensorrt == version
+    assert engine.record.parity["largest difference"] < 1e-6  # type: ignore[operator]  # a number
+    step = engine.history[-1]
+    assert step.name == "BuildEngine"
+    assert step.settings["goal"] == "throughput"
+    assert "layers by precision" in step.details
+
+
+def test_a_float_graph_is_built_without_tf32_and_without_flags(
+    tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt()
+    BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    assert flags(trt) == set()
+    trt = fake_tensorrt()
+    BuildEngine(**SHORT, tf32=True)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    assert flags(trt) == {"TF32"}
+
+
+def test_what_a_graph_asks_for(tiny_graph: Graphs, int8: Callable[..., OnnxModel]) -> None:
+    plain = precisions_of(tiny_graph())
+    assert (plain.int8, plain.fp16) == (False, False)
+    half = precisions_of(QuantizeTensorrt(precision="fp16")(tiny_graph()))
+    assert (half.int8, half.fp16) == (False, True)
+    old = precisions_of(QuantizeTensorrt(precision="fp16", target="8.5")(tiny_graph()))
+    assert (old.int8, old.fp16) == (False, True)
+    eight = precisions_of(replace(int8("8.5"), history=()))
+    assert (eight.int8, eight.fp16) == (True, False)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_setting_reaches_the_builder_or_is_refused(
+    version: str, tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt(version)
+    model = QuantizeTensorrt(precision="fp16", target=TARGETS[version])(tiny_graph())
+    asked = {
+        "workspace_bytes": 2**30,
+        "optimization_level": 4,
+        "max_aux_streams": 0,
+        "max_num_tactics": 5,
+        "strip": True,
+        "version_compatible": True,
+        "hardware": "ampere+",
+    }
+    lacking = {
+        "8.5.3.1": set(asked) - {"workspace_bytes"},
+        "8.6.1": {"max_num_tactics", "strip"},
+    }.get(version, set())
+    for name in lacking:
+        with pytest.raises(UsageError, match=rf"TensorRT {version} has no .*; leave it out"):
+            BuildEngine(**SHORT, **{name: asked[name]})(model)  # type: ignore[arg-type]  # a test's settings
+    trt = fake_tensorrt(version)
+    kept = {name: value for name, value in asked.items() if name not in lacking}
+    engine = BuildEngine(**SHORT, **kept)(model)  # type: ignore[arg-type]  # a test's settings
+    [config] = trt.state.configs
+    assert config._pools == {trt.MemoryPoolType.WORKSPACE: 2**30}
+    assert config.profiling_verbosity == trt.ProfilingVerbosity.DETAILED
+    if version.startswith("1"):
+        assert (config.builder_optimization_level, config.max_aux_streams) == (4, 0)
+        assert config.max_num_tactics == 5
+        assert flags(trt) == {"STRIP_PLAN", "REFIT_IDENTICAL", "VERSION_COMPATIBLE"}
+        assert config.hardware_compatibility_level == trt.HardwareCompatibilityLevel.AMPERE_PLUS
+        assert trt.state.refits == 1
+        assert len(engine.plan) < 10_000 < engine.graph.ByteSize()
+    sharing = version in ("8.6.1", "10.16.1.11")
+    assert [one.name for one in config._previews] == ["PROFILE_SHARING_0806"] * sharing
+    assert {**engine.record.knobs, **kept} == engine.record.knobs
+
+
+def test_profiles_follow_the_texts(
+    tiny_graph: Graphs, examples: Examples, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt()
+    engine = BuildEngine(examples())(tiny_graph())
+    assert trt.state.profiles == [
+        dict.fromkeys(trt.state.profiles[0], ((1, 1), (1, one.opt[1]), (1, 16)))
+        for one in engine.record.profiles
+    ]
+    assert set(trt.state.profiles[0]) == {"input_ids", "attention_mask", "token_type_ids"}
+    assert engine.record.profiles[0].opt[1] in range(4, 11)
+
+
+def test_progress_is_told_and_bounded(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
+    fake_tensorrt()
+    told: list[tuple[str, int, int]] = []
+    BuildEngine(**SHORT)(tiny_graph(), progress=lambda *one: told.append(one))  # type: ignore[arg-type]  # a test's settings
+    assert told == [("build engine, Building", step, 4) for step in (0, 1, 2, 3, 4, 4)]
+
+
+@pytest.mark.parametrize("version", ["8.5.3.1", "11.1.0.106"])
+def test_an_interrupt_stops_the_build(
+    version: str, tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
+) -> None:
+    trt, steps, seen = fake_tensorrt(version), [], threading.Event()
+
+    def interrupt() -> None:  # in TensorRT's thread: the signal strikes the one that waits
+        steps.append(1)
+        if len(steps) == 1:
+            signal.raise_signal(signal.SIGINT)
+            assert seen.wait(600)
+
+    def handler(number: int, frame: object) -> None:
+        seen.set()
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    trt.state.on_step = interrupt
+    model = QuantizeTensorrt(precision="fp16", target=TARGETS[version])(tiny_graph())
+    cache = tmp_path / "timing.cache"
+    signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            BuildEngine(**SHORT, timing_cache=str(cache))(model)  # type: ignore[arg-type]  # a test's settings
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert not cache.exists()
+    assert len(steps) == (1 if version.startswith("8") else 4)
+
+
+def test_an_error_in_tensorrts_thread_is_not_lost(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
+    def fail() -> None:
+        raise TimeoutError("from the build itself")
+
+    fake_tensorrt().state.on_step = fail
+    with pytest.raises(TimeoutError, match="from the build itself"):
+        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+
+
+def test_a_timing_cache_that_can_not_be_written(
+    tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    fake_tensorrt().state.on_step = lambda: place.write_text("a file now")
+    with pytest.raises(BuildError, match="could not write the timing cache"):
+        BuildEngine(**SHORT, timing_cache=str(place / "cache"))(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+
+
+def test_the_timing_cache_is_read_and_written(
+    tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
+) -> None:
+    cache = tmp_path / "new" / "timing.cache"
+    build = BuildEngine(**SHORT, timing_cache=str(cache))  # type: ignore[arg-type]  # a test's settings
+    fake_tensorrt()
+    build(tiny_graph())
+    assert cache.read_bytes() == b"+timed"
+    fake_tensorrt()
+    build(tiny_graph())
+    assert cache.read_bytes() == b"+timed+timed"
+    trt = fake_tensorrt()
+    trt.state.foreign_cache = True
+    with pytest.raises(BuildError, match="timing cache is of another GPU"):
+        build(tiny_graph())
+    assert cache.read_bytes() == b"+timed+timed"
+    with pytest.raises(BuildError, match="can't read the timing cache"):
+        replace(build, timing_cache=str(tmp_path))(tiny_graph())
+    blocked = tmp_path / "file"
+    blocked.write_text("x")
+    fake_tensorrt()
+    with pytest.raises(BuildError, match=r"timing cache .*file/c"):
+        replace(build, timing_cache=str(blocked / "c"))(tiny_graph())
+
+
+@pytest.mark.parametrize("version", ["8.5.3.1", "11.1.0.106"])
+def test_a_parsers_errors_name_the_node(
+    version: str, tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt(version)
+    model = QuantizeTensorrt(precision="fp16", target=TARGETS[version])(tiny_graph())
+    node = model.graph.graph.node[3]
+    trt.state.parser_errors = [(3, "no importer\nfor it")] + [(4, "more")] * 3
+    with pytest.raises(BuildError, match="no importer for it") as caught:
+        BuildEngine(**SHORT)(model)  # type: ignore[arg-type]  # a test's settings
+    assert f"{node.op_type} {node.name}: " in str(caught.value)
+    assert str(caught.value).endswith("(and 1 more)")
+
+
+def test_what_can_go_wrong_is_said(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
+    build, model = BuildEngine(**SHORT), tiny_graph()  # type: ignore[arg-type]  # a test's settings
+    fake_tensorrt().state.no_plan = True
+    with pytest.raises(BuildError, match="made no engine: no kernel fits"):
+        build(model)
+    fake_tensorrt().state.refused = ("add_optimization_profile",)
+    with pytest.raises(BuildError, match="refused the profile"):
+        build(model)
+    fake_tensorrt().state.refused = ("deserialize_cuda_engine",)
+    with pytest.raises(BuildError, match="can't load the engine it made"):
+        build(model)
+    fake_tensorrt().state.no_device = True
+    with pytest.raises(MissingHardwareError, match="CUDA initialization failure"):
+        build(model)
+    fake_tensorrt().torch.cuda.there = False
+    with pytest.raises(MissingHardwareError, match="no CUDA device"):
+        build(model)
+    fake_tensorrt().torch.version.cuda = None
+    with pytest.raises(MissingError, match="pip install torch --index-url"):
+        build(model)
+
+
+def test_without_tensorrt_the_install_line_is_said(
+    tiny_graph: Graphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(MissingDependencyError) as caught:
+        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    line = 'pip install "bertcompress[tensorrt]" --extra-index-url https://pypi.nvidia.com'
+    assert str(caught.value).endswith(line)
+    assert caught.value.exit_code == 5
+
+
+def test_an_engine_that_answers_differently_is_refused(
+    tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    fake_tensorrt().state.noise = 0.5
+    with pytest.raises(ParityError, match="the engine answers differently"):
+        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    fake_tensorrt().state.noise = 0.5
+    engine = BuildEngine(**SHORT, tolerance=1.0)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    assert engine.record.parity["largest difference"] == pytest.approx(0.5, abs=1e-4)
+    assert engine.record.parity["replayed as CUDA graphs"]
+
+
+def test_a_graph_for_another_runtime_is_refused(
+    tiny_graph: Graphs, int8: Callable[..., OnnxModel], fake_tensorrt: Fake
+) -> None:
+    fake_tensorrt("8.5.3.1")
+    with pytest.raises(BuildError, match=r"opset 23.*target 8\.5"):
+        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    fake_tensorrt("10.16.1.11")
+    with pytest.raises(BuildError, match=r"precision: the graph is float32"):
+        BuildEngine(**SHORT)(int8("8.6"))  # type: ignore[arg-type]  # a test's settings
+
+
+def test_a_checkpoint_and_bad_settings_are_refused(
+    tiny_checkpoint: Callable[..., Checkpoint], tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    with pytest.raises(PassError, match="export it first"):
+        BuildEngine()(tiny_checkpoint())
+    for settings, message in (
+        ({"goal": "latancy"}, "did you mean 'latency'"),
+        ({"hardware": "ampere"}, r"did you mean 'ampere\+'"),
+        ({"optimization_level": 6}, "0 to 5, got 6"),
+        ({"max_num_tactics": 0}, "max_num_tactics must be 1 or more"),
+        ({"max_aux_streams": -1}, "max_aux_streams must be 0 or more"),
+        ({"tolerance": 0.0}, "tolerance must be above 0"),
+        ({"lengths": (32, 16)}, "ascending, got 32,16"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            BuildEngine(**settings)  # type: ignore[arg-type]  # bad on purpose
+    fake_tensorrt()
+    with pytest.raises(UsageError, match="add --data, or say them: --lengths"):
+        BuildEngine()(tiny_graph())
+    with pytest.raises(UsageError, match="max_length must be up to the model's 128, got 500"):
+        BuildEngine(max_length=500)(tiny_graph())
+    with pytest.raises(UsageError, match="lengths must be up to the model's 128, got 256"):
+        BuildEngine(lengths=(256,))(tiny_graph())
+
+
+def test_saved_and_loaded_it_is_the_same(
+    tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
+) -> None:
+    fake_tensorrt()
+    engine = BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    folder = save(engine, tmp_path / "engine")
+    found = load(folder)
+    assert isinstance(found, Engine)
+    assert found.plan == engine.plan
+    kept = json.loads((folder / "engines" / engine.record.key / "model.json").read_text())
+    assert json.dumps(found.record.to_json()) == json.dumps(engine.record.to_json())
+    assert kept["parity"]["allowed"] > 0
+    assert kept["platform"]["driver"] == "580"
+    assert found.record.key == engine.record.key
+    assert (folder / "engines" / engine.record.key / "model.plan").read_bytes() == engine.plan
+    assert "H100" in (folder / "README.md").read_text()
+    source = found.source
+    assert isinstance(source, OnnxModel)
+    assert [step.name for step in source.history] == ["ExportOnnx"]
+
+
+def test_the_key_is_that_of_what_decides_the_build(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
+    def key(*, version: str = "11.1.0.106", model: OnnxModel | None = None, **more: object) -> str:
+        trt = fake_tensorrt(version)
+        trt.torch.cuda.device.multi_processor_count = more.pop("sm_count", 132)
+        settings = {**SHORT, **more}
+        return BuildEngine(**settings)(model or tiny_graph()).record.key  # type: ignore[arg-type]  # a test's settings
+
+    recipe = Step("Other", {}, 0.0, None, None, 1, 1)
+    keys = [
+        key(),
+        key(version="10.16.1.11"),
+        key(sm_count=114),
+        key(lengths=(16,)),
+        key(max_num_tactics=9),
+        key(model=QuantizeTensorrt(precision="fp16")(tiny_graph())),
+        key(model=replace(tiny_graph(), history=(recipe,))),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[0]
+    assert key(seed=5) == keys[0]
+
+
+PACKED = {"goal": "packed", "lengths": (16,), "batches": (4,)}
+
+
+@pytest.mark.parametrize("strip", [False, True])
+@pytest.mark.parametrize("task", ["text-classification", "token-classification"])
+def test_a_packed_engine_answers_as_the_padded_graph(
+    task: str, strip: bool, tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt()
+    model = QuantizeTensorrt(precision="fp16")(tiny_graph(task=task))
+    engine = BuildEngine(**PACKED, strip=strip)(model)  # type: ignore[arg-type]  # a test's settings
+    assert engine.record.knobs["goal"] == "packed"
+    assert engine.graph == model.graph  # what lies beside the plan runs anywhere
+    assert engine.record.parity["largest difference"] < 5e-3  # type: ignore[operator]  # a number
+    [shapes] = trt.state.profiles
+    assert shapes == {
+        "input_ids": ((1, 1), (4, 16), (4, 16)),
+        "token_type_ids": ((1, 1), (4, 16), (4, 16)),
+        "packed_rows": ((1,), (64,), (64,)),
+        "padded_rows": ((1, 1), (4, 16), (4, 16)),
+        "query_lengths": ((2,), (5,), (5,)),
+        "kv_lengths": ((2,), (5,), (5,)),
+    }
+    assert trt.state.refits == strip
+
+
+def test_a_packed_engine_holds_all_lengths_in_one_profile(
+    tiny_graph: Graphs, examples: Examples, fake_tensorrt: Fake
+) -> None:
+    fake_tensorrt()
+    texts = (*examples(), replace(examples()[0], text="a film " * 20))
+    profiles = BuildEngine(texts, goal="packed")(tiny_graph()).record.profiles
+    assert [(one.least, one.most) for one in profiles] == [
+        ((1, 1), (8, 64)),
+        ((9, 1), (32, 64)),
+        ((33, 1), (128, 64)),
+    ]
+
+
+def test_an_older_tensorrt_can_not_pack(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
+    for version in VERSIONS[:-1]:
+        fake_tensorrt(version)
+        with pytest.raises(MissingError, match=rf"needs TensorRT 11\.1 or newer, found {version}"):
+            BuildEngine(**PACKED)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+
+
+def test_a_graph_without_the_operator_can_not_be_packed(
+    tiny_graph: Graphs, fake_tensorrt: Fake
+) -> None:
+    trt = fake_tensorrt()
+    model = QuantizeTensorrt(precision="fp16", target="10.0")(tiny_graph())
+    with pytest.raises(ExportError, match=r"make the graph for target 10\.14"):
+        BuildEngine(**PACKED)(model)  # type: ignore[arg-type]  # a test's settings
+    assert trt.state.networks == []

@@ -1,0 +1,136 @@
+"""Which examples a step gets, and how the data is written into recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertcompress.errors import UsageError
+from bertcompress.recipes.data_source import (
+    DataSource,
+    portable,
+    resolved,
+    source_from_options,
+    source_from_plain,
+)
+from bertcompress.recipes.resources import Material
+from bertcompress_cli.options import DataOptions
+
+TASK = "text-classification"
+
+
+def material(**keys: object) -> Material:
+    return Material(source_from_plain(keys, Path(), "data"), task=TASK)
+
+
+def test_a_folder_gives_each_role_its_split(data: Path) -> None:
+    found = material(source=str(data))
+
+    assert (len(found.train), len(found.validation), len(found.test)) == (24, 10, 12)
+    assert found.examples == found.train
+
+
+def test_a_single_file_is_partitioned_so_that_no_role_shares_an_example(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    found = material(source=str(write_csv(tmp_path / "all.csv", 100)))
+
+    parts = [set(found.train), set(found.validation), set(found.test)]
+    assert [len(part) for part in parts] == [80, 10, 10]
+    assert len(set.union(*parts)) == 100
+
+
+def test_a_class_folder_is_partitioned_too(tmp_path: Path) -> None:
+    for name in ("good", "bad"):
+        (tmp_path / name).mkdir()
+        for at in range(20):
+            (tmp_path / name / f"{at}.txt").write_text(f"{name} film {at}")
+    found = material(source=str(tmp_path))
+
+    assert not set(found.train) & set(found.test)
+
+
+def test_files_for_each_role_are_taken_whole(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    one, other = write_csv(tmp_path / "a.csv", 20), write_csv(tmp_path / "b.csv", 7)
+    found = material(train=str(one), test=str(other))
+
+    assert (len(found.train), len(found.validation), len(found.test)) == (20, 0, 7)
+
+
+def test_a_file_named_for_a_split_is_that_split(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    train, test = (write_csv(tmp_path / f"{name}.csv", 20) for name in ("train", "test"))
+
+    assert len(material(source=str(train)).train) == 20
+    assert len(material(source=str(test)).test) == 20
+
+
+def test_a_split_and_a_limit_are_obeyed(data: Path) -> None:
+    found = material(source=str(data), split="validation", limit=4)
+
+    assert len(found.train) == len(found.test) == 4
+    assert found.validation == ()
+
+
+def test_without_data_there_are_no_examples_and_no_training() -> None:
+    found = Material(None, task=TASK)
+
+    assert found.examples == ()
+    with pytest.raises(UsageError, match="--data"):
+        _ = found.train
+
+
+def test_options_add_to_the_workspaces_data_or_replace_it() -> None:
+    default = DataSource(source="w.csv", text="said")
+
+    kept = source_from_options(DataOptions(limit=3), default)
+    replaced = source_from_options(DataOptions(data="o.csv", label_map="a=b, c=d"), default)
+
+    assert kept == DataSource(source="w.csv", text="said", limit=3)
+    assert replaced == DataSource(source="o.csv", label_map={"a": "b", "c": "d"})
+    assert source_from_options(DataOptions(), None) is None
+    with pytest.raises(UsageError, match="without --data"):
+        source_from_options(DataOptions(limit=3), None)
+
+
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [
+        (3, "must be a path or a mapping"),
+        ({"lable": "x"}, "did you mean 'label'?"),
+        ({"text": 3}, "data.text must be a text, got 3"),
+        ({"limit": "all"}, "data.limit must be a whole number"),
+        ({"label_map": "a=b"}, "data.label_map must be a mapping"),
+    ],
+)
+def test_wrong_data_in_a_recipe_is_named(plain: object, said: str) -> None:
+    with pytest.raises(UsageError) as failure:
+        source_from_plain(plain, Path(), "data")
+
+    assert said in str(failure.value)
+
+
+def test_what_is_written_is_read_back(here: Path) -> None:
+    (here / "all.csv").write_text("x")
+    source = DataSource(source="all.csv", text="said", label_map={"0": "no"}, limit=3)
+    (here / "out").mkdir()
+
+    plain = source.to_plain(Path("out"))
+
+    assert isinstance(plain, dict)
+    assert plain["source"] == "../all.csv"
+    assert source_from_plain(plain, Path("out"), "data") == source
+    assert DataSource(source="hf:a/b").to_plain(Path("out")) == "hf:a/b"
+
+
+def test_hub_names_and_absolute_paths_stay(here: Path) -> None:
+    assert resolved("owner/model", Path("deep")) == "owner/model"
+    assert resolved("/data/x.csv", Path("deep")) == "/data/x.csv"
+    assert resolved("x.csv", Path("deep")) == "deep/x.csv"
+    assert portable("/data/x.csv", Path("deep")) == "/data/x.csv"
+    assert portable("owner/model", Path("deep")) == "owner/model"

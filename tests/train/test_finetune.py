@@ -1,0 +1,121 @@
+"""Fine-tuning: it learns, repeats itself, resumes, and refuses what it can't learn from."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.errors import DataError, MissingDependencyError, UsageError
+from bertcompress.examples import Example, TextExample
+from bertcompress.passes.samples import batches_for
+from bertcompress.train.finetune import Finetune
+
+Checkpoints = Callable[..., Checkpoint]
+Examples = Callable[..., tuple[Example, ...]]
+
+
+def labelled(count: int) -> tuple[TextExample, ...]:
+    """Good films are positive: learnable from one word."""
+    return tuple(
+        TextExample(
+            str(at),
+            f"the film is {'good' if at % 2 else 'bad'}",
+            label="positive" if at % 2 else "negative",
+        )
+        for at in range(count)
+    )
+
+
+def loss_of(checkpoint: Checkpoint, examples: tuple[Example, ...]) -> float:
+    (batch,) = batches_for(checkpoint, examples, samples=64, batch_size=64, max_length=None, seed=0)
+    with torch.no_grad():
+        return float(checkpoint.model(**batch.inputs, **batch.targets).loss)
+
+
+def test_it_learns_and_leaves_its_input_alone(tiny_checkpoint: Checkpoints) -> None:
+    checkpoint, data = tiny_checkpoint(), labelled(32)
+    before = loss_of(checkpoint, data)
+
+    trained = Finetune(data, data, epochs=6, learning_rate=5e-3, batch_size=8)(checkpoint)
+
+    assert loss_of(trained, data) < 0.5 * before
+    assert loss_of(checkpoint, data) == before
+    assert not trained.model.training
+    rows = trained.history[-1].details["epochs"]
+    assert isinstance(rows, list)
+    assert len(rows) == 6
+
+
+@pytest.mark.parametrize("task", ["token-classification", "question-answering"])
+def test_other_tasks_train_too(task: str, tiny_checkpoint: Checkpoints, examples: Examples) -> None:
+    data = examples(task=task)
+    checkpoint = tiny_checkpoint(task=task)
+    trained = Finetune(data, epochs=3, learning_rate=2e-3)(checkpoint)
+    assert loss_of(trained, data) < loss_of(checkpoint, data)
+
+
+def test_twice_the_same_weights(tiny_checkpoint: Checkpoints) -> None:
+    one = Finetune(labelled(16), epochs=1, learning_rate=1e-3)
+    first, second = one(tiny_checkpoint()), one(tiny_checkpoint())
+    for name, value in first.model.state_dict().items():
+        assert value.equal(second.model.state_dict()[name])
+
+
+def test_it_goes_on_after_an_interruption(tiny_checkpoint: Checkpoints, tmp_path: Path) -> None:
+    data = labelled(32)
+    one = Finetune(data, epochs=3, learning_rate=1e-3, state_folder=str(tmp_path / "state"))
+
+    def interrupt(stage: str, done: int, total: int) -> None:
+        if done > total * 2 // 3:
+            raise KeyboardInterrupt
+
+    steps: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        one(tiny_checkpoint(), progress=interrupt)
+    resumed = one(tiny_checkpoint(), progress=lambda stage, done, total: steps.append(done))
+
+    assert min(steps) > 2  # of 6: the first epochs were not run again
+    assert resumed.history[-1].name == "Finetune"
+    assert "state_folder" not in resumed.history[-1].settings
+
+
+def test_a_text_without_label_is_refused(tiny_checkpoint: Checkpoints) -> None:
+    data = (*labelled(3), TextExample("file.csv:9", "no label here"))
+    with pytest.raises(DataError, match=r"file\.csv:9 has no label"):
+        Finetune(data)(tiny_checkpoint())
+
+
+def test_a_missing_library_is_said(
+    tiny_checkpoint: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "accelerate" else find(name)
+    )
+    with pytest.raises(MissingDependencyError, match=r"bertcompress\[train\]"):
+        Finetune(labelled(4))(tiny_checkpoint())
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"epochs": 0}, "epochs must be above 0"),
+        ({"learning_rate": 5}, "5e-5 is usual"),
+        ({"batch_size": 0}, "batch_size must be 1 or more"),
+        ({"max_length": 2}, "max_length must be 3 or more"),
+        ({"warmup_fraction": 1.0}, "warmup_fraction must be in"),
+    ],
+)
+def test_bad_settings(settings: dict[str, float], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        Finetune(labelled(4), **settings)  # type: ignore[arg-type]
+
+
+def test_no_examples() -> None:
+    with pytest.raises(UsageError, match="needs examples and none were given"):
+        Finetune(())

@@ -1,0 +1,121 @@
+"""Recovery by distillation: its loss, its teacher, and that it brings the answers back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from bertcompress.artifacts.artifact import Checkpoint, save
+from bertcompress.bert.agreement import agreement
+from bertcompress.bert.surgery import cut
+from bertcompress.errors import PassError, UsageError
+from bertcompress.examples import Example, TextExample
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
+from bertcompress.passes.samples import batches_for
+from bertcompress.train.losses import distillation_loss
+from bertcompress.train.recover import Recover
+
+pytest.importorskip("accelerate")
+
+Checkpoints = Callable[..., Checkpoint]
+Examples = Callable[..., tuple[Example, ...]]
+TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")
+
+
+def batch_of(checkpoint: Checkpoint, examples: tuple[Example, ...]) -> dict[str, torch.Tensor]:
+    [batch] = batches_for(checkpoint, examples, samples=8, batch_size=8, max_length=None, seed=0)
+    return dict(batch.inputs)
+
+
+def loss_of(teacher: Checkpoint, student: Checkpoint, examples: tuple[Example, ...]) -> float:
+    batch = batch_of(teacher, examples)
+    return float(distillation_loss(teacher.model, student.model, batch).detach())
+
+
+def pruned(checkpoint: Checkpoint) -> Checkpoint:
+    model = cut(checkpoint.model, heads=((0, 1), (2,)), ffn=(tuple(range(24)), tuple(range(24))))
+    return Checkpoint(model, checkpoint.tokenizer, checkpoint.task)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_loss_is_zero_for_the_teacher_itself_and_no_padding_counts(
+    task: str, tiny_checkpoint: Checkpoints, examples: Examples
+) -> None:
+    teacher, student = tiny_checkpoint(task=task), pruned(tiny_checkpoint(task=task))
+    batch = batch_of(teacher, examples(task=task, count=8))
+    wider = {name: torch.nn.functional.pad(one, (0, 5)) for name, one in batch.items()}
+
+    assert float(distillation_loss(teacher.model, teacher.model, batch).detach()) == pytest.approx(
+        0, abs=1e-6
+    )
+    once = float(distillation_loss(teacher.model, student.model, batch).detach())
+    again = float(distillation_loss(teacher.model, student.model, wider).detach())
+    assert once > 1e-4
+    assert again == pytest.approx(once, rel=1e-3)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_training_brings_the_answers_back_without_labels(
+    task: str, tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path
+) -> None:
+    teacher = tiny_checkpoint(task=task)
+    folder = save(teacher, tmp_path / "teacher")
+    student, texts = pruned(teacher), examples(task=task, count=40)
+    recover = Recover(texts, str(folder), epochs=6, batch_size=8, learning_rate=3e-3)
+
+    result = recover(student)
+
+    assert loss_of(teacher, result, texts) < 0.7 * loss_of(teacher, student, texts)
+    epochs = result.history[-1].details["epochs"]
+    assert isinstance(epochs, list)
+    assert len(epochs) == 6
+    batches = batches_for(teacher, texts, samples=40, batch_size=8, max_length=None, seed=0)
+    before, after = (agreement(teacher.model, one.model, batches) for one in (student, result))
+    assert after >= before
+
+
+def test_labels_make_no_difference(
+    tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path
+) -> None:
+    folder = save(tiny_checkpoint(), tmp_path / "teacher")
+    bare = tuple(
+        TextExample(one.id, one.text) for one in examples() if isinstance(one, TextExample)
+    )
+    marked = tuple(TextExample(one.id, one.text, label="positive") for one in bare)
+
+    first, second = (
+        Recover(texts, str(folder), epochs=1, batch_size=8)(pruned(tiny_checkpoint()))
+        for texts in (bare, marked)
+    )
+
+    a, b = first.model.state_dict(), second.model.state_dict()
+    assert all(a[name].equal(b[name]) for name in a)
+
+
+def test_a_teacher_that_does_not_fit_is_one_sentence(
+    tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path
+) -> None:
+    checkpoint = tiny_checkpoint()
+    shorter = Checkpoint(cut(checkpoint.model, layers=[0]), checkpoint.tokenizer, checkpoint.task)
+    graph = save(ExportOnnx()(checkpoint), tmp_path / "graph")
+
+    with pytest.raises(PassError, match="has 2 layers of 32, the model 1 of 32"):
+        Recover(examples(), str(save(checkpoint, tmp_path / "teacher")))(shorter)
+    fewer = PruneVocabulary(examples())(checkpoint)
+    with pytest.raises(PassError, match="train first, then make the vocabulary smaller"):
+        Recover(examples(), str(tmp_path / "teacher"))(fewer)
+    with pytest.raises(PassError, match="is a graph; give the checkpoint"):
+        Recover(examples(), str(graph))(checkpoint)
+
+
+def test_what_can_not_be_meant_is_refused(examples: Examples) -> None:
+    with pytest.raises(UsageError, match="epochs must be above 0, got 0"):
+        Recover(examples(), "teacher", epochs=0)
+    with pytest.raises(UsageError, match="none were given; add --data"):
+        Recover((), "teacher")
+    with pytest.raises(UsageError, match="hidden must be 0 or more"):
+        Recover(examples(), "teacher", hidden=-1)
