@@ -31,6 +31,7 @@ from baselines.kwon import KwonPrune
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bench.metric_rows import metric_rows
 from bertcompress.bench.state import StateFolder, write_atomically
+from bertcompress.bert.families import pad_token_of
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.pruning.importance import ScoreName
 from bertcompress.bert.structure import shape_of
@@ -247,7 +248,7 @@ class Bench:
                 self.task,
                 self._features,
                 self._test,
-                pad_token_id=made.tokenizer.pad_token_id or 0,
+                pad_token_id=pad_token_of(made.tokenizer),
             ).predictions
         score = self.task.score(answers, self._test, reference=answers)
         rows = metric_rows(score, answers, self._test)

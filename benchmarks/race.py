@@ -31,10 +31,11 @@ from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import all_at_once, passages, save_workload, single_stream
+from bertcompress.bert.families import LONGEST
 from bertcompress.bert.loading.load import load
 from bertcompress.data.load import load_dataset
 from bertcompress.inference.best_settings import RuntimeSettings
-from scripts import LONGEST, machine, opening, publish, subject_of
+from scripts import machine, opening, publish, subject_of
 
 FASTEST = ("ort-dynamic-int8", "ort-fused-dynamic-int8", "openvino-nncf-int8", "ctranslate2-int8")
 LENGTH, SENTENCES = 128, 24

@@ -9,13 +9,11 @@ from typing import Any
 
 from bertcompress.artifacts.artifact import library_versions
 from bertcompress.bench.variant import Subject
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import LONGEST, longest_text, pad_token_of
 from bertcompress.bert.loading.load import load
 from bertcompress.data.load import load_dataset
 from bertcompress.machine.environment import read_environment
 from bertcompress.tasks import make_task
-
-LONGEST = 512
 
 
 def subject_of(folder: Path, data: str, *, max_length: int = LONGEST) -> Subject:
@@ -25,8 +23,7 @@ def subject_of(folder: Path, data: str, *, max_length: int = LONGEST) -> Subject
     dataset = load_dataset(data, task=artifact.task, split="test")
     longest = min(max_length, longest_text(artifact.config))
     features = task.encode(artifact.tokenizer, dataset.examples, max_length=longest)
-    padding = artifact.tokenizer.pad_token_id
-    return Subject(dataset, task, features, padding if isinstance(padding, int) else 0)
+    return Subject(dataset, task, features, pad_token_of(artifact.tokenizer))
 
 
 def machine(threads: int, *libraries: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bert.families import pad_token_of
 from bertcompress.errors import PassError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def always_kept(tokenizer: PreTrainedTokenizerFast) -> set[int]:
     if model["type"] == "Unigram":
         scores = [score for _, score in model["vocab"]]
         needed |= {int(np.argmin(scores)), int(model["unk_id"] or 0)}
-    return needed | set(range(tokenizer.pad_token_id or 0))
+    return needed | set(range(pad_token_of(tokenizer)))
 
 
 def smaller_tokenizer(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifacts.artifact import Artifact
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import longest_text, pad_token_of
 from bertcompress.examples import Example
 from bertcompress.parity.bounds import Bounds
 from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds
@@ -114,7 +114,7 @@ def drawn_texts(artifact: Artifact, *, seed: int = 0) -> ParityTexts:
         examples=(),
         words="tokens drawn from the vocabulary",
         problem=config.problem_type,
-        pad_token_id=artifact.tokenizer.pad_token_id or 0,
+        pad_token_id=pad_token_of(artifact.tokenizer),
     )
 
 

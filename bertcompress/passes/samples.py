@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertcompress.artifacts.artifact import Checkpoint
-from bertcompress.bert.families import input_names, longest_text
+from bertcompress.bert.families import cut_length, input_names, pad_token_of
 from bertcompress.bert.pruning.importance import Batch
 from bertcompress.data.partition import sample
 from bertcompress.examples import Example
@@ -17,8 +17,6 @@ from bertcompress.tasks import Feature, make_task, pad, pad_targets
 
 if TYPE_CHECKING:
     import torch
-
-LONGEST = 512
 
 
 def features_for(
@@ -31,7 +29,7 @@ def features_for(
     """
     task = make_task(checkpoint.task, checkpoint.config)
     task.check(examples)
-    longest = max_length or min(LONGEST, longest_text(checkpoint.config))
+    longest = max_length or cut_length(checkpoint.config)
     taken = input_names(checkpoint.config)
     return [
         replace(feature, inputs={name: feature.inputs[name] for name in taken})
@@ -56,7 +54,7 @@ def batches_for(
     drawn = sample(tuple(examples), min(samples, len(examples)), seed=seed)
     features = features_for(checkpoint, drawn, max_length=max_length)
     ordered = sorted(features, key=lambda feature: feature.length)
-    pad_token_id = checkpoint.tokenizer.pad_token_id or 0
+    pad_token_id = pad_token_of(checkpoint.tokenizer)
     return [
         torch_batch(ordered[start : start + batch_size], pad_token_id=pad_token_id)
         for start in range(0, len(ordered), batch_size)

@@ -19,7 +19,7 @@ from bertcompress.artifacts.artifact import Artifact, Checkpoint, save
 from bertcompress.bench.rounds import Entrant, measure_round
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.workload import Workload, passages, sample_features, single_stream
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import LONGEST, cut_length, pad_token_of
 from bertcompress.bert.pruning.cost_table import CostTable, table_from_totals
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.bert.surgery import blank
@@ -37,7 +37,6 @@ DEPLOYED = {"ort-cpu": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": 
 """What each runtime is called where people read it; all of them run the exported graph."""
 HEAD_STEPS, FFN_STEPS = 3, 3
 """Parts that the numbers of heads and of neurons are measured in."""
-LONGEST = 512
 
 
 @dataclass(frozen=True)
@@ -175,16 +174,14 @@ class MeasureLatency:
 
     def _workload(self, like: Artifact) -> Workload:
         task = make_task(like.task, like.config)
-        longest = min(LONGEST, longest_text(like.config))
         some = random.Random(self.seed).sample(
             self.examples, min(self.sentences, len(self.examples))
         )
-        features = task.encode(like.tokenizer, some, max_length=longest)
+        features = task.encode(like.tokenizer, some, max_length=cut_length(like.config))
         if self.length is not None:
             return passages(features, sequence_length=self.length, repeats=self.sentences)
         drawn = sample_features(features, self.sentences, seed=self.seed)
-        pad_token_id = like.tokenizer.pad_token_id or 0
-        return single_stream(drawn, pad_token_id=pad_token_id, name="own-lengths")
+        return single_stream(drawn, pad_token_id=pad_token_of(like.tokenizer), name="own-lengths")
 
 
 def _probes(shape: EncoderShape) -> list[tuple[int, int]]:

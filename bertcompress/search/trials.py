@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertcompress.artifacts.artifact import ONNX_NAME, OnnxModel, save
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import cut_length, pad_token_of
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example
@@ -21,7 +21,7 @@ from bertcompress.machine.environment import available_threads
 from bertcompress.profiling.executed import execute
 from bertcompress.progress import Progress
 from bertcompress.runtimes.ort.runtime import OrtRuntime
-from bertcompress.search.latency_table import LONGEST, MeasureLatency
+from bertcompress.search.latency_table import MeasureLatency
 from bertcompress.search.quantization_ways import Judgement
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, Prediction, Task, pad
@@ -115,9 +115,8 @@ class _Texts:
     def of(cls, model: OnnxModel, examples: tuple[Example, ...], count: int, seed: int) -> _Texts:
         drawn = sample(examples, min(count, len(examples)), seed=seed)
         task = make_task(model.task, model.config)
-        longest = min(LONGEST, longest_text(model.config))
-        features = tuple(task.encode(model.tokenizer, drawn, max_length=longest))
-        padding = model.tokenizer.pad_token_id or 0
+        features = tuple(task.encode(model.tokenizer, drawn, max_length=cut_length(model.config)))
+        padding = pad_token_of(model.tokenizer)
         return cls(task, tuple(drawn), features, padding, model.config.problem_type)
 
     def feed(self, features: Sequence[Feature]) -> dict[str, np.ndarray]:

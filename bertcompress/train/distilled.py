@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.bert.families import pad_token_of
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.structure import shape_of
 from bertcompress.data.partition import sample
@@ -122,7 +123,7 @@ class Distillation:
             kept,
             held_out,
             self.schedule,
-            pad_token_id=checkpoint.tokenizer.pad_token_id or 0,
+            pad_token_id=pad_token_of(checkpoint.tokenizer),
             stage=stage,
             state_folder=state_folder,
             loss=loss,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.bert.families import pad_token_of
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Example
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
@@ -76,7 +77,7 @@ class Finetune:
             self._features(checkpoint, self.train),
             self._features(checkpoint, self.validation) if self.validation else (),
             self._schedule(),
-            pad_token_id=checkpoint.tokenizer.pad_token_id or 0,
+            pad_token_id=pad_token_of(checkpoint.tokenizer),
             stage="fine-tune",
             state_folder=self.state_folder,
             progress=progress,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.calibration_table import CalibrationTable
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import cut_length, pad_token_of
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import Example, fingerprint_of
 from bertcompress.graph.attention_products import attention_operands
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import onnx
 
     from bertcompress.artifacts.artifact import OnnxModel
-
-LONGEST = 512
 
 
 def calibrate(
@@ -83,7 +81,7 @@ def calibrate(
         model.graph,
         products,
         _features(model, task, drawn, max_length=max_length),
-        pad_token_id=model.tokenizer.pad_token_id or 0,
+        pad_token_id=pad_token_of(model.tokenizer),
         batch_size=batch_size,
         threads=threads or _usable_processors(),
         progress=progress,
@@ -120,12 +118,8 @@ def _products_of(graph: onnx.ModelProto) -> tuple[WeightProduct, ...]:
 def _features(
     model: OnnxModel, task: Task, drawn: Sequence[Example], *, max_length: int | None
 ) -> list[Feature]:
-    limit = longest_text(model.config)
-    if max_length is not None and max_length > limit:
-        raise UsageError(
-            f"max_length must be up to {limit}, which the model has positions for, got {max_length}"
-        )
-    features = task.encode(model.tokenizer, drawn, max_length=max_length or min(LONGEST, limit))
+    length = cut_length(model.config, max_length)
+    features = task.encode(model.tokenizer, drawn, max_length=length)
     if not features:
         raise CalibrationError(
             f"calibration needs at least one example, got {len(drawn)}; give it some hundred texts "

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bertcompress.bert.families import longest_text
-from bertcompress.errors import CalibrationError, UsageError
+from bertcompress.bert.families import cut_length
+from bertcompress.errors import CalibrationError
 from bertcompress.examples import Example
 from bertcompress.tasks import make_task
-from bertcompress_calibration.collect import LONGEST, check_positive
+from bertcompress_calibration.collect import check_positive
 from bertcompress_calibration.sampling import draw_samples
 
 if TYPE_CHECKING:
@@ -49,13 +49,7 @@ class DrawFeatures:
             UsageError: `max_length` is more than the model has positions for.
             DataError: The examples do not fit the task.
         """
-        limit = longest_text(model.config)
-        if self.max_length is not None and self.max_length > limit:
-            raise UsageError(
-                f"max_length must be up to {limit}, which the model has positions for, "
-                f"got {self.max_length}"
-            )
+        length = cut_length(model.config, self.max_length)
         task = make_task(model.task, model.config)
         drawn = draw_samples(self.examples, self.samples, seed=self.seed)
-        length = self.max_length or min(LONGEST, limit)
         return tuple(task.encode(model.tokenizer, drawn, max_length=length))

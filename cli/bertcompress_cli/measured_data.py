@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import Artifact
 from bertcompress.bench.variant import Subject
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import cut_length, pad_token_of
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.loading.locate import locate
 from bertcompress.errors import UsageError
@@ -23,8 +23,6 @@ from bertcompress_cli.output import note, notes
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
-
-LONGEST = 512
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,7 @@ class Opened:
     @property
     def pad_token_id(self) -> int:
         """The tokenizer's padding token."""
-        found = self.tokenizer.pad_token_id
-        return found if isinstance(found, int) else 0
+        return pad_token_of(self.tokenizer)
 
     def subject(self, dataset: Dataset) -> Subject:
         """Returns a data set as what a benchmark measures on."""
@@ -133,7 +130,7 @@ def opened(
     artifact: Artifact, folder: Path, *, runtime: str = "auto", max_length: int | None = None
 ) -> Opened:
     """Returns an artifact that lies in `folder`, opened."""
-    limit = min(LONGEST, longest_text(artifact.config))
+    limit = cut_length(artifact.config)
     if max_length is not None and max_length > limit:
         raise UsageError(f"max-length must be at most the model's {limit}, got {max_length}")
     return Opened(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifacts.artifact import OnnxModel
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import cut_length, pad_token_of
 from bertcompress.examples import Example
 from bertcompress.inference.streams import Streams
 from bertcompress.runtimes.ort.runtime import OrtRuntime
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Outputs = dict[str, NDArray[np.generic]]
 
-LONGEST = 512
 _BATCH_SIZE = 16
 
 
@@ -46,8 +45,8 @@ class HeldOut:
         self._task = make_task(model.task, model.config)
         self._task.check(examples)
         self.examples = tuple(examples)
-        limit = min(LONGEST, longest_text(model.config))
-        self.features = tuple(self._task.encode(model.tokenizer, self.examples, max_length=limit))
+        length = cut_length(model.config)
+        self.features = tuple(self._task.encode(model.tokenizer, self.examples, max_length=length))
 
     @property
     def graph(self) -> onnx.ModelProto:
@@ -66,7 +65,7 @@ class HeldOut:
             return one.run_features(
                 [self.features[i] for i in at],
                 batch_size=_BATCH_SIZE,
-                pad_token_id=self._model.tokenizer.pad_token_id or 0,
+                pad_token_id=pad_token_of(self._model.tokenizer),
             )
 
     def value(self, outputs: Sequence[Outputs]) -> float:

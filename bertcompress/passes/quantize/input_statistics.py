@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import cut_length, pad_token_of
 from bertcompress.data.partition import sample
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from bertcompress.artifacts.artifact import OnnxModel
 
-LONGEST = 512
 BATCH_SIZE = 16
 HELD_OUT = 4
 """Of every so many texts one is held out."""
@@ -73,11 +72,7 @@ def draw_texts(
     Raises:
         UsageError: There are fewer than two texts, or `max_length` is beyond the model's.
     """
-    limit = longest_text(model.config)
-    if max_length is not None and max_length > limit:
-        raise UsageError(
-            f"max_length must be up to {limit}, which the model has positions for, got {max_length}"
-        )
+    length = cut_length(model.config, max_length)
     if len(examples) < 2 or samples < 2:
         raise UsageError(
             f"weights are fitted to some texts and tried on others, got {len(examples)} texts and "
@@ -85,11 +80,11 @@ def draw_texts(
         )
     drawn = sample(tuple(examples), min(samples, len(examples)), seed=seed)
     task = make_task(model.task, model.config)
-    features = task.encode(model.tokenizer, drawn, max_length=max_length or min(LONGEST, limit))
+    features = task.encode(model.tokenizer, drawn, max_length=length)
     step = min(HELD_OUT, len(features))
     held_out = [one for at, one in enumerate(features) if at % step == step - 1]
     fitted = [one for at, one in enumerate(features) if at % step != step - 1]
-    padding = model.tokenizer.pad_token_id or 0
+    padding = pad_token_of(model.tokenizer)
     return Texts(_batches(fitted, padding), _batches(held_out, padding), len(drawn))
 
 

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from bertcompress.artifacts.artifact import Artifact, Engine, Kind, OnnxModel, StepTimer
 from bertcompress.artifacts.engine_record import HARDWARE, EngineRecord, Hardware, Platform, Profile
-from bertcompress.bert.families import longest_text
+from bertcompress.bert.families import cut_length, longest_text
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
 from bertcompress.graph.fingerprint import graph_sha256
@@ -34,9 +34,6 @@ from bertcompress.passes.tensorrt.timing_cache import read_cache, write_cache
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes.tensorrt.library import built_graph, import_tensorrt, platform_here
 from bertcompress.tasks import make_task
-
-LONGEST = 512
-"""Texts are cut here unless `max_length` says more or less, as everywhere."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +180,7 @@ class BuildEngine:
         limit = longest_text(model.config)
         if self.max_length is not None and self.max_length > limit:
             raise UsageError(f"max_length must be up to the model's {limit}, got {self.max_length}")
-        cut = self.max_length or min(LONGEST, limit)
+        cut = cut_length(model.config, self.max_length)
         task = make_task(model.task, model.config)
         features = task.encode(model.tokenizer, self.examples, max_length=cut)
         return engine_profiles(

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifacts.artifact import Checkpoint
-from bertcompress.bert.families import input_names, longest_text
+from bertcompress.bert.families import input_names, longest_text, pad_token_of
 from bertcompress.bert.masks import mask_for
 from bertcompress.errors import MissingHardwareError, RunError, UsageError
 from bertcompress.machine.gpus import require_gpu
@@ -96,7 +96,7 @@ class TorchRuntime:
     def _open(self) -> None:
         settings, model = self._settings, self._made()
         self._longest = longest_text(model.config)
-        self._padding = int(model.config.pad_token_id or 0)
+        self._padding = pad_token_of(model.config)
         self._forward = _forward_of(model, settings)
         if settings.graphs:
             self._recorded = RecordedRuns(self._forward, self._recorder())
