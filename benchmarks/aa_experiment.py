@@ -23,15 +23,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from bertcompress.bench.state import StateFolder, write_atomically
+from bertcompress.artifacts.artifact_files import model_files
+from bertcompress.bench.state import StateFolder
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import thread_variables
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
 from bertcompress.codec import from_plain, to_plain
+from bertcompress.files import write_atomically
 from bertcompress.gates.compare import Contest, measure_slowdown
 from bertcompress.gates.comparison import CompareSettings
 from bertcompress.machine.environment import Environment, available_threads, read_environment
-from bertcompress.report.lineage import model_files
 from bertcompress.report.noise import noise_of
 from bertcompress.stats.slowdown import Slowdown
 

@@ -30,7 +30,7 @@ from baselines.kprune import KPrune
 from baselines.kwon import KwonPrune
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bench.metric_rows import metric_rows
-from bertcompress.bench.state import StateFolder, write_atomically
+from bertcompress.bench.state import StateFolder
 from bertcompress.bert.families import pad_token_of
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.pruning.importance import ScoreName
@@ -39,6 +39,7 @@ from bertcompress.codec import from_plain, to_plain
 from bertcompress.data import load_dataset
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, fingerprint_of
+from bertcompress.files import write_atomically
 from bertcompress.inference.answers import predict_all
 from bertcompress.machine.environment import read_environment
 from bertcompress.passes.base import Pass

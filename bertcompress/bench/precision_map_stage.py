@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bertcompress.artifacts.artifact import Manifest
+from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.bench.precision_runs import (
     NamedFolder,
     data_workload,
@@ -17,7 +18,6 @@ from bertcompress.bench.variant import Subject, Variant
 from bertcompress.errors import RunError
 from bertcompress.profiling.precision_map import PrecisionMap
 from bertcompress.profiling.reasons import quantize_step
-from bertcompress.report.lineage import manifest_of
 
 Maps = tuple[PrecisionMap | None, ...]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bertcompress.artifacts.artifact import Manifest
+from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.artifacts.manifest import Step
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import (
@@ -25,7 +26,6 @@ from bertcompress.errors import LoadError, UsageError
 from bertcompress.profiling.executed import Executed
 from bertcompress.profiling.precision_map import PrecisionMap, joined, precision_map
 from bertcompress.profiling.reasons import quantize_step
-from bertcompress.report.lineage import manifest_of
 from bertcompress.tasks.base import Feature
 
 TURNS = 3

@@ -18,11 +18,27 @@ from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import Workload, part_of, save_workload
 from bertcompress.machine.environment import read_cpu_times, shares_between
 from bertcompress.machine.throttling import read_throttling, throttled_between
-from bertcompress.report.schema import MemorySample
 
 SETTLE_RUNS = 2
 AGAIN = "(the baseline again)"
 """The name of the baseline's second process; no variant may be called so."""
+
+
+@dataclass(frozen=True)
+class MemorySample:
+    """Memory of one process, bytes.
+
+    Attributes:
+        interpreter_bytes: Resident before the artifact was loaded: Python and NumPy.
+        loaded_bytes: Resident after.
+        latency_peak_bytes: The peak after all single sentences.
+        peak_bytes: The peak after everything.
+    """
+
+    interpreter_bytes: int
+    loaded_bytes: int
+    latency_peak_bytes: int
+    peak_bytes: int
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,18 @@
 
 The baseline is the first variant. It runs twice in every round (an A/A pair): what its two
 processes differ by is what this machine can't resolve. Finished rounds and answered batches are
-kept in the state folder until the run is complete.
+kept in the state folder.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 from bertcompress.bench.paired import Scored
 from bertcompress.bench.precision_map_stage import map_all
+from bertcompress.bench.results import Parts
 from bertcompress.bench.roofs import Roofs, better_of, measure_roofs
 from bertcompress.bench.rounds import AGAIN, Entrant, RoundResult, measure_round
 from bertcompress.bench.settings import BenchSettings
@@ -29,13 +28,11 @@ from bertcompress.bench.stages import (
     best_of,
     serve_all,
     tune_all,
-    without_long_passages,
 )
-from bertcompress.bench.state import StateFolder
 from bertcompress.bench.tokenization import time_tokenization
 from bertcompress.bench.tuning import Tuning
-from bertcompress.bench.variant import Subject, Variant, check
-from bertcompress.bench.worker.client import WorkerProcess, thread_variables
+from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.worker.recorded_runs import RecordedRuns
 from bertcompress.bench.workload import (
     Workload,
@@ -45,91 +42,63 @@ from bertcompress.bench.workload import (
     sample_features,
     single_stream,
 )
-from bertcompress.codec import Json, from_plain, to_plain
+from bertcompress.codec import from_plain, to_plain
 from bertcompress.inference.answers import Answers, predict_all
 from bertcompress.machine.environment import (
     Environment,
-    available_threads,
-    busy_cpus,
     load_average,
-    read_environment,
 )
-from bertcompress.progress import Progress, silent
-from bertcompress.report.assemble import Parts, assemble
-from bertcompress.report.lineage import model_files
-from bertcompress.report.schema import FORMAT_VERSION, Report
-
-__all__ = ["Subject", "Variant", "bench"]
+from bertcompress.progress import Progress
 
 
-def bench(
+def measure(
     variants: Sequence[Variant],
     subject: Subject,
+    settings: BenchSettings,
+    place: Place,
     *,
-    settings: BenchSettings | None = None,
-    state_root: Path | None = None,
-    command: str = "",
+    environment: Environment,
     skipped: Sequence[str] = (),
-    progress: Progress = silent,
-) -> Report:
-    """Measures all variants and returns the report.
+) -> Parts:
+    """Measures all variants, what the state folder has already excepted.
 
     Args:
         variants: The baseline first.
         subject: What they are measured on.
         settings: How much is measured.
-        state_root: Where finished parts are kept until the run is complete; None keeps none.
-        command: The line that repeats the run, for the report.
-        skipped: What was asked for and is not among the variants, and why, in sentences.
-        progress: Is told the stage, the steps done and their number.
+        place: Where finished parts are kept, and the threads.
+        environment: The machine before.
+        skipped: What was left out, and why, in sentences.
 
     Raises:
-        UsageError: If there is no variant, or two have the same name.
-        LoadError: If a variant's folder is not there or is damaged.
+        LoadError: If a variant's folder is damaged.
         RunError: If a variant can't be loaded or run.
     """
-    check(variants, subject)
-    settings, too_long = without_long_passages(variants, settings or BenchSettings())
-    threads = settings.threads or available_threads()
-    load_before = busy_cpus()
-    environment = read_environment(threads=threads, thread_variables=thread_variables(threads))
-    with tempfile.TemporaryDirectory(prefix="bertcompress-bench-") as name:
-        scratch = Path(name)
-        key = _state_key(variants, subject, settings, environment)
-        state = StateFolder(state_root or scratch / "state", key)
-        place = Place(scratch, state, threads, progress)
-        scored = _score_all(variants, subject, settings, place) if settings.accuracy else ()
-        roofs = _roofs("before", settings, place)
-        tunings = tune_all(variants, subject, settings, place) if settings.tune else ()
-        rounds = _measure_rounds(variants, subject, settings, place, tunings)
-        servers = (
-            serve_all(variants, subject, settings, tunings, rounds, place)
-            if settings.server
-            else ()
-        )
-        maps, untold = (
-            map_all(variants, subject, settings, place) if settings.precision_map else ((), ())
-        )
-        roofs = better_of(roofs, _roofs("after", settings, place))
-        workloads = [workloads_of(subject, settings, number) for number in range(settings.rounds)]
-        tokenized = time_tokenization(subject, count=settings.requests, seed=settings.seed)
-        environment = replace(environment, load_before=load_before, load_after=load_average())
-        parts = Parts(
-            tuple(scored),
-            tuple(rounds),
-            tuple(workloads),
-            tokenized,
-            roofs,
-            tunings=tunings,
-            servers=servers,
-            precision_maps=maps,
-            skipped=(*skipped, *too_long, *untold),
-        )
-        report = assemble(
-            variants, subject, settings, parts, environment=environment, command=command
-        )
-        state.remove()
-    return report
+    scored = _score_all(variants, subject, settings, place) if settings.accuracy else ()
+    roofs = _roofs("before", settings, place)
+    tunings = tune_all(variants, subject, settings, place) if settings.tune else ()
+    rounds = _measure_rounds(variants, subject, settings, place, tunings)
+    servers = (
+        serve_all(variants, subject, settings, tunings, rounds, place) if settings.server else ()
+    )
+    maps, untold = (
+        map_all(variants, subject, settings, place) if settings.precision_map else ((), ())
+    )
+    roofs = better_of(roofs, _roofs("after", settings, place))
+    return Parts(
+        environment=replace(environment, load_after=load_average()),
+        scored=tuple(scored),
+        rounds=tuple(rounds),
+        workloads=tuple(
+            workloads_of(subject, settings, number) for number in range(settings.rounds)
+        ),
+        tokenization_s=time_tokenization(subject, count=settings.requests, seed=settings.seed),
+        roofs=roofs,
+        tunings=tunings,
+        servers=servers,
+        precision_maps=maps,
+        skipped=(*skipped, *untold),
+    )
 
 
 def workloads_of(subject: Subject, settings: BenchSettings, number: int) -> list[Workload]:
@@ -260,25 +229,3 @@ def _teller(
         progress(f"timing, round {number + 1} of {rounds}: {what}", done, steps_a_round * rounds)
 
     return told
-
-
-def _state_key(
-    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, machine: Environment
-) -> Json:
-    """Returns everything that decides what a finished part holds."""
-    files = {}
-    for variant in variants:
-        stats = [(file.name, file.stat()) for file in model_files(variant.folder)]
-        files[variant.name] = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
-    lengths = [feature.length for feature in subject.features]
-    key = {
-        "format": FORMAT_VERSION,
-        "variants": [[variant.name, variant.runtime] for variant in variants],
-        "files": files,
-        "settings": to_plain(settings),
-        "task": subject.task.name,
-        "data": [subject.dataset.fingerprint, len(lengths), sum(lengths)],
-        "machine": [machine.cpu_model, list(machine.cpu_flags), machine.threads],
-        "libraries": dict(machine.libraries),
-    }
-    return to_plain(key)

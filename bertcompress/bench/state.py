@@ -10,12 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 from bertcompress.codec import Json
 from bertcompress.errors import RunError
-from bertcompress.files import write_whole
+from bertcompress.files import write_atomically
 
 
 class StateFolder:
@@ -53,34 +52,3 @@ class StateFolder:
     def remove(self) -> None:
         """Forgets all parts; called when the run is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a text file whole or not at all.
-
-    Raises:
-        RunError: If it can't be written; nothing is left behind then.
-    """
-    try:
-        write_whole(path, text.encode())
-    except OSError as error:
-        raise RunError(f"could not write {path}: {error.strerror or error}") from error
-
-
-def write_texts(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
-    """Writes text files, each whole or not at all; returns their paths.
-
-    Args:
-        folder: Where to; made with its parents.
-        texts: By the file's name.
-
-    Raises:
-        RunError: If the folder can't be written.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
-    for name, text in texts.items():
-        write_atomically(folder / name, text)
-    return tuple(folder / name for name in texts)

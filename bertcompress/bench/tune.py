@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import (
     Candidate,
@@ -29,7 +30,6 @@ from bertcompress.bench.workload import all_at_once, sample_features, save_workl
 from bertcompress.inference.best_settings import RuntimeSettings, save_runtime_settings
 from bertcompress.inference.streams import batches_of
 from bertcompress.machine.environment import cpu_model
-from bertcompress.report.lineage import model_files
 from bertcompress.tasks.base import Feature
 
 SENTENCES = 256

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.bench.rounds import AGAIN
 from bertcompress.bench.worker.main import PEER_RUNTIME
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
 from bertcompress.passes.prune.removed import explanation_of
-from bertcompress.report.lineage import manifest_of
 from bertcompress.tasks.base import Feature, Task
 
 

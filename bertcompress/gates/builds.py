@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.bench.paired import Paired, Scored, score_against
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
@@ -19,7 +20,7 @@ from bertcompress.inference.answers import predict_all
 from bertcompress.profiling.operations import operations_of
 from bertcompress.progress import Progress
 from bertcompress.report.assemble import accuracy_of
-from bertcompress.report.lineage import history_of, kernels_of, manifest_of, size_of
+from bertcompress.report.lineage import history_of, kernels_of, size_of
 from bertcompress.tasks.base import Prediction
 
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
-from bertcompress.bench.state import write_texts
 from bertcompress.codec import Json
+from bertcompress.files import write_texts
 from bertcompress.gates.gate import GateResult
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, VariantSummary, summarize

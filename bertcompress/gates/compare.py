@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.bench.rounds import Entrant, RoundResult, measure_round
 from bertcompress.bench.state import StateFolder
 from bertcompress.bench.variant import Subject, Variant, check
@@ -29,7 +30,6 @@ from bertcompress.gates.gate import GateResult
 from bertcompress.machine.environment import Environment, available_threads, read_environment
 from bertcompress.progress import Progress, silent
 from bertcompress.report.assemble import dataset_facts, tool_version, with_shares
-from bertcompress.report.lineage import model_files
 from bertcompress.report.noise import noise_of
 from bertcompress.stats.slowdown import IS_HEAD, Slowdown, slowdown_of
 

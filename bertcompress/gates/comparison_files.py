@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bertcompress.bench.state import write_texts
 from bertcompress.codec import Json, to_plain
+from bertcompress.files import write_texts
 from bertcompress.formatting import bytes_text, count_text, metric_name, metric_text, seconds_text
 from bertcompress.gates.ci import BIGGER_NAME, JUNIT_NAME, SMALLER_NAME, gates_table, junit_of
 from bertcompress.gates.comparison import Build, Comparison

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 FLOAT = 1
 """``onnx.TensorProto.FLOAT``."""
 
+HEADS = ("classifier", "classifier.out_proj", "qa_outputs")
+"""The tasks' own last products: a few thousand weights that decide the answer, left in float."""
+
 
 @dataclass(frozen=True)
 class WeightProduct:

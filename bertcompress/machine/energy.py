@@ -14,10 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from bertcompress.report.schema import Measurement
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -58,11 +54,3 @@ def joules_between(
         difference = second.energy - first.energy
         used += difference if difference >= 0 else difference + second.wraps_at
     return used * 1e-6
-
-
-def joules_per_sentence(measurement: Measurement) -> float | None:
-    """Returns the energy of one sentence over all rounds, None where it was not measured."""
-    energy = [joules for joules in measurement.energy_j if joules is not None]
-    if not energy or len(energy) < len(measurement.rounds):
-        return None
-    return sum(energy) / sum(sum(sentences) for sentences in measurement.sentences)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bertcompress.bench.state import write_texts
 from bertcompress.codec import Json, to_plain
+from bertcompress.files import write_texts
 from bertcompress.formatting import metric_name, metric_text, percent_text
 from bertcompress.parity.step import ParityLadder, ParityStep
 

@@ -57,10 +57,10 @@ class ParityTexts:
         )
 
     def agreement(self, expected: Sequence[Outputs], got: Sequence[Outputs]) -> float:
-        """Returns how alike the answers are, see `bertcompress.bert.agreement`."""
+        """Returns how alike the answers are, see `bertcompress.bert.answers`."""
         import torch
 
-        from bertcompress.bert.agreement import alike_answers
+        from bertcompress.bert.answers import alike_answers
 
         def tensors(outputs: Outputs) -> dict[str, torch.Tensor]:
             return {name: torch.from_numpy(values) for name, values in _batch(outputs).items()}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from bertcompress.artifacts.manifest import Step
-from bertcompress.passes.quantize.audit import HEADS
+from bertcompress.graph.products import HEADS
 
 DETAIL = "precision"
 """The key in a step's details."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bertcompress.errors import UsageError, did_you_mean
-from bertcompress_cli.options import DataOptions, label_map_of
 
 if TYPE_CHECKING:
     from bertcompress.examples import Dataset
@@ -152,30 +151,6 @@ def source_from_plain(value: object, folder: Path, where: str) -> DataSource:
         else:
             kept[key] = resolved(item, folder) if key in _PATHS else item
     return DataSource(**kept)  # type: ignore[arg-type]  # each was checked above
-
-
-def source_from_options(options: DataOptions, default: DataSource | None) -> DataSource | None:
-    """Returns the data that was typed, or the workspace's with what was typed about it."""
-    typed = {
-        "split": options.split,
-        "limit": options.limit,
-        "text": options.text_column,
-        "text_pair": options.pair_column,
-        "label": options.label_column,
-        "question": options.question_column,
-        "context": options.context_column,
-        "answers": options.answers_column,
-        "label_separator": options.label_separator,
-        "label_kind": options.label_kind,
-        "label_map": label_map_of(options.label_map) or None,
-    }
-    base = DataSource(source=options.data) if options.data is not None else default
-    given = {name: value for name, value in typed.items() if value is not None}
-    if base is not None:
-        return replace(base, **given)  # type: ignore[arg-type]  # options have the fields' types
-    if given:
-        raise UsageError("an option about the data was given without --data; type --data DATA")
-    return None
 
 
 def resolved(name: str, folder: Path) -> str:

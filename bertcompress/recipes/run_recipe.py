@@ -28,13 +28,13 @@ from bertcompress.recipes.apply_steps import (
     starting_point,
     with_recipe,
 )
+from bertcompress.recipes.measure import PeerSource, measure
 from bertcompress.recipes.recipe import Recipe, StepSpec, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, variant_folder
 from bertcompress.recipes.resources import Material
 from bertcompress.report.schema import Report
 from bertcompress.tasks import Feature
 from bertcompress_cli.measured_data import Opened, opened
-from bertcompress_cli.show_report import PeerSource, measure
 
 STORE, REPORT = ".steps", "report"
 
@@ -53,8 +53,13 @@ class _Starts:
         return self.loaded[trains]
 
 
-def run_recipe(recipe: Recipe, *, progress: Progress) -> Report | None:
+def run_recipe(recipe: Recipe, *, command: str = "", progress: Progress) -> Report | None:
     """Makes every variant and measures them; returns the report, None without a benchmark.
+
+    Args:
+        recipe: What to make.
+        command: The line that repeats it, for the report.
+        progress: Progress callback.
 
     Raises:
         BertCompressError: As the steps and the benchmark do; what was finished is kept.
@@ -81,7 +86,13 @@ def run_recipe(recipe: Recipe, *, progress: Progress) -> Report | None:
         folder = locate(recipe.model)
         peers = peer_source(opened(start, folder), material, seed=recipe.seed)
     return measure(
-        variants, subject, recipe.bench, recipe.output / REPORT, peers=peers, progress=progress
+        variants,
+        subject,
+        recipe.bench,
+        recipe.output / REPORT,
+        command=command,
+        peers=peers,
+        progress=progress,
     )
 
 

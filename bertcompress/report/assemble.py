@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
 from bertcompress.artifacts.artifact import Manifest
+from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.bench.metric_rows import metric_rows
 from bertcompress.bench.paired import Scored, score_against
-from bertcompress.bench.roofs import Roofs
+from bertcompress.bench.results import Parts
 from bertcompress.bench.rounds import EntrantRound, RoundResult
-from bertcompress.bench.server import ServerResult
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import Workload
 from bertcompress.examples import Example
 from bertcompress.machine.environment import Environment
 from bertcompress.passes.prune.removed import explanation_of
 from bertcompress.profiling.operations import operations_of
-from bertcompress.profiling.precision_map import PrecisionMap
 from bertcompress.report.best_measurements import best_measurements, best_peak_bytes
-from bertcompress.report.lineage import history_of, manifest_of, size_of
+from bertcompress.report.lineage import history_of, size_of
 from bertcompress.report.noise import noise_of
 from bertcompress.report.schema import (
     FORMAT_VERSION,
@@ -39,44 +37,16 @@ from bertcompress.stats.bootstrap import example_interval
 from bertcompress.stats.intervals import Interval, wilson
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What was measured.
-
-    Attributes:
-        scored: The answers of each variant, empty if accuracy was not asked for.
-        rounds: All rounds; a baseline measured again is each round's last entrant.
-        workloads: The workloads of each round.
-        tokenization_s: Seconds of tokenizing single examples.
-        roofs: The machine's limits, None if they were not asked for.
-        tunings: The best settings of each variant, empty if they were not asked for.
-        servers: What each variant bears, empty if it was not asked for.
-        precision_maps: What ran in which precision, for each variant; empty if nobody asked.
-        skipped: What was left out, and why.
-    """
-
-    scored: tuple[Scored, ...]
-    rounds: tuple[RoundResult, ...]
-    workloads: tuple[Sequence[Workload], ...]
-    tokenization_s: tuple[float, ...] = ()
-    roofs: Roofs | None = None
-    tunings: tuple[Tuning, ...] = ()
-    servers: tuple[ServerResult, ...] = ()
-    precision_maps: tuple[PrecisionMap | None, ...] = ()
-    skipped: tuple[str, ...] = ()
-
-
 def assemble(
     variants: Sequence[Variant],
     subject: Subject,
     settings: BenchSettings,
     parts: Parts,
     *,
-    environment: Environment,
     command: str,
 ) -> Report:
     """Returns the report."""
-    environment = with_shares(environment, parts.rounds)
+    environment = with_shares(parts.environment, parts.rounds)
     last = [result.entrants[-1] for result in parts.rounds]
     return Report(
         format_version=FORMAT_VERSION,

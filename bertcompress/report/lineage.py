@@ -15,14 +15,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bertcompress.artifacts.artifact import MANIFEST_NAME, Manifest, Step, read_manifest
+from bertcompress.artifacts.artifact import Manifest, Step
+from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.artifacts.engine_file import read_record
-from bertcompress.artifacts.manifest import ENGINES, PLAN_NAME
 from bertcompress.errors import LoadError
 from bertcompress.passes.prune.removed import DETAIL
 from bertcompress.report.schema import Cell, HistoryLine, Size, Table
 
-_PEER_SUFFIXES = (".safetensors", ".bin", ".onnx", ".xml", ".npz")
 _PART_BYTES = 1 << 20
 _LONGEST_HEADER = 100_000_000
 
@@ -80,31 +79,6 @@ def kernels_of(manifest: Manifest | None) -> dict[str, int]:
         if found is not None:
             return found
     return {}
-
-
-def model_files(folder: Path) -> list[Path]:
-    """Returns the files that a runtime loads: a peer's, the engine, the graph, or the weights."""
-    peer = folder / "peer"
-    if peer.is_dir():
-        return sorted(file for file in peer.iterdir() if file.suffix in _PEER_SUFFIXES)
-    if plans := sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}")):
-        return plans
-    graph = folder / "onnx" / "model.onnx"
-    if graph.is_file():
-        return sorted(file for file in graph.parent.glob("model.onnx*") if file.is_file())
-    weights = sorted(folder.glob("*.safetensors"))
-    return weights or sorted([*folder.glob("pytorch_model*.bin"), *folder.glob("fake.json")])
-
-
-def manifest_of(folder: Path) -> Manifest | None:
-    """Reads the manifest, None for a folder without one.
-
-    Raises:
-        LoadError: If the folder is not there, or its manifest can't be read.
-    """
-    if not folder.is_dir():
-        raise LoadError(f"{folder} is not a folder; give the folder of an artifact")
-    return read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
 
 
 def _line(step: Step) -> HistoryLine:

@@ -13,7 +13,6 @@ from bertcompress.formatting import (
     p_text,
     seconds_text,
 )
-from bertcompress.machine.energy import joules_per_sentence
 from bertcompress.report.figures import own_variants, series_of
 from bertcompress.report.markup import (
     Content,
@@ -28,7 +27,7 @@ from bertcompress.report.markup import (
     two_lines,
 )
 from bertcompress.report.schema import Cell, HistoryLine, Report, Table
-from bertcompress.report.summary import Summary, VariantSummary
+from bertcompress.report.summary import Summary, VariantSummary, joules_per_sentence
 from bertcompress.tasks.base import ClassScore
 
 SHOWN_FLIPS = 25

@@ -19,11 +19,16 @@ from bertcompress.formatting import (
     ratio_text,
     seconds_text,
 )
-from bertcompress.machine.energy import joules_per_sentence
 from bertcompress.report.figures import series_of
 from bertcompress.report.markup import Content, Html, named, section, table, tag, two_lines, written
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import Latency, Summary, Throughput, VariantSummary
+from bertcompress.report.summary import (
+    Latency,
+    Summary,
+    Throughput,
+    VariantSummary,
+    joules_per_sentence,
+)
 from bertcompress.report.verdict import Verdict
 from bertcompress.stats.intervals import Percentile
 

@@ -10,16 +10,21 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertcompress.bench.state import write_texts
 from bertcompress.codec import Json, from_plain, schema_of, to_plain
 from bertcompress.errors import DataError
-from bertcompress.machine.energy import joules_per_sentence
+from bertcompress.files import write_texts
 from bertcompress.report.markdown import markdown_of
 from bertcompress.report.noise import too_noisy
 from bertcompress.report.page import html_of
 from bertcompress.report.roofline import shares_of
 from bertcompress.report.schema import FORMAT_VERSION, Report
-from bertcompress.report.summary import Latency, Summary, VariantSummary, summarize
+from bertcompress.report.summary import (
+    Latency,
+    Summary,
+    VariantSummary,
+    joules_per_sentence,
+    summarize,
+)
 from bertcompress.report.verdict import verdict
 
 JSON_NAME, MARKDOWN_NAME, HTML_NAME = "report.json", "report.md", "report.html"

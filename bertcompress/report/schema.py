@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from bertcompress.bench.paired import Paired
 from bertcompress.bench.roofs import Roofs
+from bertcompress.bench.rounds import MemorySample
 from bertcompress.bench.server import ServerResult
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import Tuning
@@ -60,23 +61,6 @@ class Measurement:
     steady: tuple[bool, ...] = ()
     positions: tuple[tuple[int, ...], ...] = ()
     energy_j: tuple[float | None, ...] = ()
-
-
-@dataclass(frozen=True)
-class MemorySample:
-    """Memory of one process, bytes.
-
-    Attributes:
-        interpreter_bytes: Resident before the artifact was loaded: Python and NumPy.
-        loaded_bytes: Resident after.
-        latency_peak_bytes: The peak after all single sentences.
-        peak_bytes: The peak after everything.
-    """
-
-    interpreter_bytes: int
-    loaded_bytes: int
-    latency_peak_bytes: int
-    peak_bytes: int
 
 
 @dataclass(frozen=True)

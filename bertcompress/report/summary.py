@@ -231,3 +231,11 @@ def _seconds_per_sentence(measurement: Measurement) -> list[list[float]]:
 
 def _middle(values: Sequence[int]) -> int | None:
     return int(median(values)) if values else None
+
+
+def joules_per_sentence(measurement: Measurement) -> float | None:
+    """Returns the energy of one sentence over all rounds, None where it was not measured."""
+    energy = [joules for joules in measurement.energy_j if joules is not None]
+    if not energy or len(energy) < len(measurement.rounds):
+        return None
+    return sum(energy) / sum(sum(sentences) for sentences in measurement.sentences)

@@ -28,8 +28,9 @@ from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, Step, Ste
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.artifacts.manifest import REJECTED, REJECTED_FOR
 from bertcompress.errors import ParityError, UsageError, did_you_mean
+from bertcompress.graph.products import HEADS
 from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
-from bertcompress.passes.quantize.audit import HEADS, check_patterns
+from bertcompress.passes.quantize.audit import check_patterns
 from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
 from bertcompress.passes.quantize.smooth_activations import LAYERS, SmoothActivations
 from bertcompress.progress import Progress, silent

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertcompress.artifacts.artifact import ONNX_NAME, OnnxModel, save
+from bertcompress.bert.answers import answer_loss
 from bertcompress.bert.families import cut_length, pad_token_of
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
@@ -26,7 +27,6 @@ from bertcompress.search.quantization_ways import Judgement
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, Prediction, Task, pad
 from bertcompress.tasks.same_answers import same_answers
-from bertcompress.train.losses import answer_loss
 
 if TYPE_CHECKING:
     import torch

@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from bertcompress.bert.answers import TEMPERATURE, answer_loss, relative_error
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-TEMPERATURE = 2.0
-_NEVER = -1e9
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 
 
@@ -55,46 +55,6 @@ def distillation_loss(
     return loss
 
 
-def answer_loss(
-    wanted: Mapping[str, torch.Tensor],
-    found: Mapping[str, torch.Tensor],
-    real: torch.Tensor,
-    *,
-    temperature: float = TEMPERATURE,
-    problem: str | None = None,
-) -> torch.Tensor:
-    """Returns the loss of the answers.
-
-    Args:
-        wanted: The teacher's outputs.
-        found: The student's.
-        real: Which positions are real tokens, bool ``[batch, sequence]``.
-        temperature: Softens the distributions.
-        problem: The configuration's ``problem_type``; several labels that each may hold are told
-            by nothing else.
-    """
-    if "start_logits" in wanted:
-        ends = [
-            _divergence(
-                wanted[name].masked_fill(~real, _NEVER),
-                found[name].masked_fill(~real, _NEVER),
-                temperature,
-            )
-            for name in ("start_logits", "end_logits")
-        ]
-        return (ends[0] + ends[1]) / 2
-    if "logits" not in wanted:
-        return _relative_error(wanted["last_hidden_state"][real], found["last_hidden_state"][real])
-    goal, own = wanted["logits"], found["logits"]
-    if goal.dim() == 3:
-        goal, own = goal[real], own[real]
-    if goal.shape[-1] == 1:
-        return (goal - own).square().mean()
-    if problem == "multi_label_classification":
-        return _yes_or_no(goal, own, temperature)
-    return _divergence(goal, own, temperature)
-
-
 def hidden_loss(
     wanted: tuple[torch.Tensor, ...], found: tuple[torch.Tensor, ...], real: torch.Tensor
 ) -> torch.Tensor:
@@ -102,27 +62,4 @@ def hidden_loss(
     import torch
 
     pairs = zip(wanted[1:], found[1:], strict=True)  # the embeddings are the same
-    return torch.stack([_relative_error(goal[real], own[real]) for goal, own in pairs]).mean()
-
-
-def _divergence(goal: torch.Tensor, own: torch.Tensor, temperature: float) -> torch.Tensor:
-    from torch.nn import functional
-
-    return temperature**2 * functional.kl_div(
-        functional.log_softmax(own / temperature, dim=-1),
-        functional.log_softmax(goal / temperature, dim=-1),
-        reduction="batchmean",
-        log_target=True,
-    )
-
-
-def _yes_or_no(goal: torch.Tensor, own: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Returns the divergence of labels that hold or not, each for itself, summed over labels."""
-    import torch
-
-    pairs = [torch.stack([one, torch.zeros_like(one)], dim=-1).flatten(0, 1) for one in (goal, own)]
-    return _divergence(pairs[0], pairs[1], temperature) * goal.shape[-1]
-
-
-def _relative_error(goal: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
-    return (goal - own).square().mean() / goal.square().mean().clamp_min(1e-12)
+    return torch.stack([relative_error(goal[real], own[real]) for goal, own in pairs]).mean()

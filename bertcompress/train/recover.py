@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.bert.answers import TEMPERATURE
 from bertcompress.examples import Example
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.progress import Progress, silent
 from bertcompress.train.distilled import Distillation, check_texts
-from bertcompress.train.losses import TEMPERATURE
 from bertcompress.train.trainer import Schedule, require_accelerate
 
 

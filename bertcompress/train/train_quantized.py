@@ -24,19 +24,20 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.artifacts.manifest import RANGES_NAME
+from bertcompress.bert.answers import TEMPERATURE
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.integer.embeddings import SMALLEST_TABLE, blocks_of
+from bertcompress.graph.products import HEADS
 from bertcompress.numerics.blocks import fitting_block_size
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.quantize.audit import HEADS, check_patterns, chosen_modules
+from bertcompress.passes.quantize.audit import check_patterns, chosen_modules
 from bertcompress.passes.quantize.block_rounding import format_for
 from bertcompress.passes.quantize.quantize_weights import BLOCK_SIZE, check_blocks
 from bertcompress.passes.quantize.trained_ranges import ranges_file
 from bertcompress.progress import Progress, silent
 from bertcompress.train.distilled import Distillation, check_texts
-from bertcompress.train.losses import TEMPERATURE
 from bertcompress.train.trainer import Schedule, require_accelerate
 
 if TYPE_CHECKING:

@@ -1,92 +1,23 @@
-"""Measures variants, writes the report and prints its table and verdict."""
+"""Prints a report's table and verdict, and what its bounds say."""
 
 from __future__ import annotations
 
 import re
-import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from bertcompress.bench.peers import SAMPLES, make_peers
-from bertcompress.bench.run import bench
-from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.variant import Subject, Variant
 from bertcompress.gates.ci import gates_table, write_ci_files
 from bertcompress.gates.gate import GateLimits, GateResult, check_gates, enforce
-from bertcompress.machine.environment import available_threads
-from bertcompress.progress import Progress
 from bertcompress.report.markdown import markdown_of, summary_table
-from bertcompress.report.report_files import HTML_NAME, summary_json, write_report
+from bertcompress.report.report_files import HTML_NAME, summary_json
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, summarize
 from bertcompress.report.verdict import verdict
-from bertcompress.tasks import Feature
 from bertcompress_cli.github import publish
 from bertcompress_cli.output import result, table
-from bertcompress_cli.place import command_line
 
-_STATE, _PEERS = ".state", ".peers"
 _INTERVAL = re.compile(r" \([^()]* to [^()]*\)$")
-
-
-@dataclass(frozen=True)
-class PeerSource:
-    """What peers are made from.
-
-    Attributes:
-        model: The checkpoint's folder.
-        features: Returns so many training texts as tokens.
-    """
-
-    model: Path
-    features: Callable[[int], Sequence[Feature]]
-
-
-def measure(
-    variants: Sequence[Variant],
-    subject: Subject,
-    settings: BenchSettings,
-    folder: Path,
-    *,
-    peers: PeerSource | None = None,
-    progress: Progress,
-) -> Report:
-    """Measures all variants and writes the report; finished rounds are kept until it is done.
-
-    Args:
-        variants: The baseline first.
-        subject: What they are measured on.
-        settings: How much is measured.
-        folder: Where the report goes, and the unfinished parts until then.
-        peers: What the peers are made from; needed if the settings ask for them.
-        progress: Is told the stage, the steps done and their number.
-    """
-    state, skipped = folder / _STATE, list[str]()
-    if settings.peers and peers is not None:
-        made, skipped = make_peers(
-            peers.model,
-            peers.features(SAMPLES),
-            folder / _PEERS,
-            threads=settings.threads or available_threads(),
-            pad_token_id=subject.pad_token_id,
-            progress=progress,
-        )
-        variants = [*variants, *made]
-    report = bench(
-        variants,
-        subject,
-        settings=settings,
-        state_root=state,
-        command=command_line(),
-        skipped=skipped,
-        progress=progress,
-    )
-    write_report(report, folder)
-    shutil.rmtree(state, ignore_errors=True)
-    shutil.rmtree(folder / _PEERS, ignore_errors=True)
-    return report
 
 
 def show_report(report: Report, folder: Path, *, as_json: bool) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel, save
-from bertcompress.bench.run import bench
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.report.benchmark import bench
 from bertcompress.report.schema import Report
 
 SHORT = BenchSettings(

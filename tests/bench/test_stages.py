@@ -13,7 +13,7 @@ from bertcompress.artifacts.manifest import read_manifest, write_manifest
 from bertcompress.bench import run as measure
 from bertcompress.bench import stages as best_stages
 from bertcompress.bench import tuning
-from bertcompress.bench.run import bench, workloads_of
+from bertcompress.bench.run import workloads_of
 from bertcompress.bench.server import ServerResult, Trial
 from bertcompress.bench.settings import QUICK, BenchSettings
 from bertcompress.bench.stages import without_long_passages
@@ -21,6 +21,7 @@ from bertcompress.bench.tune import tune_variant
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
 from bertcompress.errors import UsageError
+from bertcompress.report.benchmark import bench
 from bertcompress.report.report_files import summary_json
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import summarize

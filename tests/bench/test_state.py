@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.bench.state import StateFolder, write_atomically
+from bertcompress.bench.state import StateFolder
 from bertcompress.errors import RunError
+from bertcompress.files import write_atomically
 
 
 def test_parts_are_found_by_their_key_alone(tmp_path: Path) -> None:

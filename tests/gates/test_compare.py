@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertcompress.bench.rounds import Entrant, EntrantRound, RoundResult
+from bertcompress.bench.rounds import Entrant, EntrantRound, MemorySample, RoundResult
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
 from bertcompress.bench.workload import Workload
@@ -18,7 +18,6 @@ from bertcompress.errors import LoadError, RunError, UsageError
 from bertcompress.gates import compare as module
 from bertcompress.gates.compare import CompareSettings, compare
 from bertcompress.gates.gate import GateResult
-from bertcompress.report.schema import MemorySample
 from bertcompress.stats.slowdown import IS_HEAD
 
 SMALL = CompareSettings(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.bench.rounds import EntrantRound, RoundResult
+from bertcompress.bench.rounds import EntrantRound, MemorySample, RoundResult
 from bertcompress.codec import from_plain, to_plain
 from bertcompress.errors import RunError
 from bertcompress.gates.comparison import COMPARISON_VERSION, Build, CompareSettings, Comparison
@@ -21,7 +21,7 @@ from bertcompress.gates.comparison_files import (
     write_comparison,
 )
 from bertcompress.gates.gate import GateResult
-from bertcompress.report.schema import MemorySample, Report, VariantResult
+from bertcompress.report.schema import Report, VariantResult
 from bertcompress.stats.slowdown import Slowdown
 
 GATES = (

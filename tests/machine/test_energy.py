@@ -12,10 +12,11 @@ from bertcompress.bench.worker import main as module
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
 from bertcompress.bench.worker.main import Worker
 from bertcompress.bench.workload import save_workload, single_stream
-from bertcompress.machine.energy import Counter, joules_between, joules_per_sentence, read_energy
+from bertcompress.machine.energy import Counter, joules_between, read_energy
 from bertcompress.report.page import html_of
 from bertcompress.report.page_evidence import machine_facts
 from bertcompress.report.schema import Report
+from bertcompress.report.summary import joules_per_sentence
 
 
 def write_zone(root: Path, zone: str, name: str, energy: str) -> None:

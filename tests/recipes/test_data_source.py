@@ -12,11 +12,9 @@ from bertcompress.recipes.data_source import (
     DataSource,
     portable,
     resolved,
-    source_from_options,
     source_from_plain,
 )
 from bertcompress.recipes.resources import Material
-from bertcompress_cli.options import DataOptions
 
 TASK = "text-classification"
 
@@ -85,36 +83,6 @@ def test_without_data_there_are_no_examples_and_no_training() -> None:
         _ = found.train
 
 
-def test_options_add_to_the_workspaces_data_or_replace_it() -> None:
-    default = DataSource(source="w.csv", text="said")
-
-    kept = source_from_options(DataOptions(limit=3), default)
-    replaced = source_from_options(DataOptions(data="o.csv", label_map="a=b, c=d"), default)
-
-    assert kept == DataSource(source="w.csv", text="said", limit=3)
-    assert replaced == DataSource(source="o.csv", label_map={"a": "b", "c": "d"})
-    assert source_from_options(DataOptions(), None) is None
-    with pytest.raises(UsageError, match="without --data"):
-        source_from_options(DataOptions(limit=3), None)
-
-
-@pytest.mark.parametrize(
-    ("plain", "said"),
-    [
-        (3, "must be a path or a mapping"),
-        ({"lable": "x"}, "did you mean 'label'?"),
-        ({"text": 3}, "data.text must be a text, got 3"),
-        ({"limit": "all"}, "data.limit must be a whole number"),
-        ({"label_map": "a=b"}, "data.label_map must be a mapping"),
-    ],
-)
-def test_wrong_data_in_a_recipe_is_named(plain: object, said: str) -> None:
-    with pytest.raises(UsageError) as failure:
-        source_from_plain(plain, Path(), "data")
-
-    assert said in str(failure.value)
-
-
 def test_what_is_written_is_read_back(here: Path) -> None:
     (here / "all.csv").write_text("x")
     source = DataSource(source="all.csv", text="said", label_map={"0": "no"}, limit=3)
@@ -134,3 +102,20 @@ def test_hub_names_and_absolute_paths_stay(here: Path) -> None:
     assert resolved("x.csv", Path("deep")) == "deep/x.csv"
     assert portable("/data/x.csv", Path("deep")) == "/data/x.csv"
     assert portable("owner/model", Path("deep")) == "owner/model"
+
+
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [
+        (3, "must be a path or a mapping"),
+        ({"lable": "x"}, "did you mean 'label'?"),
+        ({"text": 3}, "data.text must be a text, got 3"),
+        ({"limit": "all"}, "data.limit must be a whole number"),
+        ({"label_map": "a=b"}, "data.label_map must be a mapping"),
+    ],
+)
+def test_wrong_data_in_a_recipe_is_named(plain: object, said: str) -> None:
+    with pytest.raises(UsageError) as failure:
+        source_from_plain(plain, Path(), "data")
+
+    assert said in str(failure.value)

@@ -11,16 +11,10 @@ import pytest
 import transformers
 
 from bertcompress.artifacts.artifact import MANIFEST_NAME, OnnxModel, save
+from bertcompress.artifacts.artifact_files import manifest_of, model_files
 from bertcompress.errors import LoadError
 from bertcompress.passes.tensorrt.build_engine import BuildEngine
-from bertcompress.report.lineage import (
-    history_of,
-    kernels_of,
-    manifest_of,
-    model_files,
-    parameters_of,
-    size_of,
-)
+from bertcompress.report.lineage import history_of, kernels_of, parameters_of, size_of
 
 STEP = {
     "name": "PruneHeads",

@@ -19,8 +19,9 @@ from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError
 from bertcompress.examples import TextExample
 from bertcompress.graph.integer.embeddings import SMALLEST_TABLE, blocks_of
+from bertcompress.graph.products import HEADS
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.quantize.audit import HEADS, chosen_modules
+from bertcompress.passes.quantize.audit import chosen_modules
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.runtimes.ort.runtime import run_graph

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from bertcompress.artifacts.artifact import Checkpoint, save
-from bertcompress.bert.agreement import agreement
+from bertcompress.bert.answers import agreement
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, TextExample

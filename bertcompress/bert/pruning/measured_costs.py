@@ -4,7 +4,7 @@ The errors of `bertcompress.bert.pruning.obs` are second-order estimates: good f
 units within a sub-layer, but between sub-layers, and for most units gone, they can be wrong by
 orders of magnitude. So a few numbers of units are tried for real: the output projection is fitted
 anew to the units that stay, with its bias, everything else is the original, and the answers on
-texts held out are compared with the original's (`bertcompress.train.losses.answer_loss` at
+texts held out are compared with the original's (`bertcompress.bert.answers.answer_loss` at
 temperature 1: the Kullback-Leibler divergence in nats of classes, tags and spans, a squared error
 of numbers and embeddings).
 
@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bert.answers import answer_loss
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.obs import DAMPING
 from bertcompress.bert.pruning.refit import TokenWeights
@@ -43,7 +44,6 @@ from bertcompress.bert.pruning.sublayers import (
 from bertcompress.bert.structure import encoder_of, projection, shape_of
 from bertcompress.numerics.gram import Gram
 from bertcompress.progress import Progress, silent
-from bertcompress.train.losses import answer_loss
 
 if TYPE_CHECKING:
     import torch

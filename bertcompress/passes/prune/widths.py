@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bert.agreement import agreement
+from bertcompress.bert.answers import agreement
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.cost_table import CostTable
 from bertcompress.bert.pruning.measured_costs import costs_alone, divergence, scaled

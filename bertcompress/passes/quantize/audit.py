@@ -24,7 +24,7 @@ from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.families import longest_text
 from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
 from bertcompress.graph.kernels import Kernels, count_kernels
-from bertcompress.graph.products import WeightProduct, weight_products
+from bertcompress.graph.products import HEADS, WeightProduct, weight_products
 from bertcompress.machine.cpu import saturates, target_flags
 from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
 from bertcompress.parity.outputs import compare_outputs, parity_feeds
@@ -34,8 +34,6 @@ from bertcompress.runtimes.ort.runtime import optimized_graph, run_graph
 if TYPE_CHECKING:
     import onnx
 
-HEADS = ("classifier", "classifier.out_proj", "qa_outputs")
-"""The tasks' own last products: a few thousand weights that decide the answer, left in float."""
 
 LOWEST_SQNR_DB = 3.0
 """Below this, half the output's energy is noise: the graph has collapsed."""

@@ -2,7 +2,7 @@
 
 1. **What a piece costs the answers**: one weight alone in its coarsest blocks, everything else in
    float; the mean Kullback-Leibler divergence of the answers from the float graph's, on texts held
-   out (`bertcompress.train.losses.answer_loss`). Both are softened by a temperature of 4: a
+   out (`bertcompress.bert.answers.answer_loss`). Both are softened by a temperature of 4: a
    model is so sure of most texts that without it a few doubtful ones decide.
 2. **What its other formats cost**: the same, scaled by the ratio of their squared errors at the
    product's outputs. A divergence is quadratic in a small error, and the ratio is far less noisy
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from bertcompress.artifacts.artifact import OnnxModel
+from bertcompress.bert.answers import answer_loss
 from bertcompress.errors import SpeedGateError
 from bertcompress.graph.edit import copy_of, initializer_values, replace_nodes
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
@@ -44,7 +45,6 @@ from bertcompress.numerics.knapsack import cheapest_within
 from bertcompress.passes.quantize.block_pieces import Piece
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import IntArray
-from bertcompress.train.losses import answer_loss
 
 if TYPE_CHECKING:
     import onnx

@@ -20,12 +20,11 @@ from bertcompress.graph.integer.integer_products import (
     scaled_product,
     self_scaling_product,
 )
-from bertcompress.graph.products import WeightProduct
+from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.machine.cpu import target_flags
 from bertcompress.numerics.affine import S8_MAX
 from bertcompress.passes.base import graph_for
 from bertcompress.passes.quantize.audit import (
-    HEADS,
     check_patterns,
     finished,
     largest_weight,

@@ -47,9 +47,9 @@ from bertcompress.graph.integer.foreign_qdq import (
     unsigned_activations,
 )
 from bertcompress.graph.integer.integer_products import inputs_now
-from bertcompress.graph.products import WeightProduct
+from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantize.audit import HEADS, check_patterns, finished, split_products
+from bertcompress.passes.quantize.audit import check_patterns, finished, split_products
 from bertcompress.passes.quantize.held_out import HeldOut
 from bertcompress.passes.quantize.nncf_backend import (
     Feed,

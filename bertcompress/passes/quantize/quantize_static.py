@@ -41,12 +41,11 @@ from bertcompress.graph.integer.integer_products import (
     scaled_product,
 )
 from bertcompress.graph.integer.portable_products import portable_product
-from bertcompress.graph.products import WeightProduct
+from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.machine.cpu import target_flags
 from bertcompress.numerics.affine import S8_MAX, choose_asymmetric_u8
 from bertcompress.passes.base import graph_for
 from bertcompress.passes.quantize.audit import (
-    HEADS,
     calibration_details,
     check_patterns,
     finished,

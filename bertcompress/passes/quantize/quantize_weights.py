@@ -19,9 +19,10 @@ from typing import ClassVar
 from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
+from bertcompress.graph.products import HEADS
 from bertcompress.numerics.blocks import BITS, BLOCK_SIZES, BlockFormat, fitting_block_size
 from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantize.audit import HEADS, check_patterns, finished, split_products
+from bertcompress.passes.quantize.audit import check_patterns, finished, split_products
 from bertcompress.passes.quantize.block_pieces import Piece, pieces_of
 from bertcompress.passes.quantize.block_rounding import ROUNDINGS, WITH_DATA, format_for
 from bertcompress.passes.quantize.block_work import (

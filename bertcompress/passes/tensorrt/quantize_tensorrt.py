@@ -42,6 +42,7 @@ from bertcompress.graph.attention_products import (
 )
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.half import emulated, to_half
+from bertcompress.graph.products import HEADS
 from bertcompress.graph.tensorrt.lint import lint
 from bertcompress.graph.tensorrt.lint_facts import Finding
 from bertcompress.graph.tensorrt.lower import lower, opset_of
@@ -53,7 +54,7 @@ from bertcompress.graph.tensorrt.symmetric_qdq import (
 )
 from bertcompress.graph.tensorrt.target import Target, target_named
 from bertcompress.passes.base import graph_for, settings_of
-from bertcompress.passes.quantize.audit import HEADS, calibration_details, check_patterns, drift_db
+from bertcompress.passes.quantize.audit import calibration_details, check_patterns, drift_db
 from bertcompress.passes.tensorrt.plan import PlannedProduct, attention_reason, plan_products
 from bertcompress.progress import Progress, silent
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bertcompress.bench.settings import BenchSettings
     from bertcompress.bench.variant import Variant
     from bertcompress.recipes.data_source import DataSource
+    from bertcompress.recipes.measure import PeerSource
     from bertcompress_cli.measured_data import Opened
-    from bertcompress_cli.show_report import PeerSource
 
 
 @takes_data
@@ -82,11 +82,12 @@ def bench(
     options: DataOptions,
 ) -> None:
     """Measure models on the same inputs and write the report."""
+    from bertcompress.recipes.measure import measure
     from bertcompress.workspace import record_measured
     from bertcompress_cli.measured_data import measured_data
-    from bertcompress_cli.place import place_of
+    from bertcompress_cli.place import command_line, place_of
     from bertcompress_cli.progress import progress_on_stderr
-    from bertcompress_cli.show_report import measure, show_report
+    from bertcompress_cli.show_report import show_report
 
     place = place_of("bench", models[0] if models else None, options)
     if not models and place.workspace is not None:
@@ -113,6 +114,7 @@ def bench(
             opened[0].subject(data),
             settings,
             folder,
+            command=command_line(),
             peers=made_from,
             progress=progress,
         )

@@ -20,10 +20,10 @@ def init(
 ) -> None:
     """Make this folder a workspace of a model and its data."""
     from bertcompress.bert.loading.load import load_config
-    from bertcompress.recipes.data_source import source_from_options
     from bertcompress.tasks import make_task, task_of
     from bertcompress.workspace import FILE_NAME, Workspace, create_workspace
     from bertcompress_cli.output import notes, result
+    from bertcompress_cli.place import source_from_options
 
     if Path(FILE_NAME).exists():
         raise UsageError(f"{FILE_NAME} is there already; change it, or take another folder")

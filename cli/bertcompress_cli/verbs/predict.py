@@ -81,7 +81,7 @@ def _split(words: list[str]) -> tuple[str | None, list[str]]:
 def _read(given: Path, options: DataOptions, subject: Opened, seed: int) -> tuple[Example, ...]:
     from dataclasses import replace
 
-    from bertcompress.recipes.data_source import source_from_options
+    from bertcompress_cli.place import source_from_options
 
     source = source_from_options(replace(options, data=str(given)), None)
     assert source is not None

@@ -93,7 +93,7 @@ def quantize(
     options: DataOptions,
 ) -> None:
     """Store weights in 8 or 4 bits; export first if needed."""
-    from bertcompress.passes.quantize.audit import HEADS
+    from bertcompress.graph.products import HEADS
     from bertcompress.recipes.recipe import StepSpec
     from bertcompress_cli.make_artifact import run_verb, typed
     from bertcompress_cli.place import place_of

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.bench import peers
 from bertcompress.bench.peer_folder import Opening
 from bertcompress.bench.peers import PEERS, Peer, make_peers
@@ -16,7 +17,6 @@ from bertcompress.bench.peers import make as recipes
 from bertcompress.bench.worker.peer_runners import open_peer
 from bertcompress.bench.workload import save_workload, single_stream
 from bertcompress.errors import RunError
-from bertcompress.report.lineage import model_files
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 from bertcompress.runtimes.torch.settings import TorchSettings
 from bertcompress.tasks.base import Feature

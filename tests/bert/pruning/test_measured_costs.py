@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.bert.answers import answer_loss
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.measured_costs import (
     costs_alone,
@@ -20,7 +21,6 @@ from bertcompress.bert.pruning.measured_costs import (
 )
 from bertcompress.bert.pruning.sublayers import Key, sublayers_of
 from bertcompress.bert.structure import layers_of, shape_of
-from bertcompress.train.losses import answer_loss
 
 Tiny = Callable[..., Checkpoint]
 TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")

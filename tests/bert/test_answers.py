@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bertcompress.artifacts.artifact import Checkpoint
-from bertcompress.bert.agreement import agreement
+from bertcompress.bert.answers import agreement
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.surgery import cut
 

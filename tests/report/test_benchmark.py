@@ -14,15 +14,16 @@ from bertcompress.bench import rounds
 from bertcompress.bench import run as module
 from bertcompress.bench.roofs import Roof, Roofs
 from bertcompress.bench.rounds import AGAIN
-from bertcompress.bench.run import Subject, Variant, bench
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.variant import check
+from bertcompress.bench.variant import Subject, Variant, check
 from bertcompress.bench.worker.fake import FILE_NAME, FakeArtifact, write_fake
 from bertcompress.codec import Json, to_plain
 from bertcompress.errors import LoadError, RunError, UsageError
 from bertcompress.examples import Dataset
 from bertcompress.machine.environment import read_environment
 from bertcompress.passes.prune.removed import Explanation
+from bertcompress.report import benchmark
+from bertcompress.report.benchmark import bench
 from bertcompress.report.summary import summarize
 
 SMALL = BenchSettings(
@@ -180,11 +181,11 @@ def test_other_settings_start_anew(subject: Subject, tmp_path: Path) -> None:
     variants = two_fakes(tmp_path)
     machine = read_environment(threads=1, thread_variables={})
 
-    one = module._state_key(variants, subject, SMALL, machine)
+    one = benchmark._state_key(variants, subject, SMALL, machine)
     write_fake(tmp_path / "b", FakeArtifact(seconds=0.0001))
 
-    assert module._state_key(variants, subject, replace(SMALL, seed=1), machine) != one
-    assert module._state_key(variants, subject, SMALL, machine) != one
+    assert benchmark._state_key(variants, subject, replace(SMALL, seed=1), machine) != one
+    assert benchmark._state_key(variants, subject, SMALL, machine) != one
 
 
 def test_a_variant_that_fails_ends_the_run_with_its_name(subject: Subject, tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""Which files of an artifact folder a runtime loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bertcompress.artifacts.folder import MANIFEST_NAME
+from bertcompress.artifacts.manifest import ENGINES, PLAN_NAME, Manifest, read_manifest
+from bertcompress.errors import LoadError
+
+_PEER_SUFFIXES = (".safetensors", ".bin", ".onnx", ".xml", ".npz")
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Returns the files that a runtime loads: a peer's, the engine, the graph, or the weights."""
+    peer = folder / "peer"
+    if peer.is_dir():
+        return sorted(file for file in peer.iterdir() if file.suffix in _PEER_SUFFIXES)
+    if plans := sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}")):
+        return plans
+    graph = folder / "onnx" / "model.onnx"
+    if graph.is_file():
+        return sorted(file for file in graph.parent.glob("model.onnx*") if file.is_file())
+    weights = sorted(folder.glob("*.safetensors"))
+    return weights or sorted([*folder.glob("pytorch_model*.bin"), *folder.glob("fake.json")])
+
+
+def manifest_of(folder: Path) -> Manifest | None:
+    """Reads the manifest, None for a folder without one.
+
+    Raises:
+        LoadError: If the folder is not there, or its manifest can't be read.
+    """
+    if not folder.is_dir():
+        raise LoadError(f"{folder} is not a folder; give the folder of an artifact")
+    return read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None

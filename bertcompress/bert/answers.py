@@ -1,0 +1,148 @@
+"""How alike two models answer the same texts, without labels: by their outputs.
+
+`agreement` counts answers that stay the same, `answer_loss` tells how far outputs are from each
+other, which training can follow. Decoded answers are compared in `bertcompress.tasks.same_answers`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bertcompress.bert.batch_losses import Batch
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+TEMPERATURE = 2.0
+_NEVER = -1e9
+
+
+def agreement(original: PreTrainedModel, other: PreTrainedModel, batches: Sequence[Batch]) -> float:
+    """Returns how alike the answers are, 1.0 where they are the same.
+
+    That is the share of equal answers, where an answer is a class, a tag of a token, whether one of
+    several labels holds, or one end of a span. Embeddings count by their cosine, a single number by
+    one less its relative difference.
+
+    Args:
+        original: In evaluation mode.
+        other: The same task and the same tokens.
+        batches: Texts; targets are not looked at.
+    """
+    import torch
+
+    alike = []
+    with torch.inference_mode():
+        for batch in batches:
+            first, second = original(**batch.inputs), other(**batch.inputs)
+            real = batch.inputs["attention_mask"].bool()
+            problem = original.config.problem_type
+            alike.append(alike_answers(first, second, real, problem))
+    found = torch.cat(alike) if alike else torch.ones(1)
+    return float(found.mean())
+
+
+def alike_answers(
+    first: Mapping[str, torch.Tensor],
+    second: Mapping[str, torch.Tensor],
+    real: torch.Tensor,
+    problem: str | None,
+) -> torch.Tensor:
+    """Returns how alike each answer of a batch is, float32, 0 to 1 (embeddings -1 to 1).
+
+    Args:
+        first: A model's outputs by name: ``logits`` ``[batch, labels]`` or ``[batch, sequence,
+            labels]``, ``start_logits`` and ``end_logits`` ``[batch, sequence]``, or
+            ``last_hidden_state`` ``[batch, sequence, hidden]``.
+        second: The other's.
+        real: Which positions are no padding, bool ``[batch, sequence]``.
+        problem: The configuration's ``problem_type``.
+    """
+    import torch
+    from torch.nn import functional
+
+    if "start_logits" in first:
+        ends = [
+            first[name].masked_fill(~real, _NEVER).argmax(dim=-1)
+            == second[name].masked_fill(~real, _NEVER).argmax(dim=-1)
+            for name in ("start_logits", "end_logits")
+        ]
+        return torch.cat(ends).float()
+    if "logits" not in first:
+        mask = real[:, :, None]
+        sums = [(one["last_hidden_state"] * mask).sum(dim=1) for one in (first, second)]
+        return functional.cosine_similarity(sums[0], sums[1], dim=-1)
+    one, two = first["logits"], second["logits"]
+    if one.dim() == 3:
+        one, two = one[real], two[real]
+    if one.shape[-1] == 1:
+        return 1.0 - ((one - two).abs() / one.abs().clamp_min(1e-6)).clamp_max(1.0).flatten()
+    if problem == "multi_label_classification":
+        return ((one > 0) == (two > 0)).float().flatten()
+    return (one.argmax(dim=-1) == two.argmax(dim=-1)).float()
+
+
+def answer_loss(
+    wanted: Mapping[str, torch.Tensor],
+    found: Mapping[str, torch.Tensor],
+    real: torch.Tensor,
+    *,
+    temperature: float = TEMPERATURE,
+    problem: str | None = None,
+) -> torch.Tensor:
+    """Returns the loss of the answers.
+
+    Args:
+        wanted: The teacher's outputs.
+        found: The student's.
+        real: Which positions are real tokens, bool ``[batch, sequence]``.
+        temperature: Softens the distributions.
+        problem: The configuration's ``problem_type``; several labels that each may hold are told
+            by nothing else.
+    """
+    if "start_logits" in wanted:
+        ends = [
+            _divergence(
+                wanted[name].masked_fill(~real, _NEVER),
+                found[name].masked_fill(~real, _NEVER),
+                temperature,
+            )
+            for name in ("start_logits", "end_logits")
+        ]
+        return (ends[0] + ends[1]) / 2
+    if "logits" not in wanted:
+        return relative_error(wanted["last_hidden_state"][real], found["last_hidden_state"][real])
+    goal, own = wanted["logits"], found["logits"]
+    if goal.dim() == 3:
+        goal, own = goal[real], own[real]
+    if goal.shape[-1] == 1:
+        return (goal - own).square().mean()
+    if problem == "multi_label_classification":
+        return _yes_or_no(goal, own, temperature)
+    return _divergence(goal, own, temperature)
+
+
+def _divergence(goal: torch.Tensor, own: torch.Tensor, temperature: float) -> torch.Tensor:
+    from torch.nn import functional
+
+    return temperature**2 * functional.kl_div(
+        functional.log_softmax(own / temperature, dim=-1),
+        functional.log_softmax(goal / temperature, dim=-1),
+        reduction="batchmean",
+        log_target=True,
+    )
+
+
+def _yes_or_no(goal: torch.Tensor, own: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Returns the divergence of labels that hold or not, each for itself, summed over labels."""
+    import torch
+
+    pairs = [torch.stack([one, torch.zeros_like(one)], dim=-1).flatten(0, 1) for one in (goal, own)]
+    return _divergence(pairs[0], pairs[1], temperature) * goal.shape[-1]
+
+
+def relative_error(goal: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Returns the squared error relative to the goal's own mean square, a scalar."""
+    return (goal - own).square().mean() / goal.square().mean().clamp_min(1e-12)
