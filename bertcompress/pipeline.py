@@ -14,15 +14,18 @@ import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bertcompress.artifacts.artifact import Artifact, Checkpoint, library_versions, save
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import BertCompressError, LoadError, UnexpectedPassError, UsageError
 from bertcompress.graph.fingerprint import weights_fingerprint
-from bertcompress.passes.base import Pass, settings_of
-from bertcompress.progress import Progress, silent
+from bertcompress.passes.base import AnyPass, settings_of
+from bertcompress.passes.context import Context
 
+WORK = "work-"
+"""How the folders begin in which a step that takes long keeps what it needs to go on."""
 _KINDS = {"checkpoint": "a checkpoint", "onnx": "a graph", "engine": "an engine"}
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,7 +81,7 @@ class Pipeline:
         UsageError: If a pass can't take what the one before it gives.
     """
 
-    def __init__(self, passes: Sequence[Pass]) -> None:
+    def __init__(self, passes: Sequence[AnyPass]) -> None:
         self.passes = tuple(passes)
         if not self.passes:
             raise UsageError("a pipeline needs at least one pass")
@@ -90,26 +93,34 @@ class Pipeline:
                     + _way_out(first, second)
                 )
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Artifact:
+    def __call__(self, artifact: Artifact, context: Context | None = None) -> Artifact:
         """Runs all passes and returns the last one's artifact."""
-        return self.run(artifact, progress=progress)
+        return self.run(artifact, context)
 
     def run(
-        self, artifact: Artifact, *, store: StepStore | None = None, progress: Progress = silent
+        self,
+        artifact: Artifact,
+        context: Context | None = None,
+        *,
+        store: StepStore | None = None,
     ) -> Artifact:
         """Runs the passes that are not finished yet.
 
         Args:
             artifact: What the first pass takes.
+            context: What the passes are given. Each gets a state folder of its own in the
+                context's, and the artifact as the original if the context knows no other.
             store: Where finished steps are kept and looked for.
-            progress: Is told each pass's own stages.
 
         Raises:
             UsageError: If the first pass can't take the artifact.
             UnexpectedPassError: If an error that nobody foresaw comes out of a pass.
         """
         self._check_start(artifact)
-        keys = self._keys(artifact)
+        context = context or Context()
+        if isinstance(artifact, Checkpoint) and not context.knows_original:
+            context = context.changed(original=partial(_same, artifact))
+        keys = self._keys(artifact, context)
         start = 0
         if store is not None:
             for number in range(len(keys), 0, -1):
@@ -117,9 +128,9 @@ class Pipeline:
                 if finished is not None:
                     artifact, start = finished, number
                     break
-        for number, one in enumerate(self.passes[start:], start):
+        for number, pass_ in enumerate(self.passes[start:], start):
             try:
-                artifact = one(artifact, progress=progress)
+                artifact = pass_(artifact, _place_of_its_own(context, keys[number]))
             except BertCompressError:
                 raise
             except Exception as error:  # whatever it is, its place in the chain belongs to it
@@ -129,17 +140,13 @@ class Pipeline:
         return artifact
 
     def plan(
-        self, artifact: Artifact | None = None, *, store: StepStore | None = None
+        self, artifact: Artifact, context: Context | None = None, *, store: StepStore | None = None
     ) -> tuple[PlannedStep, ...]:
-        """Returns the steps without running them; given artifact and store, which are finished."""
-        keys = self._keys(artifact) if artifact is not None else [""] * len(self.passes)
+        """Returns the steps without running them, and which are finished in the store."""
+        keys = self._keys(artifact, context or Context())
         return tuple(
-            PlannedStep(
-                _name(one),
-                settings_of(one),
-                finished=store is not None and artifact is not None and store.has(key),
-            )
-            for key, one in zip(keys, self.passes, strict=True)
+            PlannedStep(_name(pass_), settings_of(pass_), store is not None and store.has(key))
+            for key, pass_ in zip(keys, self.passes, strict=True)
         )
 
     def _check_start(self, artifact: Artifact) -> None:
@@ -157,14 +164,12 @@ class Pipeline:
         after = f", after {before}" if before else ""
         return f"{_name(self.passes[number])} (step {number + 1} of {len(self.passes)}{after})"
 
-    def _keys(self, artifact: Artifact) -> list[str]:
+    def _keys(self, artifact: Artifact, context: Context) -> list[str]:
         keys = []
         key = content_hash(artifact)
-        for one in self.passes:
-            text = json.dumps(
-                [key, _name(one), settings_of(one), library_versions("bertcompress")],
-                sort_keys=True,
-            )
+        for pass_ in self.passes:
+            what = [key, _name(pass_), settings_of(pass_), pass_.identity(context)]
+            text = json.dumps([*what, library_versions("bertcompress")], sort_keys=True)
             key = hashlib.sha256(text.encode()).hexdigest()[:20]
             keys.append(key)
         return keys
@@ -190,11 +195,21 @@ def content_hash(artifact: Artifact) -> str:
     return digest.hexdigest()[:20]
 
 
-def _name(one: Pass) -> str:
-    return type(one).__name__
+def _same(checkpoint: Checkpoint) -> Checkpoint:
+    return checkpoint
 
 
-def _way_out(first: Pass, second: Pass) -> str:
+def _place_of_its_own(context: Context, key: str) -> Context:
+    if context.state is None:
+        return context
+    return context.changed(state=context.state / f"{WORK}{key[:12]}")
+
+
+def _name(pass_: AnyPass) -> str:
+    return type(pass_).__name__
+
+
+def _way_out(first: AnyPass, second: AnyPass) -> str:
     if first.produces == "engine":
         return f"put {_name(first)} last"
     if second.consumes == "onnx":

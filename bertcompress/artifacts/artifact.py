@@ -13,12 +13,11 @@ where it came from and carries the SHA-256 of every file; `verify` checks them.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bertcompress.artifacts.engine_file import write_engine
 from bertcompress.artifacts.engine_record import EngineRecord
@@ -56,7 +55,6 @@ __all__ = [
     "Manifest",
     "OnnxModel",
     "Step",
-    "StepTimer",
     "artifact_bytes",
     "check_writable",
     "kind_of",
@@ -66,7 +64,6 @@ __all__ = [
     "read_manifest",
     "save",
     "verify",
-    "with_step",
 ]
 
 
@@ -190,7 +187,6 @@ class Engine:
 
 
 Artifact = Checkpoint | OnnxModel | Engine
-AnyArtifact = TypeVar("AnyArtifact", bound=Artifact)
 
 
 def library_versions(*names: str) -> dict[str, str]:
@@ -202,42 +198,6 @@ def library_versions(*names: str) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-class StepTimer:
-    """Makes the `Step` for a pass: started before the work, closed with the result."""
-
-    def __init__(self, before: Artifact) -> None:
-        self._before = before
-        self._started = time.perf_counter()
-
-    def step(
-        self,
-        name: str,
-        settings: Mapping[str, object],
-        after: Artifact,
-        *,
-        details: Mapping[str, object] | None = None,
-    ) -> Step:
-        """Returns the line of history for the work done since the timer was made."""
-        return Step(
-            name=name,
-            settings=dict(settings),
-            seconds=round(time.perf_counter() - self._started, 3),
-            parameters_before=self._before.parameters,
-            parameters_after=after.parameters,
-            bytes_before=self._before.size_bytes,
-            bytes_after=after.size_bytes,
-            details=dict(details or {}),
-            versions=library_versions(
-                "bertcompress", "torch", "transformers", "onnx", "onnxruntime"
-            ),
-        )
-
-
-def with_step(artifact: AnyArtifact, step: Step) -> AnyArtifact:
-    """Returns the artifact with one more line of history."""
-    return replace(artifact, history=(*artifact.history, step))
 
 
 def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> Path:

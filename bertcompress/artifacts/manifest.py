@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from bertcompress.artifacts.folder import MANIFEST_NAME
 from bertcompress.errors import LoadError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""1 had no `Step.data`: a step's examples stood among its settings. It is still read."""
 ONNX_NAME = "onnx/model.onnx"
 RANGES_NAME = "trained_ranges.json"
 SIDE_FILES = (
@@ -35,7 +37,7 @@ Kind = Literal["checkpoint", "onnx", "engine"]
 ENGINES, PLAN_NAME, SIDECAR_NAME = "engines", "model.plan", "model.json"
 """Where an engine lies in its folder: ``engines/<key>/model.plan`` with its sidecar."""
 
-REJECTED, REJECTED_FOR = "rejected", "rejected for"
+REJECTED, REJECTED_FOR = "rejected", "rejected_for"
 """The keys of a step's details that say why an artifact does not keep what was asked of it."""
 
 
@@ -53,6 +55,7 @@ class Step:
         bytes_after: Size after, bytes.
         details: What the pass found: per-layer tables, audits, notes. JSON values.
         versions: Versions of the libraries that did the work.
+        data: What the context gave that decides the result: fingerprints, by the need's name.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Step:
     bytes_after: int
     details: Mapping[str, object] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    data: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def rejected(self) -> str | None:
@@ -125,7 +129,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         manifest = Manifest(
             kind=_kind(raw["kind"]),
             task=raw["task"],
-            history=tuple(Step(**step) for step in raw["history"]),
+            history=tuple(_step(step, raw["format"]) for step in raw["history"]),
             files=dict(raw["files"]),
             runtime=dict(raw.get("runtime", {})),
         )
@@ -136,6 +140,18 @@ def read_manifest(folder: Path) -> Manifest | None:
     except (OSError, ValueError, TypeError) as error:
         raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
     return manifest
+
+
+def _step(raw: Mapping[str, Any], version: int) -> Step:
+    """Returns a step; the keys of what it found were words in format 1."""
+    step = Step(**raw)
+    if version > 1:
+        return step
+    return replace(step, details={_as_field(key): value for key, value in step.details.items()})
+
+
+def _as_field(words: str) -> str:
+    return re.sub(r"\W+", "_", words).strip("_").lower()
 
 
 def _check_format(path: Path, version: int) -> None:

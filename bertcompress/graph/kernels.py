@@ -57,8 +57,9 @@ class Kernels:
     float_products: tuple[str, ...]
     operators: dict[str, int]
 
-    def to_json(self) -> dict[str, object]:
-        """Returns the counts as the report's table of two columns."""
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of each kernel and fusion, by the name that reports print."""
         return {
             **self.integer,
             **self.weight_only,

@@ -30,6 +30,25 @@ SHAPES = ((1, 2), (1, 16), (3, 7), (2, 33), (5, 64), (1, 128))
 
 
 @dataclass(frozen=True)
+class ParityFigures:
+    """What a step tells of a parity check.
+
+    Attributes:
+        largest_difference: Between two values.
+        mean_difference: Of all values.
+        largest_output: The reference's largest absolute value.
+        values_compared: Their number.
+        batches: The number of batches run.
+    """
+
+    largest_difference: float
+    mean_difference: float
+    largest_output: float
+    values_compared: int
+    batches: int
+
+
+@dataclass(frozen=True)
 class Parity:
     """How far two models' outputs are apart.
 
@@ -61,15 +80,16 @@ class Parity:
             return 10 * math.log10(self.signal / self.noise)
         return math.inf
 
-    def to_json(self) -> dict[str, object]:
-        """Returns the figures for a step's details."""
-        return {
-            "largest difference": self.max_difference,
-            "mean difference": self.mean_difference,
-            "largest output": self.magnitude,
-            "values compared": self.compared,
-            "batches": self.feeds,
-        }
+    @property
+    def figures(self) -> ParityFigures:
+        """The figures that a step's details keep."""
+        return ParityFigures(
+            largest_difference=self.max_difference,
+            mean_difference=self.mean_difference,
+            largest_output=self.magnitude,
+            values_compared=self.compared,
+            batches=self.feeds,
+        )
 
 
 def parity_feeds(

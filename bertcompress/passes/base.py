@@ -1,28 +1,40 @@
 """What a pass is: settings in a frozen dataclass, one artifact in, a new one out.
 
-A pass never changes its input, adds one `Step` to the history, and gives the same bytes for the
-same settings and seed. Its fields are its settings; ``__post_init__`` rejects bad ones. It says
-which kind of artifact it takes and gives, so that a wrong order fails when the pipeline is built.
+A pass's fields are its settings, and nothing else: what a run gives it (examples, ranges, a place
+for its state) comes in a `Context`. ``__post_init__`` rejects settings that can't be meant, `check`
+what the context lacks, both before anything is loaded. An author writes `apply`; the base checks
+the kind of artifact, takes the time and adds the `Step`. A pass never changes its input, and gives
+the same bytes for the same settings, seed and context.
 """
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Engine, Kind, OnnxModel
-from bertcompress.errors import PassError
-from bertcompress.examples import Example, fingerprint_of
-from bertcompress.progress import Progress, silent
+from bertcompress.artifacts.artifact import Artifact, Kind, library_versions
+from bertcompress.artifacts.manifest import Step
+from bertcompress.codec import to_plain
+from bertcompress.errors import PassError, UsageError, did_you_mean
+from bertcompress.passes.context import Context, Need
 
-NOT_A_SETTING: Mapping[str, bool] = {"setting": False}
-"""Metadata of a dataclass field that changes nothing about the result."""
+PATH: Mapping[str, bool] = {"path": True}
+"""Metadata of a field that is a path: where a file lies changes nothing about the result."""
+
+Given = TypeVar("Given", bound=Artifact)
+Made = TypeVar("Made", bound=Artifact)
 
 
-@runtime_checkable
-class Pass(Protocol):
-    """One change of an artifact."""
+@dataclass(frozen=True)
+class NoDetails:
+    """What a pass tells that has nothing to tell."""
+
+
+class Pass(ABC, Generic[Given, Made]):
+    """One change of an artifact; subclasses are frozen dataclasses of settings."""
 
     consumes: ClassVar[Kind]
     """The kind of artifact it takes."""
@@ -30,68 +42,113 @@ class Pass(Protocol):
     produces: ClassVar[Kind]
     """The kind of artifact it gives."""
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Artifact:
-        """Returns the changed artifact, with one more step of history."""
-        ...
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What of the context changes the result, with these settings."""
+        return ()
+
+    def check(self, context: Context) -> None:
+        """Refuses a context that lacks what these settings need; reads no examples.
+
+        Raises:
+            UsageError: What is missing, and what to type.
+        """
+
+    def identity(self, context: Context) -> dict[str, str]:
+        """Returns what a finished step is known by, beside the settings."""
+        return context.identity(self.needs)
+
+    def __call__(self, artifact: Artifact, context: Context | None = None) -> Made:
+        """Returns the changed artifact, with one more step of history.
+
+        Raises:
+            PassError: If the artifact is of another kind.
+            UsageError: If the context lacks what the settings need.
+            BertCompressError: As the pass says.
+        """
+        context = context or Context()
+        if artifact.kind != self.consumes:
+            raise PassError(_wrong_kind(self, artifact))
+        self.check(context)
+        started = time.perf_counter()
+        result, details = self.apply(cast("Given", artifact), context)
+        step = Step(
+            name=type(self).__name__,
+            settings=settings_of(self),
+            seconds=round(time.perf_counter() - started, 3),
+            parameters_before=artifact.parameters,
+            parameters_after=result.parameters,
+            bytes_before=artifact.size_bytes,
+            bytes_after=result.size_bytes,
+            details=cast("Mapping[str, object]", to_plain(details)),
+            versions=library_versions(
+                "bertcompress", "torch", "transformers", "onnx", "onnxruntime"
+            ),
+            data=self.identity(context),
+        )
+        return replace(result, history=(*artifact.history, step))
+
+    @abstractmethod
+    def apply(self, artifact: Given, context: Context) -> tuple[Made, object]:
+        """Returns the changed artifact, and what is told of it: a dataclass of the pass's own."""
+
+
+AnyPass = Pass[Any, Any]
+"""A pass of a chain, whose kinds are compared when the chain is built."""
 
 
 def settings_of(pass_: object) -> dict[str, object]:
-    """Returns a pass's fields as JSON values; examples as their number and fingerprint.
+    """Returns a pass's fields as JSON values.
 
-    Two passes with equal settings do the same to the same artifact, so this is also what a
-    finished step is recognised by. A field that changes nothing about the result is declared with
-    `NOT_A_SETTING` as its metadata and left out.
+    Two passes with equal settings do the same to the same artifact in the same context, so this is
+    also what a finished step is recognised by. A path (`PATH`) is left out.
     """
     if not is_dataclass(pass_):
         raise TypeError(f"a pass is a dataclass, got {type(pass_).__name__}")
     return {
-        one.name: _as_json(getattr(pass_, one.name))
-        for one in fields(pass_)
-        if one.metadata != NOT_A_SETTING
+        field.name: _as_json(getattr(pass_, field.name))
+        for field in fields(pass_)
+        if field.metadata != PATH
     }
+
+
+def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
+    """Fails with a UsageError unless the value is one of those allowed."""
+    if value not in allowed:
+        raise UsageError(
+            f"{name} must be one of {', '.join(allowed)}, got {value!r}"
+            + did_you_mean(str(value), allowed)
+        )
+
+
+def check_counts(**counts: int) -> None:
+    """Fails with a UsageError unless every number is 1 or more."""
+    for name, count in counts.items():
+        if count < 1:
+            raise UsageError(f"{name} must be 1 or more, got {count}")
 
 
 def _as_json(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        return {"name": type(value).__name__, **settings_of(value)}
-    if isinstance(value, tuple) and value and isinstance(value[0], Example):
-        return f"{len(value)} examples {fingerprint_of(value)}"
+        return settings_of(value)
     if isinstance(value, Mapping):
-        return {str(key): _as_json(one) for key, one in value.items()}
+        return {str(key): _as_json(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_as_json(one) for one in value]
+        return [_as_json(item) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)
 
 
-def checkpoint_for(pass_: object, artifact: Artifact) -> Checkpoint:
-    """Returns the artifact as the checkpoint that the pass needs.
-
-    Raises:
-        PassError: If it is something else.
-    """
-    if isinstance(artifact, Checkpoint):
-        return artifact
-    raise PassError(
-        f"{type(pass_).__name__} works on a checkpoint and was given a graph (the last step was "
-        f"{_last_step(artifact)}); prune and fine-tune before export"
-    )
-
-
-def graph_for(pass_: object, artifact: Artifact) -> OnnxModel:
-    """Returns the artifact as the graph that the pass needs.
-
-    Raises:
-        PassError: If it is something else.
-    """
-    if isinstance(artifact, OnnxModel):
-        return artifact
+def _wrong_kind(pass_: Pass[Given, Made], artifact: Artifact) -> str:
+    name = type(pass_).__name__
+    if pass_.consumes == "checkpoint":
+        last = artifact.history[-1].name if artifact.history else "none"
+        return (
+            f"{name} works on a checkpoint and was given a graph (the last step was {last}); prune "
+            "and fine-tune before export"
+        )
     given, way_out = "a checkpoint", "export it first"
-    if isinstance(artifact, Engine):
+    if artifact.kind == "engine":
         given, way_out = "an engine", "give the graph that it was made from, its source"
-    raise PassError(f"{type(pass_).__name__} works on a graph and was given {given}; {way_out}")
-
-
-def _last_step(artifact: Artifact) -> str:
-    return artifact.history[-1].name if artifact.history else "none"
+    return f"{name} works on a graph and was given {given}; {way_out}"

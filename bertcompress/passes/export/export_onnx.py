@@ -17,21 +17,21 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind, OnnxModel
 from bertcompress.bert.families import family_of, input_names
 from bertcompress.bert.masks import mask_for
 from bertcompress.bert.stock import stock_config
 from bertcompress.errors import ExportError, MissingDependencyError, UsageError
 from bertcompress.graph.kernels import count_kernels
 from bertcompress.graph.tidy import tidy
-from bertcompress.parity.outputs import check_parity
-from bertcompress.passes.base import checkpoint_for, settings_of
-from bertcompress.progress import Progress, silent
+from bertcompress.parity.outputs import ParityFigures, check_parity
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.runtimes.ort.runtime import import_onnxruntime, optimized_graph
 from bertcompress.tasks import make_task
 
@@ -48,7 +48,22 @@ _ROOT = "model."
 
 
 @dataclass(frozen=True)
-class ExportOnnx:
+class ExportDetails:
+    """What an export tells.
+
+    Attributes:
+        opset: The ONNX operator set that was written.
+        parity: How far the graph's answers are from the checkpoint's.
+        kernels: What ONNX Runtime runs, by name.
+    """
+
+    opset: int
+    parity: ParityFigures
+    kernels: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class ExportOnnx(Pass[Checkpoint, OnnxModel]):
     """Exports to ONNX with dynamic batch and sequence, and checks parity.
 
     Attributes:
@@ -81,18 +96,16 @@ class ExportOnnx:
         if self.tolerance <= 0:
             raise UsageError(f"tolerance must be above 0, got {self.tolerance:g}")
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[OnnxModel, ExportDetails]:
         """Returns the graph.
 
         Raises:
-            PassError: If the artifact is a graph already.
             ExportError: If the exporter fails.
             ParityError: If the graph answers differently from the checkpoint.
             MissingDependencyError: If ONNX Runtime or the exporter is not installed.
         """
-        checkpoint = checkpoint_for(self, artifact)
         import_onnxruntime("checking an exported graph")
-        timer = StepTimer(checkpoint)
+        progress = context.progress
         opset = self.opset or OPSETS[self.exporter][1]
         progress("export", 0, 3)
         if self.exporter == "optimum":
@@ -108,14 +121,10 @@ class ExportOnnx:
             config=stock_config(checkpoint.model),
             tokenizer=checkpoint.tokenizer,
             task=checkpoint.task,
-            history=checkpoint.history,
             side_files=checkpoint.side_files,
         )
-        details = {"parity": parity.to_json(), "kernels": kernels.to_json()}
-        settings = {**settings_of(self), "opset": opset}
-        step = timer.step("ExportOnnx", settings, result, details=details)
         progress("export", 3, 3)
-        return replace(result, history=(*checkpoint.history, step))
+        return result, ExportDetails(opset, parity.figures, kernels.counts)
 
 
 def _output_names(checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -20,14 +20,14 @@ import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.half import HalfKind, emulated, to_half
 from bertcompress.graph.kernels import INTEGER_KERNELS, WEIGHT_ONLY_KERNELS
-from bertcompress.passes.base import graph_for, settings_of
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import drift_db
-from bertcompress.progress import Progress, silent
 
 HalfPrecision = Literal["fp16", "bf16"]
 HALVES: dict[HalfPrecision, HalfKind] = {"fp16": "float16", "bf16": "bfloat16"}
@@ -40,7 +40,20 @@ _QUANTIZED = {
 
 
 @dataclass(frozen=True)
-class HalvePrecision:
+class HalvingDetails:
+    """What halving tells.
+
+    Attributes:
+        checked: Where the answers were compared.
+        output_sqnr_db: The signal-to-noise ratio of the outputs, decibels; None if without noise.
+    """
+
+    checked: str = "in ONNX Runtime, each result rounded to half"
+    output_sqnr_db: float | None = None
+
+
+@dataclass(frozen=True)
+class HalvePrecision(Pass[OnnxModel, OnnxModel]):
     """Turns a float32 graph into one of half precision.
 
     Attributes:
@@ -61,32 +74,25 @@ class HalvePrecision:
                 f"{did_you_mean(str(self.precision), HALVES)}"
             )
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, HalvingDetails]:
         """Returns the graph in half precision.
 
         Raises:
-            PassError: If the artifact is a checkpoint.
             UsageError: If the graph is quantized.
             ExportError: If a weight is too large for float16.
             ParityError: If the answers collapsed.
         """
-        model = graph_for(self, artifact)
         if {node.op_type for node in model.graph.graph.node} & _QUANTIZED:
             raise UsageError(
                 "this graph is quantized; make half precision of the float graph that it came "
                 "from, or quantize that one for TensorRT, whose graphs are half precision besides"
             )
-        timer = StepTimer(model)
+        progress = context.progress
         progress("halve", 0, 2)
         graph = copy_of(model.graph)
         to_half(graph, HALVES[self.precision])
         progress("halve", 1, 2)
         ratio = drift_db(model, emulated(graph), seed=self.seed, as_written=True)
-        result = replace(model, graph=graph)
-        details = {
-            "checked": "in ONNX Runtime, each result rounded to half",
-            "output SQNR (dB)": round(ratio, 1) if math.isfinite(ratio) else None,
-        }
-        step = timer.step("HalvePrecision", settings_of(self), result, details=details)
         progress("halve", 2, 2)
-        return replace(result, history=(*model.history, step))
+        sqnr_db = round(ratio, 1) if math.isfinite(ratio) else None
+        return replace(model, graph=graph), HalvingDetails(output_sqnr_db=sqnr_db)

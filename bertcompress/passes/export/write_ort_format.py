@@ -12,19 +12,27 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.bert.families import longest_text
 from bertcompress.errors import ParityError, PassError, RunError, UsageError
-from bertcompress.parity.outputs import compare_outputs, parity_feeds
-from bertcompress.passes.base import graph_for, settings_of
-from bertcompress.progress import Progress, silent
+from bertcompress.parity.outputs import ParityFigures, compare_outputs, parity_feeds
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.runtimes.ort.runtime import ort_format, run_graph
 
 ORT_NAME = "onnx/model.ort"
 
 
 @dataclass(frozen=True)
-class WriteOrtFormat:
+class OrtFormatDetails:
+    """What writing ORT format tells: how far its answers are from the graph's, and its size."""
+
+    parity: ParityFigures
+    bytes: int
+
+
+@dataclass(frozen=True)
+class WriteOrtFormat(Pass[OnnxModel, OnnxModel]):
     """Writes the graph in ORT format too, and checks that it answers the same.
 
     Attributes:
@@ -43,15 +51,14 @@ class WriteOrtFormat:
         if self.tolerance <= 0:
             raise UsageError(f"tolerance must be above 0, got {self.tolerance:g}")
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, OrtFormatDetails]:
         """Returns the graph with the other file among its side files.
 
         Raises:
-            PassError: If the artifact is a checkpoint, or has 4-bit tables, which the format lacks.
+            PassError: If the artifact has 4-bit tables, which the format lacks.
             ParityError: If the file answers differently.
         """
-        model = graph_for(self, artifact)
-        timer = StepTimer(model)
+        progress = context.progress
         progress("ort format", 0, 2)
         content = ort_format(model.graph)
         progress("ort format", 1, 2)
@@ -74,7 +81,5 @@ class WriteOrtFormat:
                 f"{parity.max_difference:.2e}, allowed is {allowed:.2e}; nothing was written"
             )
         result = replace(model, side_files={**model.side_files, ORT_NAME: content})
-        details = {"parity": parity.to_json(), "bytes": len(content)}
-        step = timer.step("WriteOrtFormat", settings_of(self), result, details=details)
         progress("ort format", 2, 2)
-        return replace(result, history=(*model.history, step))
+        return result, OrtFormatDetails(parity.figures, len(content))
