@@ -44,8 +44,7 @@ from bertcompress.inference.answers import predict_all
 from bertcompress.machine.environment import read_environment
 from bertcompress.passes.base import Pass
 from bertcompress.passes.prune.prune import Prune
-from bertcompress.passes.prune.prune_ffn import PruneFfn
-from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 from bertcompress.tasks import make_task
 from pruning_report import Cell, Experiment, text_of

@@ -4,7 +4,7 @@
 
     model = bc.load("my-fine-tuned-bert")
     data = bc.load_dataset("train.csv", task=model.task)
-    passes = [bc.Prune(data.examples, heads=0.3), bc.ExportOnnx(), bc.QuantizeDynamic()]
+    passes = [bc.Prune(heads=0.3), bc.ExportOnnx(), bc.QuantizeDynamic()]
     bc.save(bc.Pipeline(passes)(model), "small")
 
 Importing it registers the pruned model classes with Transformers, so that
@@ -34,9 +34,8 @@ if TYPE_CHECKING:
     from bertcompress.passes.export.halve_precision import HalvePrecision
     from bertcompress.passes.export.write_ort_format import WriteOrtFormat
     from bertcompress.passes.prune.prune import Prune
-    from bertcompress.passes.prune.prune_ffn import PruneFfn
-    from bertcompress.passes.prune.prune_heads import PruneHeads
     from bertcompress.passes.prune.prune_layers import PruneLayers
+    from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
     from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
     from bertcompress.passes.prune.relayout import Relayout
     from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
@@ -48,9 +47,10 @@ if TYPE_CHECKING:
     from bertcompress.pipeline import Pipeline, StepStore
     from bertcompress.report.report_files import read_report, write_report
     from bertcompress.runtimes import open_runtime
+    from bertcompress.search.prune_to_target import PruneToTarget
     from bertcompress.tasks import make_task
+    from bertcompress.train.distill_checkpoint import Recover
     from bertcompress.train.finetune import Finetune
-    from bertcompress.train.recover import Recover
     from bertcompress.train.train_quantized import TrainQuantized
 
 __version__ = "0.1.0"
@@ -71,9 +71,10 @@ _HOMES = {
     "OnnxModel": "bertcompress.artifacts.artifact",
     "Pipeline": "bertcompress.pipeline",
     "Prune": "bertcompress.passes.prune.prune",
-    "PruneFfn": "bertcompress.passes.prune.prune_ffn",
-    "PruneHeads": "bertcompress.passes.prune.prune_heads",
+    "PruneFfn": "bertcompress.passes.prune.prune_units",
+    "PruneHeads": "bertcompress.passes.prune.prune_units",
     "PruneLayers": "bertcompress.passes.prune.prune_layers",
+    "PruneToTarget": "bertcompress.search.prune_to_target",
     "PruneVocabulary": "bertcompress.passes.prune.prune_vocabulary",
     "QuantizeDynamic": "bertcompress.passes.quantize.quantize_dynamic",
     "QuantizeNncf": "bertcompress.passes.quantize.quantize_nncf",
@@ -81,7 +82,7 @@ _HOMES = {
     "QuantizeTensorrt": "bertcompress.passes.tensorrt.quantize_tensorrt",
     "QuantizeWeights": "bertcompress.passes.quantize.quantize_weights",
     "QuestionExample": "bertcompress.examples",
-    "Recover": "bertcompress.train.recover",
+    "Recover": "bertcompress.train.distill_checkpoint",
     "Relayout": "bertcompress.passes.prune.relayout",
     "Step": "bertcompress.artifacts.artifact",
     "StepStore": "bertcompress.pipeline",
@@ -122,6 +123,7 @@ __all__ = [
     "PruneFfn",
     "PruneHeads",
     "PruneLayers",
+    "PruneToTarget",
     "PruneVocabulary",
     "QuantizeDynamic",
     "QuantizeNncf",

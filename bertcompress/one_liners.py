@@ -12,9 +12,9 @@ from bertcompress.artifacts.artifact import Artifact, Checkpoint, OnnxModel
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Dataset, Example
 from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.prune.prune_ffn import PruneFfn
-from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.pipeline import Pipeline
@@ -54,8 +54,8 @@ def prune_model(
             f"target must be one of {', '.join(TARGETS)}, got {target!r}"
             + did_you_mean(target, TARGETS)
         )
-    prune = PruneHeads(threshold, examples) if target == "head" else PruneFfn(threshold, examples)
-    return prune(model, progress=progress)
+    prune = PruneHeads(threshold) if target == "head" else PruneFfn(threshold)
+    return prune(model, Context(examples, progress=progress))
 
 
 def quantize_model(model: Artifact, *, num_bits: int = 8, progress: Progress = silent) -> OnnxModel:

@@ -14,8 +14,7 @@ from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, OnnxMode
 from bertcompress.errors import DataError, PassError, UnexpectedPassError, UsageError
 from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.prune.prune_ffn import PruneFfn
-from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.pipeline import Pipeline, StepStore, content_hash
 from bertcompress.progress import Progress, silent

@@ -17,8 +17,7 @@ from bertcompress.bert.loading.load import load
 from bertcompress.bert.structure import shape_of
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.export.halve_precision import HalvePrecision
-from bertcompress.passes.prune.prune_ffn import PruneFfn
-from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress_calibration import Calibrate
 from bertcompress_calibration.random_texts import random_texts

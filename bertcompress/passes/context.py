@@ -124,6 +124,16 @@ class Context:
         """Whether there are examples; asking reads none."""
         return bool(self._examples)
 
+    @property
+    def has_train(self) -> bool:
+        """Whether there are labelled examples to learn from; asking reads none."""
+        return bool(self._train)
+
+    @property
+    def finds_ranges(self) -> bool:
+        """Whether the run has what finds ranges."""
+        return self._calibrate is not None
+
     def ranges_of(
         self, model: OnnxModel, ranges: Ranges, *, seed: int, attention: bool = False
     ) -> CalibrationTable:

@@ -129,7 +129,8 @@ def _table(title: str, value: object) -> Table | None:
 
 def _table_of_rows(title: str, rows: Iterable[Mapping[str, object]]) -> Table:
     kept = list(rows)
-    columns = tuple(dict.fromkeys(key for row in kept for key in row))
+    named = (key for row in kept for key, value in row.items() if value is not None)
+    columns = tuple(dict.fromkeys(named))
     cells = tuple(tuple(_cell(row.get(column)) for column in columns) for row in kept)
     return Table(title, tuple(column.replace("_", " ") for column in columns), cells)
 

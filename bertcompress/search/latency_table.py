@@ -26,6 +26,7 @@ from bertcompress.bert.surgery import blank
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
 from bertcompress.machine.environment import available_threads, cpu_model
+from bertcompress.passes.base import check_counts
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.progress import Progress, silent
@@ -40,48 +41,48 @@ HEAD_STEPS, FFN_STEPS = 3, 3
 
 
 @dataclass(frozen=True)
+class Timing:
+    """How single sentences are timed.
+
+    Attributes:
+        length: Tokens of every sentence timed; None means as long as the examples are.
+        threads: Of the runtime; None means what the machine has for us.
+        sentences: Timed in each process and round.
+        rounds: How often.
+    """
+
+    length: int | None = None
+    threads: int | None = None
+    sentences: int = 48
+    rounds: int = 3
+
+    def __post_init__(self) -> None:
+        if self.length is not None and not 3 <= self.length <= LONGEST:
+            raise UsageError(f"length must be within 3..{LONGEST} tokens, got {self.length}")
+        check_counts(sentences=self.sentences, rounds=self.rounds)
+
+
+@dataclass(frozen=True)
 class MeasureLatency:
     """Measures single sentences in a runtime on this machine's CPU.
 
     Attributes:
         examples: Their lengths are what is timed.
+        timing: How.
         precision: ``fp32`` or ``int8``: what will be deployed.
         runtime: What will run it: ``ort-cpu``, or ``openvino`` (``fp32`` only: its INT8 needs
             calibrated ranges, which random weights have none of).
-        length: Tokens of every sentence timed; None means as long as the examples are.
-        threads: Of the runtime; None means what the machine has for us.
-        sentences: Timed in each process and round.
-        rounds: How often.
         seed: Draws the sentences.
     """
 
     examples: tuple[Example, ...]
+    timing: Timing = Timing()
     precision: str = "fp32"
     runtime: str = "ort-cpu"
-    length: int | None = None
-    threads: int | None = None
-    sentences: int = 48
-    rounds: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise UsageError(
-                f"precision must be {' or '.join(PRECISIONS)}, got {self.precision!r}"
-                + did_you_mean(self.precision, PRECISIONS)
-            )
-        if self.runtime not in DEPLOYED:
-            raise UsageError(
-                f"runtime must be {' or '.join(DEPLOYED)}, got {self.runtime!r}"
-                + did_you_mean(self.runtime, DEPLOYED)
-            )
-        if self.precision == "int8" and self.runtime != "ort-cpu":
-            raise UsageError(f"precision int8 can't be measured in {self.runtime}; take ort-cpu")
-        if self.length is not None and not 3 <= self.length <= LONGEST:
-            raise UsageError(f"length must be within 3..{LONGEST} tokens, got {self.length}")
-        for name in ("sentences", "rounds"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        check_deployment(self.precision, self.runtime)
 
     def table(self, checkpoint: Checkpoint, *, progress: Progress = silent) -> CostTable:
         """Measures the table for models like this one.
@@ -126,8 +127,8 @@ class MeasureLatency:
     @property
     def deployment(self) -> str:
         """What is measured on, as people read it."""
-        threads = self.threads or available_threads()
-        length = f"{self.length} tokens, " if self.length else ""
+        threads = self.timing.threads or available_threads()
+        length = f"{self.timing.length} tokens, " if self.timing.length else ""
         return (
             f"{DEPLOYED[self.runtime]}, {self.precision.upper()}, {length}{threads} threads, "
             f"{cpu_model()}"
@@ -136,10 +137,10 @@ class MeasureLatency:
     def _deployed(self, artifact: Artifact, folder: Path) -> Path:
         if not isinstance(artifact, Checkpoint):
             return save(artifact, folder)
-        made: Artifact = ExportOnnx()(artifact)
+        graph = ExportOnnx()(artifact)
         if self.precision == "int8":
-            made = QuantizeDynamic()(made)
-        return save(made, folder)
+            graph = QuantizeDynamic()(graph)
+        return save(graph, folder)
 
     def _seconds(
         self,
@@ -151,37 +152,56 @@ class MeasureLatency:
     ) -> dict[str, float]:
         """Returns each model's seconds a sentence: the mean of the medians over the rounds."""
         settings = BenchSettings(
-            rounds=1, requests=self.sentences, blocks=6, warm_minimum_s=0.2, warm_maximum_s=1.0
+            rounds=1,
+            requests=self.timing.sentences,
+            blocks=6,
+            warm_minimum_s=0.2,
+            warm_maximum_s=1.0,
         )
         workload = self._workload(like)
         entrants = [Entrant(name, folder, self.runtime) for name, folder in folders.items()]
         rounds: list[list[tuple[float, ...]]] = []
-        for number in range(self.rounds):
-            progress(stage, number, self.rounds)
+        for number in range(self.timing.rounds):
+            progress(stage, number, self.timing.rounds)
             done = measure_round(
                 entrants,
                 [workload],
                 settings=settings,
-                threads=self.threads or available_threads(),
+                threads=self.timing.threads or available_threads(),
                 number=number,
                 scratch=scratch,
                 step=lambda what: None,
             )
-            rounds.append([one.seconds[0] for one in done.entrants])
-        progress(stage, self.rounds, self.rounds)
+            rounds.append([entrant.seconds[0] for entrant in done.entrants])
+        progress(stage, self.timing.rounds, self.timing.rounds)
         middle = np.median(np.asarray(rounds), axis=0).mean(axis=1)  # [models]
         return {name: float(value) for name, value in zip(folders, middle, strict=True)}
 
     def _workload(self, like: Artifact) -> Workload:
         task = make_task(like.task, like.config)
-        some = random.Random(self.seed).sample(
-            self.examples, min(self.sentences, len(self.examples))
-        )
+        length, sentences = self.timing.length, self.timing.sentences
+        some = random.Random(self.seed).sample(self.examples, min(sentences, len(self.examples)))
         features = task.encode(like.tokenizer, some, max_length=cut_length(like.config))
-        if self.length is not None:
-            return passages(features, sequence_length=self.length, repeats=self.sentences)
-        drawn = sample_features(features, self.sentences, seed=self.seed)
+        if length is not None:
+            return passages(features, sequence_length=length, repeats=sentences)
+        drawn = sample_features(features, sentences, seed=self.seed)
         return single_stream(drawn, pad_token_id=pad_token_of(like.tokenizer), name="own-lengths")
+
+
+def check_deployment(precision: str, runtime: str) -> None:
+    """Fails with a UsageError where nothing of the kind can be timed."""
+    if precision not in PRECISIONS:
+        raise UsageError(
+            f"precision must be {' or '.join(PRECISIONS)}, got {precision!r}"
+            + did_you_mean(precision, PRECISIONS)
+        )
+    if runtime not in DEPLOYED:
+        raise UsageError(
+            f"runtime must be {' or '.join(DEPLOYED)}, got {runtime!r}"
+            + did_you_mean(runtime, DEPLOYED)
+        )
+    if precision == "int8" and runtime != "ort-cpu":
+        raise UsageError(f"precision int8 can't be measured in {runtime}; take ort-cpu")
 
 
 def _probes(shape: EncoderShape) -> list[tuple[int, int]]:

@@ -7,27 +7,30 @@ Trainer writes a checkpoint after each epoch and goes on from the last one when 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.families import pad_token_of
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Example
-from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.samples import features_for
-from bertcompress.progress import Progress, silent
 from bertcompress.tasks import Feature
-from bertcompress.train.trainer import Schedule, require_accelerate, train_model
+from bertcompress.train.trainer import (
+    Schedule,
+    TrainingDetails,
+    require_accelerate,
+    train_model,
+)
 
 
 @dataclass(frozen=True)
-class Finetune:
-    """Fine-tunes on labelled examples.
+class Finetune(Pass[Checkpoint, Checkpoint]):
+    """Fine-tunes on the run's labelled examples.
 
     Attributes:
-        train: The examples to learn from.
-        validation: The examples that choose the best epoch; without any the last one is kept.
         epochs: Passes over the training examples.
         learning_rate: The peak of a linear schedule with warm-up (AdamW).
         batch_size: Examples of one step.
@@ -35,12 +38,8 @@ class Finetune:
         warmup_fraction: The part of all steps in which the rate rises.
         weight_decay: AdamW's.
         seed: Orders the examples and draws dropout.
-        state_folder: Where to keep what is needed to go on after an interruption; None keeps
-            nothing.
     """
 
-    train: tuple[Example, ...]
-    validation: tuple[Example, ...] = ()
     epochs: float = 3.0
     learning_rate: float = 5e-5
     batch_size: int = 16
@@ -48,43 +47,46 @@ class Finetune:
     warmup_fraction: float = 0.1
     weight_decay: float = 0.01
     seed: int = 0
-    state_folder: str | None = field(default=None, metadata=NOT_A_SETTING)
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
 
     def __post_init__(self) -> None:
         self._schedule()  # refuses what can't be meant
-        if not self.train:
-            raise UsageError("fine-tuning needs examples and none were given; add --data")
         if self.max_length < 3:
             raise UsageError(f"max_length must be 3 or more, got {self.max_length}")
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The labelled examples, to learn from and to choose the best epoch."""
+        return ("labels",)
+
+    def check(self, context: Context) -> None:
+        """Refuses a run without examples to learn from."""
+        if not context.has_train:
+            raise UsageError("fine-tuning needs examples and none were given; add --data")
+
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[Checkpoint, TrainingDetails]:
         """Returns the trained checkpoint, in evaluation mode on the CPU.
 
         Raises:
-            PassError: If the artifact is a graph.
             DataError: If the examples do not fit the task, or lack labels.
             MissingDependencyError: If Accelerate is not installed.
         """
-        checkpoint = checkpoint_for(self, artifact)
         require_accelerate("fine-tuning")
-        timer = StepTimer(checkpoint)
         model: Any = copy.deepcopy(checkpoint.model)
+        validation = context.validation
         epochs = train_model(
             model,
-            self._features(checkpoint, self.train),
-            self._features(checkpoint, self.validation) if self.validation else (),
+            self._features(checkpoint, context.train),
+            self._features(checkpoint, validation) if validation else (),
             self._schedule(),
             pad_token_id=pad_token_of(checkpoint.tokenizer),
             stage="fine-tune",
-            state_folder=self.state_folder,
-            progress=progress,
+            state=context.state,
+            progress=context.progress,
         )
-        result = replace(checkpoint, model=model.cpu().eval())
-        step = timer.step("Finetune", settings_of(self), result, details={"epochs": epochs})
-        return replace(result, history=(*checkpoint.history, step))
+        return replace(checkpoint, model=model.cpu().eval()), TrainingDetails(epochs)
 
     def _schedule(self) -> Schedule:
         return Schedule(
@@ -98,7 +100,7 @@ class Finetune:
 
     def _features(self, checkpoint: Checkpoint, examples: tuple[Example, ...]) -> list[Feature]:
         features = features_for(checkpoint, examples, max_length=self.max_length)
-        bare = next((one.example_index for one in features if not one.targets), None)
+        bare = next((row.example_index for row in features if not row.targets), None)
         if bare is not None:
             raise DataError(
                 f"{examples[bare].id} has no label, and fine-tuning needs one for every example; "

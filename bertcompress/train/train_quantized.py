@@ -1,12 +1,12 @@
 """Trains a checkpoint for the integers it will be stored in: quantization-aware distillation.
 
-The student is the checkpoint with fake quantization (`bert/fake_quant.py`) on exactly what the
+The student is the checkpoint with fake quantization (`fake_quant.py`) on exactly what the
 quantize pass will quantize, so that it feels the rounding and learns to answer well in spite of it.
 The teacher is the original model in float; no labels are needed.
 
 * **8 bits**, for `QuantizeStatic`: inputs of weight products (U8, the ranges start calibrated and
   are trained), weights (S8 by output channel), embedding tables (INT8 blocks). The ranges travel
-  with the checkpoint (`trained_ranges.py`) into the very graph that was trained for.
+  with the checkpoint (`passes/quantize/trained_ranges.py`) into the very graph trained for.
 * **4 bits**, for `QuantizeWeights` with ``rounding="rtn"``: weights and embedding tables in blocks,
   rounded to the nearest step of each block's whole range.
 
@@ -16,29 +16,29 @@ and quantize it with the same settings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.artifacts.manifest import RANGES_NAME
 from bertcompress.bert.answers import TEMPERATURE
 from bertcompress.errors import UsageError
-from bertcompress.examples import Example
 from bertcompress.graph.integer.embeddings import SMALLEST_TABLE, blocks_of
 from bertcompress.graph.products import HEADS
 from bertcompress.numerics.blocks import fitting_block_size
-from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
+from bertcompress.passes.base import PATH, Pass
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.audit import check_patterns, chosen_modules
 from bertcompress.passes.quantize.block_rounding import format_for
 from bertcompress.passes.quantize.quantize_weights import BLOCK_SIZE, check_blocks
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.passes.quantize.trained_ranges import ranges_file
-from bertcompress.progress import Progress, silent
-from bertcompress.train.distilled import Distillation, check_texts
-from bertcompress.train.trainer import Schedule, require_accelerate
+from bertcompress.train.distill_checkpoint import Recover, check_texts
+from bertcompress.train.trainer import Epoch, TrainingDetails, require_accelerate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,14 +47,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TrainQuantized:
-    """Distils the original model into one that will be quantized.
+class MovedRange:
+    """An input's range before and after training."""
+
+    module: str
+    low_before: float
+    low: float
+    high_before: float
+    high: float
+
+
+@dataclass(frozen=True)
+class QuantizedTrainingDetails(TrainingDetails):
+    """What training for quantization tells beside its epochs.
 
     Attributes:
-        examples: Texts of the kind that it will answer; labels are not looked at.
-        teacher: The folder or hub name of the original model.
-        calibrate: Finds the ranges that training starts from, as in `QuantizeStatic`; 8 bits need
-            it, 4 bits have none.
+        kept: What was kept in place of the trained weights, and why; None if they were.
+        ranges: How far each range moved; None where there are none.
+    """
+
+    kept: str | None = None
+    ranges: tuple[MovedRange, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TrainQuantized(Pass[Checkpoint, Checkpoint]):
+    """Distils the original model into one that will be quantized.
+
+    The examples are texts of the kind that it will answer; labels are not looked at.
+
+    Attributes:
+        teacher: The folder or hub name of the original model; None takes the run's original.
+        method: How the ranges are found that training starts from, as in `Ranges`; 8 bits only.
+        table: A saved table of those ranges instead; 8 bits only.
         bits: 8 for what `QuantizeStatic` makes, 4 for what `QuantizeWeights` makes.
         block_size: With 4 bits: input channels that share a scale.
         embeddings: Whether the embedding tables will be quantized too.
@@ -71,13 +96,11 @@ class TrainQuantized:
         dropout: Whether the student's dropout stays on. Its noise is larger than that of the
             integers, which it hides.
         seed: Draws and orders the texts, and draws dropout.
-        state_folder: Where to keep what is needed to go on after an interruption; None keeps
-            nothing.
     """
 
-    examples: tuple[Example, ...]
-    teacher: str
-    calibrate: Callable[[OnnxModel], CalibrationTable] | None = None
+    teacher: str | None = None
+    method: str = Ranges.method
+    table: str | None = field(default=None, metadata=PATH)
     bits: int = 8
     block_size: int = BLOCK_SIZE
     embeddings: bool = True
@@ -93,29 +116,46 @@ class TrainQuantized:
     weight_decay: float = 0.01
     dropout: bool = False
     seed: int = 0
-    state_folder: str | None = field(default=None, metadata=NOT_A_SETTING)
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
 
     def __post_init__(self) -> None:
         self._distillation()  # refuses what can't be meant
-        check_texts(self.examples, "training for quantization")
         check_patterns(self.keep_float)
         check_blocks(self.bits, self.block_size)
-        if self.bits == 8 and self.calibrate is None:
+        if self.bits == 4 and (self.method != Ranges.method or self.table is not None):
+            name = "table" if self.table is not None else "method"
             raise UsageError(
-                "8 bits need ranges to start from; give calibrate=Calibrate(examples), or bits=4"
+                f"{name} is not used with 4 bits, which have no ranges; leave one of them out"
             )
-        if self.bits == 4 and self.calibrate is not None:
-            raise UsageError("4 bits are for weights only, which have no ranges; leave calibrate")
+        if self.table is not None and self.method != Ranges.method:
+            raise UsageError("method is not used with a saved table; leave one of them out")
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The texts."""
+        return ("examples",)
+
+    def check(self, context: Context) -> None:
+        """Refuses a run without texts, or without what finds ranges where they are needed."""
+        check_texts(context, "training for quantization")
+        if self.bits == 8 and not context.finds_ranges:
+            raise UsageError(
+                "8 bits need ranges to start from; give Context(calibrate=…), or bits=4"
+            )
+
+    def identity(self, context: Context) -> dict[str, str]:
+        """Returns what a finished step is known by, beside the settings: texts and table."""
+        return {**super().identity(context), **self._ranges().identity()}
+
+    def apply(
+        self, checkpoint: Checkpoint, context: Context
+    ) -> tuple[Checkpoint, QuantizedTrainingDetails]:
         """Returns the trained checkpoint, in evaluation mode on the CPU.
 
         Raises:
-            PassError: If the artifact or the teacher is a graph, they differ in task or layers, or
-                training diverged.
+            PassError: If the teacher is a graph, differs in task or layers, or training diverged.
             UsageError: If `keep_float` fits nothing, or nothing is left to quantize.
             CalibrationError: If the ranges are of another model.
             LoadError: If the teacher can't be loaded.
@@ -123,35 +163,27 @@ class TrainQuantized:
         """
         from bertcompress.train.quantized_modules import ranges_in, with_weights_of
 
-        checkpoint = checkpoint_for(self, artifact)
         require_accelerate("training for quantization")
-        timer = StepTimer(checkpoint)
         distillation = self._distillation()
-        teacher = distillation.teacher_for(checkpoint)
-        table = self.calibrate(ExportOnnx()(checkpoint)) if self.calibrate is not None else None
+        teacher = distillation.teacher_for(checkpoint, context)
+        table = None
+        if self.bits == 8:
+            table = context.ranges_of(ExportOnnx()(checkpoint), self._ranges(), seed=self.seed)
         student = self._student(checkpoint, table)
         epochs = distillation.train(
-            student,
-            checkpoint,
-            teacher,
-            self.examples,
-            stage="train quantized",
-            state_folder=self.state_folder,
-            measures_start=True,
-            progress=progress,
+            student, checkpoint, teacher, context, stage="train quantized", measures_start=True
         )
-        details: dict[str, object] = {"epochs": epochs}
+        kept = None
         if not _is_better(epochs):
             student = self._student(checkpoint, table)
-            details["kept"] = "the weights before training, whose held-out loss is the lowest"
+            kept = "the weights before training, whose held-out loss is the lowest"
         result = replace(checkpoint, model=with_weights_of(checkpoint.model, student))
-        if table is not None:
-            ranges = ranges_in(student)
-            file = ranges_file(result, ranges, table)
-            result = replace(result, side_files={**result.side_files, RANGES_NAME: file})
-            details["ranges"] = _moved(table, ranges)
-        step = timer.step("TrainQuantized", settings_of(self), result, details=details)
-        return replace(result, history=(*checkpoint.history, step))
+        if table is None:
+            return result, QuantizedTrainingDetails(epochs, kept)
+        ranges = ranges_in(student)
+        file = ranges_file(result, ranges, table)
+        result = replace(result, side_files={**result.side_files, RANGES_NAME: file})
+        return result, QuantizedTrainingDetails(epochs, kept, _moved(table, ranges))
 
     def _student(self, checkpoint: Checkpoint, table: CalibrationTable | None) -> PreTrainedModel:
         """Returns a copy of the model with fake quantization."""
@@ -169,28 +201,34 @@ class TrainQuantized:
         if self.bits == 4:
             linears = rounding_in_blocks(model, chosen, self.block_size)
             tables = rounding_in_blocks(model, names, self.block_size)
-        found = {name: table.range_of(name) for name in chosen} if table is not None else {}
+        ranges = {name: table.range_of(name) for name in chosen} if table is not None else {}
         student = modules.with_fake_quantization(
             model,
             linears=linears,
             tables=tables,
-            ranges={name: (one.low, one.high) for name, one in found.items()},
+            ranges={name: (start.low, start.high) for name, start in ranges.items()},
         )
         if not self.dropout:
             modules.without_dropout(student)
         return student
 
-    def _distillation(self) -> Distillation:
-        schedule = Schedule(
+    def _ranges(self) -> Ranges:
+        return Ranges(self.method, table=self.table)
+
+    def _distillation(self) -> Recover:
+        """Returns the training, as recovery does it."""
+        return Recover(
+            self.teacher,
             self.epochs,
             self.learning_rate,
             self.batch_size,
+            self.max_length,
+            self.samples,
+            self.hidden,
+            self.temperature,
             self.warmup_fraction,
             self.weight_decay,
             self.seed,
-        )
-        return Distillation(
-            self.teacher, schedule, self.max_length, self.samples, self.hidden, self.temperature
         )
 
 
@@ -200,32 +238,32 @@ def rounding_in_blocks(
     """Returns how modules' weights are rounded to the 4-bit blocks that `QuantizeWeights` makes."""
     from bertcompress.train.fake_quant import round_blocks
 
-    made: dict[str, Rounding] = {}
+    rounding: dict[str, Rounding] = {}
     for name in modules:
         weight = model.get_parameter(f"{name}.weight").detach().cpu().numpy()
         fitting = fitting_block_size(block_size, weight.shape[1])
         format_ = format_for(weight, bits=4, block_size=fitting)
-        made[name] = partial(round_blocks, format_=format_)
-    return made
+        rounding[name] = partial(round_blocks, format_=format_)
+    return rounding
 
 
-def _is_better(epochs: list[dict[str, object]]) -> bool:
+def _is_better(epochs: Sequence[Epoch]) -> bool:
     """Says whether the held-out loss fell below that before training, where any was held out."""
-    losses = [cast("float", one["validation_loss"]) for one in epochs]
+    losses = [epoch.validation_loss for epoch in epochs]
     return not losses or min(losses[1:], default=losses[0]) < losses[0]
 
 
 def _moved(
-    table: CalibrationTable, ranges: dict[str, tuple[float, float]]
-) -> list[dict[str, object]]:
+    table: CalibrationTable, ranges: Mapping[str, tuple[float, float]]
+) -> tuple[MovedRange, ...]:
     """Returns each range before and after training, for the report."""
-    return [
-        {
-            "module": name,
-            "low before": round(table.range_of(name).low, 4),
-            "low": round(low, 4),
-            "high before": round(table.range_of(name).high, 4),
-            "high": round(high, 4),
-        }
+    return tuple(
+        MovedRange(
+            name,
+            round(table.range_of(name).low, 4),
+            round(low, 4),
+            round(table.range_of(name).high, 4),
+            round(high, 4),
+        )
         for name, (low, high) in ranges.items()
-    ]
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.errors import MissingDependencyError, UsageError
-from bertcompress.passes.prune.pruned import check_counts
+from bertcompress.passes.base import check_counts
 from bertcompress.passes.samples import torch_batch
 from bertcompress.progress import Progress
 from bertcompress.quiet import quiet_transformers
@@ -58,6 +58,21 @@ class Schedule:
             raise UsageError(f"warmup_fraction must be in [0, 1), got {self.warmup_fraction:g}")
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """How far training had come, in epochs, and the validation loss there."""
+
+    epoch: float
+    validation_loss: float
+
+
+@dataclass(frozen=True)
+class TrainingDetails:
+    """What a pass that trains tells: its epochs, where a validation set was there."""
+
+    epochs: tuple[Epoch, ...]
+
+
 def train_model(
     model: torch.nn.Module,
     train: Sequence[Feature],
@@ -66,11 +81,11 @@ def train_model(
     *,
     pad_token_id: int,
     stage: str,
-    state_folder: str | None = None,
+    state: Path | None = None,
     loss: Loss | None = None,
     measures_start: bool = False,
     progress: Progress,
-) -> list[dict[str, object]]:
+) -> tuple[Epoch, ...]:
     """Trains a model in place, on the CPU or what Accelerate finds.
 
     The best epoch by validation loss is kept where there is a validation set. With a state folder
@@ -84,30 +99,34 @@ def train_model(
         schedule: How long and how fast.
         pad_token_id: The tokenizer's padding token.
         stage: What progress is told.
-        state_folder: Where to keep what is needed to go on; None keeps nothing.
+        state: A folder to keep what is needed to go on; None keeps nothing.
         loss: Of a model and a batch; None takes the model's own, which needs targets.
         measures_start: Whether the validation loss before training is measured too, as epoch 0.
-        progress: Is told the steps done and their number.
+        progress: Progress callback.
 
     Returns:
-        For each epoch its number and its validation loss.
+        The epochs whose validation loss was measured.
 
     Raises:
         MissingDependencyError: If Accelerate is not installed.
     """
-    with _folder(state_folder) as folder, _quiet_trainer():
+    with _folder(state) as folder, _quiet_trainer():
         trainer = _trainer(
-            model, train, validation, schedule, folder, pad_token_id, loss, keeps=state_folder
+            model,
+            train,
+            validation,
+            schedule,
+            folder,
+            pad_token_id,
+            loss,
+            keeps=state is not None,
         )
         trainer.add_callback(_progress_callback(progress, stage))
-        resumable = state_folder is not None and any(folder.glob("checkpoint-*"))
+        resumable = state is not None and any(folder.glob("checkpoint-*"))
         trainer.args.eval_on_start = measures_start and bool(validation) and not resumable
         trainer.train(resume_from_checkpoint=resumable or None)
         log = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
-    return [
-        {"epoch": round(entry["epoch"], 2), "validation_loss": round(entry["eval_loss"], 6)}
-        for entry in log
-    ]
+    return tuple(Epoch(round(entry["epoch"], 2), round(entry["eval_loss"], 6)) for entry in log)
 
 
 def require_accelerate(purpose: str) -> None:
@@ -127,7 +146,7 @@ def _trainer(
     pad_token_id: int,
     loss: Loss | None,
     *,
-    keeps: str | None,
+    keeps: bool,
 ) -> Trainer:
     from transformers import PrinterCallback, Trainer
 
@@ -167,7 +186,7 @@ def _trainer(
             folder,
             steps=len(train),
             validates=bool(validation),
-            keeps=bool(validation) or keeps is not None,
+            keeps=bool(validation) or keeps,
         ),
         data_collator=collate,
         train_dataset=_rows(train),
@@ -179,7 +198,7 @@ def _trainer(
 
 def _rows(features: Sequence[Feature]) -> list[dict[str, Any]]:
     """Makes the Trainer's rows: the feature, and its tokens for grouping by length."""
-    return [{"feature": one, "input_ids": one.inputs["input_ids"]} for one in features]
+    return [{"feature": row, "input_ids": row.inputs["input_ids"]} for row in features]
 
 
 def _arguments(
@@ -230,10 +249,10 @@ def _progress_callback(progress: Progress, stage: str) -> Any:
 
 
 @contextlib.contextmanager
-def _folder(state_folder: str | None) -> Iterator[Path]:
-    if state_folder is not None:
-        Path(state_folder).mkdir(parents=True, exist_ok=True)
-        yield Path(state_folder)
+def _folder(state: Path | None) -> Iterator[Path]:
+    if state is not None:
+        state.mkdir(parents=True, exist_ok=True)
+        yield state
         return
     with tempfile.TemporaryDirectory() as folder:
         yield Path(folder)

@@ -21,7 +21,7 @@ from bertcompress.parity.bounds import BOUNDS, FIGURES, with_bound
 from bertcompress.parity.ladder import climb, precision_of
 from bertcompress.parity.step import ParityLadder
 from bertcompress.parity.texts import drawn_texts
-from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.prune.prune_units import PruneHeads
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
 from bertcompress.errors import LoadError
-from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.prune.prune_units import PruneHeads
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.profiling.operations import Operations, operations_of

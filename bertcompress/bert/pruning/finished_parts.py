@@ -29,8 +29,8 @@ class FinishedParts:
             and never without a folder.
     """
 
-    def __init__(self, folder: str | None, fingerprint: Callable[[], str]) -> None:
-        self._folder = Path(folder) if folder is not None else None
+    def __init__(self, folder: Path | None, fingerprint: Callable[[], str]) -> None:
+        self._folder = folder
         self._ask = fingerprint
 
     @cached_property

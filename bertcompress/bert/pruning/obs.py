@@ -48,12 +48,12 @@ class Sweep:
         order: The units in the order of their removal.
         errors: ``errors[k]`` is the output's squared error with `k` units removed, float64
             ``[units + 1]``; it starts at 0 and never falls.
-        alone: The error that removing each unit alone gives, float64 ``[units]``.
+        unit_errors: The error that removing each unit alone gives, float64 ``[units]``.
     """
 
     order: tuple[int, ...]
     errors: NDArray[np.float64]
-    alone: NDArray[np.float64]
+    unit_errors: NDArray[np.float64]
 
     def kept(self, count: int) -> tuple[int, ...]:
         """Returns the `count` units that are removed last, rising."""
@@ -90,11 +90,11 @@ def sweep(
     weights = weight.detach().double().clone()
     weights[:, hessian.diagonal() == 0] = 0.0
     inverse = damped_inverse(hessian, damping)
-    alone = _costs(weights, inverse, width).clamp_min(0.0).numpy()
+    unit_errors = _costs(weights, inverse, width).clamp_min(0.0).numpy()
     order, costs = (
         remove_columns(weights, inverse) if width == 1 else _remove_all(weights, inverse, width)
     )
-    return Sweep(tuple(order), np.cumsum([0.0, *costs]), alone)
+    return Sweep(tuple(order), np.cumsum([0.0, *costs]), unit_errors)
 
 
 def costs_of_each(

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertcompress.bert.batch_losses import Batch
@@ -50,7 +51,7 @@ def swept(
     heads: bool,
     ffn: bool,
     seed: int = 0,
-    state_folder: str | None = None,
+    state: Path | None = None,
     progress: Progress = silent,
 ) -> Swept:
     """Measures what errors cost, and sweeps the sub-layers; an output's error counts as it costs.
@@ -64,14 +65,14 @@ def swept(
         heads: Whether attention is swept.
         ffn: Whether FFNs are swept.
         seed: Draws the targets of the curvature.
-        state_folder: Where finished sub-layers are kept and found again; None keeps nothing.
+        state: Where finished sub-layers are kept and found again; None keeps nothing.
         progress: Is told the samples done, then the sub-layers done.
 
     Raises:
         PassError: If there are no samples, or activations or gradients are not finite, or a file
             can't be written.
     """
-    parts = FinishedParts(state_folder, lambda: _fingerprint(model, batches, seed))
+    parts = FinishedParts(state, lambda: _fingerprint(model, batches, seed))
     costs = _read_costs(parts, model, batches)
     if costs is None:
         costs = error_costs(model, batches, seed=seed, progress=progress)
@@ -132,7 +133,7 @@ def _tensors_of_sweep(one: Sweep) -> dict[str, torch.Tensor]:
     return {
         "order": torch.tensor(one.order),
         "errors": torch.from_numpy(one.errors),
-        "alone": torch.from_numpy(one.alone),
+        "alone": torch.from_numpy(one.unit_errors),
     }
 
 

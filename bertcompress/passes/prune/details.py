@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bertcompress.bert.pruning.measured_costs import divergence_unit
 from bertcompress.bert.pruning.refit import Refitted
-from bertcompress.bert.pruning.sublayers import UNITS, Key
+from bertcompress.bert.pruning.sublayers import UNITS, Key, Unit
 from bertcompress.bert.structure import EncoderShape
+from bertcompress.passes.prune.removed import Explanation, Piece
 from bertcompress.passes.prune.widths import Choice, Search
 
 PARTS = 8
-"""A layer's neurons are told of in so many equal parts."""
+"""A layer's neurons are told of in this many equal parts."""
+
+
+@dataclass(frozen=True)
+class WidthsRow:
+    """A layer's heads and neurons before and after."""
+
+    layer: int
+    heads_before: int
+    heads_after: int
+    ffn_before: int
+    ffn_after: int
+
+
+@dataclass(frozen=True)
+class LayerRow(WidthsRow):
+    """What re-fitting took off each error, as a percentage; None where nothing was re-fitted."""
+
+    attention_error_removed: str | None = None
+    ffn_error_removed: str | None = None
+
+
+@dataclass(frozen=True)
+class PruneDetails:
+    """What one-shot pruning tells.
+
+    Attributes:
+        layers: A row for each layer.
+        removed: How many heads and neurons are gone.
+        notes: What was measured on, and how the answers fare.
+        explain: What each piece costs, and what was removed.
+    """
+
+    layers: tuple[LayerRow, ...]
+    removed: str
+    notes: tuple[str, ...]
+    explain: Explanation
 
 
 def removed_sentence(shape: EncoderShape, choice: Choice) -> str:
@@ -23,67 +61,68 @@ def removed_sentence(shape: EncoderShape, choice: Choice) -> str:
     )
 
 
-def layers_table(
+def layer_rows(
     shape: EncoderShape, choice: Choice, fitted: Sequence[Refitted]
-) -> list[dict[str, object]]:
-    """Returns a row a layer: widths before and after, and what re-fitting took off the error."""
-    errors = {(one.unit, one.layer): one for one in fitted}
+) -> tuple[LayerRow, ...]:
+    """Returns a row for each layer: its widths, and what re-fitting took off the error."""
+    gains = {(result.unit, result.layer): _gain(result) for result in fitted}
     heads, ffn = choice.widths
-    rows: list[dict[str, object]] = []
-    for layer in range(shape.layers):
-        row: dict[str, object] = {
-            "layer": layer,
-            "heads_before": shape.layer_heads[layer],
-            "heads_after": heads[layer],
-            "ffn_before": shape.layer_ffn[layer],
-            "ffn_after": ffn[layer],
-        }
-        for unit, name in zip(UNITS, ("attention", "ffn"), strict=True):
-            one = errors.get((unit, layer))
-            if one is not None:
-                gain = 1 - one.error_after / one.error_before if one.error_before else 0.0
-                row[f"{name}_error_removed"] = f"{gain:.0%}" if one.accepted else "kept"
-        rows.append(row)
-    return rows
+    return tuple(
+        LayerRow(
+            layer,
+            shape.layer_heads[layer],
+            heads[layer],
+            shape.layer_ffn[layer],
+            ffn[layer],
+            gains.get(("heads", layer)),
+            gains.get(("ffn", layer)),
+        )
+        for layer in range(shape.layers)
+    )
 
 
-def explanation_of(search: Search, choice: Choice) -> dict[str, object]:
+def explanation(search: Search, choice: Choice) -> Explanation:
     """Returns what each head and each part of the neurons costs, and what was removed.
 
-    See `bertcompress.passes.prune.removed` for the form. A piece's cost by the score is what the
-    search counted with; in truth is what its removal alone does to the original's answers.
+    A piece's cost by the score is what the search counted with; in truth is what its removal alone
+    does to the original's answers.
     """
     shape = search.shape
     layers = range(shape.layers)
-    return {
-        "head_costs": [_head_costs(search, layer) for layer in layers],
-        "heads_kept": [list(kept) for kept in choice.heads],
-        "ffn_before": list(shape.layer_ffn),
-        "ffn_after": [len(kept) for kept in choice.ffn],
-        "ffn_costs": [_ffn_costs(search, layer) for layer in layers],
-        "pieces": _pieces(search, choice),
-        "cost_unit": divergence_unit(search.model),
-    }
+    return Explanation(
+        head_costs=tuple(_head_costs(search, layer) for layer in layers),
+        heads_kept=choice.heads,
+        ffn_before=shape.layer_ffn,
+        ffn_after=tuple(len(kept) for kept in choice.ffn),
+        ffn_costs=tuple(_ffn_costs(search, layer) for layer in layers),
+        pieces=_pieces(search, choice),
+        cost_unit=divergence_unit(search.model),
+    )
 
 
-def _head_costs(search: Search, layer: int) -> list[float | None]:
-    costs = search.alone(("heads", layer))
+def _gain(result: Refitted) -> str:
+    removed = 1 - result.error_after / result.error_before if result.error_before else 0.0
+    return f"{removed:.0%}" if result.accepted else "kept"
+
+
+def _head_costs(search: Search, layer: int) -> tuple[float | None, ...]:
+    costs = search.unit_costs(("heads", layer))
     if costs is None:
-        return [None] * search.shape.layer_heads[layer]
-    return [float(cost) for cost in costs]
+        return (None,) * search.shape.layer_heads[layer]
+    return tuple(float(cost) for cost in costs)
 
 
-def _ffn_costs(search: Search, layer: int) -> list[float]:
+def _ffn_costs(search: Search, layer: int) -> tuple[float, ...]:
     curve = search.curves.get(("ffn", layer))
     if curve is None:
-        return []
+        return ()
     neurons = len(curve) - 1
-    return [float(curve[neurons * part // PARTS]) for part in range(PARTS + 1)]
+    return tuple(float(curve[neurons * part // PARTS]) for part in range(PARTS + 1))
 
 
-def _pieces(search: Search, choice: Choice) -> list[dict[str, object]]:
+def _pieces(search: Search, choice: Choice) -> tuple[Piece, ...]:
     shape = search.shape
-    counts = {"heads": shape.layer_heads, "ffn": shape.layer_ffn}
+    counts: dict[Unit, Sequence[int]] = {"heads": shape.layer_heads, "ffn": shape.layer_ffn}
     lost: list[tuple[Key, int, int]] = []
     for layer in range(shape.layers):
         for unit in UNITS:
@@ -91,14 +130,14 @@ def _pieces(search: Search, choice: Choice) -> list[dict[str, object]]:
             if left < of:
                 lost.append(((unit, layer), of - left, of))
     truth = search.truth({key: [choice.kept(key)] for key, _, _ in lost})
-    return [
-        {
-            "unit": key[0],
-            "layer": key[1],
-            "removed": removed,
-            "of": of,
-            "by_score": float(search.curves[key][removed]),
-            "in_truth": truth[key][0],
-        }
+    return tuple(
+        Piece(
+            unit=key[0],
+            layer=key[1],
+            removed=removed,
+            of=of,
+            by_score=float(search.curves[key][removed]),
+            in_truth=truth[key][0],
+        )
         for key, removed, of in lost
-    ]
+    )

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.pruning.importance import Batch
 from bertcompress.bert.structure import shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError
-from bertcompress.examples import Example
-from bertcompress.passes.base import checkpoint_for, settings_of
-from bertcompress.passes.prune.pruned import check_counts
+from bertcompress.passes.base import Pass, check_counts
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.samples import batches_for
-from bertcompress.progress import Progress, silent
 from bertcompress.runtimes.torch.runtime import OUTPUT_NAMES
 
 if TYPE_CHECKING:
@@ -30,12 +28,35 @@ Outputs = list[list["torch.Tensor"]]
 
 
 @dataclass(frozen=True)
-class PruneLayers:
+class RemovedLayer:
+    """A layer that left.
+
+    Attributes:
+        order: When, from 1.
+        layer: Its number in the model as it was.
+        output_change: The mean squared difference of the outputs without it, and without those
+            that left before.
+    """
+
+    order: int
+    layer: int
+    output_change: float
+
+
+@dataclass(frozen=True)
+class LayersDetails:
+    """What the removal of layers tells: which left, and how many there are now."""
+
+    removed_layers: tuple[RemovedLayer, ...]
+    layers_after: int
+
+
+@dataclass(frozen=True)
+class PruneLayers(Pass[Checkpoint, Checkpoint]):
     """Removes whole layers, the least missed first.
 
     Attributes:
         count: Number of layers to remove.
-        examples: The texts on which the change is measured.
         samples: At most this many examples are used, drawn stratified.
         batch_size: Examples of one run.
         max_length: Longest text in tokens; None takes the model's, at most 512.
@@ -43,7 +64,6 @@ class PruneLayers:
     """
 
     count: int
-    examples: tuple[Example, ...] = ()
     samples: int = 256
     batch_size: int = 16
     max_length: int | None = None
@@ -55,42 +75,44 @@ class PruneLayers:
     def __post_init__(self) -> None:
         if self.count < 0:
             raise UsageError(f"layers is the number of layers to remove, got {self.count}")
-        if self.count and not self.examples:
-            raise UsageError("removing layers is measured on data and none was given; add --data")
         check_counts(samples=self.samples, batch_size=self.batch_size)
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The texts on which the change is measured."""
+        return ("examples",) if self.count else ()
+
+    def check(self, context: Context) -> None:
+        """Refuses a run without texts."""
+        if self.count and not context.has_examples:
+            raise UsageError("removing layers is measured on data and none was given; add --data")
+
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[Checkpoint, LayersDetails]:
         """Returns the shallower checkpoint.
 
         Raises:
-            PassError: If the artifact is a graph.
             UsageError: If no layer would be left.
             DataError: If the examples do not fit the task or the model's labels.
         """
-        checkpoint = checkpoint_for(self, artifact)
         layers = shape_of(checkpoint.model).layers
         if self.count >= layers:
             raise UsageError(
                 f"layers must be below the model's {layers}, got {self.count}; "
                 "it is the number of layers to remove"
             )
-        timer = StepTimer(checkpoint)
-        stay, rows = self._choose(checkpoint, layers, progress) if self.count else (None, [])
-        result = replace(checkpoint, model=cut(checkpoint.model, layers=stay))
-        step = timer.step(
-            "PruneLayers",
-            settings_of(self),
-            result,
-            details={"removed_layers": rows, "layers_after": layers - self.count},
-        )
-        return replace(result, history=(*checkpoint.history, step))
+        removed = self._removed(checkpoint, layers, context) if self.count else ()
+        gone = {row.layer for row in removed}
+        stay = [layer for layer in range(layers) if layer not in gone]
+        model = cut(checkpoint.model, layers=stay)
+        return replace(checkpoint, model=model), LayersDetails(removed, len(stay))
 
-    def _choose(
-        self, checkpoint: Checkpoint, layers: int, progress: Progress
-    ) -> tuple[list[int], list[dict[str, object]]]:
+    def _removed(
+        self, checkpoint: Checkpoint, layers: int, context: Context
+    ) -> tuple[RemovedLayer, ...]:
+        """Chooses the layers that leave, in order."""
         batches = batches_for(
             checkpoint,
-            self.examples,
+            context.examples,
             samples=self.samples,
             batch_size=self.batch_size,
             max_length=self.max_length,
@@ -98,7 +120,7 @@ class PruneLayers:
         )
         reference = _outputs(checkpoint.model, batches)
         stay = list(range(layers))
-        rows: list[dict[str, object]] = []
+        rows: list[RemovedLayer] = []
         total = sum(layers - removed for removed in range(self.count))
         done = 0
         for order in range(self.count):
@@ -108,11 +130,11 @@ class PruneLayers:
                 model = cut(checkpoint.model, layers=without)
                 changes[candidate] = _change(reference, _outputs(model, batches))
                 done += 1
-                progress("layers", done, total)
+                context.progress("layers", done, total)
             least = min(changes, key=lambda layer: (changes[layer], layer))
             stay.remove(least)
-            rows.append({"order": order + 1, "layer": least, "output_change": changes[least]})
-        return stay, rows
+            rows.append(RemovedLayer(order + 1, least, changes[least]))
+        return tuple(rows)
 
 
 def _outputs(model: PreTrainedModel, batches: Sequence[Batch]) -> Outputs:
@@ -123,11 +145,11 @@ def _outputs(model: PreTrainedModel, batches: Sequence[Batch]) -> Outputs:
         for batch in batches:
             answer = model(**batch.inputs)
             mask = batch.inputs["attention_mask"].bool()
-            found = [(name, answer[name]) for name in OUTPUT_NAMES if name in answer]
+            given = [(name, answer[name]) for name in OUTPUT_NAMES if name in answer]
             outputs.append(
                 [
                     values if name == "logits" and values.dim() == 2 else values[mask]
-                    for name, values in found
+                    for name, values in given
                 ]
             )
     return outputs

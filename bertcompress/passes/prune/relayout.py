@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.layout import stock_layout
 from bertcompress.bert.structure import shape_of
-from bertcompress.passes.base import checkpoint_for, settings_of
-from bertcompress.passes.prune.pruned import check_choice
-from bertcompress.progress import Progress, silent
+from bertcompress.passes.base import Pass, check_choice
+from bertcompress.passes.context import Context
+from bertcompress.passes.prune.details import WidthsRow
 
 Layout = Literal["dense", "uniform"]
 
 
 @dataclass(frozen=True)
-class Relayout:
+class RelayoutDetails:
+    """What another layout tells: each layer's widths before and after."""
+
+    layers: tuple[WidthsRow, ...]
+
+
+@dataclass(frozen=True)
+class Relayout(Pass[Checkpoint, Checkpoint]):
     """Pads unequal layers with zeros; the answers are the same.
 
     Attributes:
@@ -34,28 +41,20 @@ class Relayout:
     def __post_init__(self) -> None:
         check_choice("layout", self.layout, get_args(Layout))
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
-        """Returns the stock checkpoint.
-
-        Raises:
-            PassError: If the artifact is a graph.
-        """
-        checkpoint = checkpoint_for(self, artifact)
-        timer = StepTimer(checkpoint)
-        progress("layout", 0, 1)
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[Checkpoint, RelayoutDetails]:
+        """Returns the stock checkpoint."""
+        context.progress("layout", 0, 1)
         model = stock_layout(checkpoint.model, uniform=self.layout == "uniform")
-        result = replace(checkpoint, model=model)
         before, after = shape_of(checkpoint.model), shape_of(model)
-        rows = [
-            {
-                "layer": layer,
-                "heads_before": before.layer_heads[layer],
-                "heads_after": after.layer_heads[layer],
-                "ffn_before": before.layer_ffn[layer],
-                "ffn_after": after.layer_ffn[layer],
-            }
+        rows = tuple(
+            WidthsRow(
+                layer,
+                before.layer_heads[layer],
+                after.layer_heads[layer],
+                before.layer_ffn[layer],
+                after.layer_ffn[layer],
+            )
             for layer in range(before.layers)
-        ]
-        step = timer.step("Relayout", settings_of(self), result, details={"layers": rows})
-        progress("layout", 1, 1)
-        return replace(result, history=(*checkpoint.history, step))
+        )
+        context.progress("layout", 1, 1)
+        return replace(checkpoint, model=model), RelayoutDetails(rows)

@@ -1,8 +1,8 @@
 """Chooses how many units each sub-layer keeps, and which.
 
-The cost of every number of units is known from a sweep (`bert/sweeps.py`), scaled by what a few of
-them cost in truth (`bert/alone.py`). A knapsack then finds the cheapest choice within a budget of
-units, time, parameters or operations (`numerics/knapsack.py`).
+The cost of every number of units is known from a sweep (`bert/pruning/sweeps.py`), scaled by what a
+few of them actually cost (`bert/pruning/measured_costs.py`). A knapsack then finds the cheapest
+choice within a budget of units, time, parameters or operations (`numerics/knapsack.py`).
 
 Costs do not simply add up: a model that has lost much already reacts differently. So the knapsack
 is solved for costs raised to several powers, a smaller one spreads the cuts more evenly, and each
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,11 +40,11 @@ if TYPE_CHECKING:
 POWERS = (1.0, 0.7, 0.5)
 """Of the costs; the choices that they lead to are all tried."""
 TRIED = (0.3, 0.6, 0.85, 1.0)
-"""Parts of a sub-layer's units that are removed to see what it costs in truth."""
+"""Parts of a sub-layer's units that are removed to see what that actually costs."""
 QUICK_SAMPLES = 256
-"""Choices that are only compared are fitted on so many texts."""
+"""The most texts that choices which are only compared are fitted on."""
 PROBES = 128
-"""Answers are compared on so many texts."""
+"""The most texts that answers are compared on."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ class Search:
         ffn: Whether neurons may go.
         multiple: A layer's neurons are kept in multiples of this, or all.
         seed: Draws the targets of the curvature.
-        state_folder: Where finished sub-layers are kept and found again; None keeps nothing.
-        progress: Is told what is done.
+        state: Where finished sub-layers are kept and found again; None keeps nothing.
+        progress: Progress callback.
     """
 
     def __init__(
@@ -105,23 +106,23 @@ class Search:
         ffn: bool,
         multiple: int,
         seed: int = 0,
-        state_folder: str | None = None,
+        state: Path | None = None,
         progress: Progress = silent,
     ) -> None:
         self.model, self.shape = model, shape_of(model)
         self._multiple, self._progress = multiple, progress
-        found = swept(
+        known = swept(
             model,
             batches,
             heads=heads,
             ffn=ffn,
             seed=seed,
-            state_folder=state_folder,
+            state=state,
             progress=progress,
         )
-        self._sweeps, self.weights = found.sweeps, found.weights
+        self._sweeps, self.weights = known.sweeps, known.weights
         held_out = held_out_of(len(batches))
-        self.held_out = [one for at, one in enumerate(batches) if at in held_out] or list(batches)
+        self.held_out = [batches[at] for at in held_out] or list(batches)
         self._probes = _first(self.held_out, PROBES)
         fitting = [at for at in range(len(batches)) if at not in held_out]
         quick = fitting[: len(_first([batches[at] for at in fitting], QUICK_SAMPLES))]
@@ -134,8 +135,8 @@ class Search:
     def curves(self) -> dict[Key, NDArray[np.float64]]:
         """For each sub-layer that may lose units the cost of losing 0, 1, … all of them."""
         removed = {
-            key: sorted({max(1, round(part * len(one.order))) for part in TRIED})
-            for key, one in self._sweeps.items()
+            key: sorted({max(1, round(part * len(sweep.order))) for part in TRIED})
+            for key, sweep in self._sweeps.items()
         }
         kept = {
             key: [self._sweeps[key].kept(len(self._sweeps[key].order) - count) for count in counts]
@@ -143,7 +144,8 @@ class Search:
         }
         truth = self.truth(kept, self._progress)
         return {
-            key: scaled(one.errors, removed[key], truth[key]) for key, one in self._sweeps.items()
+            key: scaled(sweep.errors, removed[key], truth[key])
+            for key, sweep in self._sweeps.items()
         }
 
     def truth(
@@ -159,13 +161,13 @@ class Search:
             progress=progress,
         )
 
-    def alone(self, key: Key) -> NDArray[np.float64] | None:
+    def unit_costs(self, key: Key) -> NDArray[np.float64] | None:
         """What removing each unit of a sub-layer alone costs; None where none may go."""
         if key not in self._sweeps:
             return None
-        own, curve = self._sweeps[key], self.curves[key]
-        first = curve[1] / own.errors[1] if own.errors[1] > 0 else 1.0
-        return own.alone * first
+        sweep, curve = self._sweeps[key], self.curves[key]
+        first = curve[1] / sweep.errors[1] if sweep.errors[1] > 0 else 1.0
+        return sweep.unit_errors * first
 
     def by_count(self, heads: float, ffn: float) -> Choice:
         """Removes the parts of all heads and of all neurons that are asked for."""
@@ -266,22 +268,22 @@ class Search:
     def _costs(self, key: Key, levels: NDArray[np.int64], power: float) -> NDArray[np.float64]:
         if key not in self._sweeps:
             return np.zeros(len(levels))
-        found: NDArray[np.float64] = self.curves[key][levels[-1] - levels] ** power
-        return found
+        costs: NDArray[np.float64] = self.curves[key][levels[-1] - levels] ** power
+        return costs
 
     def _units(self, unit: Unit, widths: Sequence[int]) -> Kept:
         kept = []
         for layer, width in enumerate(widths):
-            own = self._sweeps.get((unit, layer))
-            kept.append(own.kept(width) if own is not None else tuple(range(width)))
+            sweep = self._sweeps.get((unit, layer))
+            kept.append(sweep.kept(width) if sweep is not None else tuple(range(width)))
         return tuple(kept)
 
 
 def _first(batches: Sequence[Batch], samples: int) -> list[Batch]:
-    """Returns the first batches that have so many samples together, at least two if there are."""
-    found: list[Batch] = []
-    for one in batches:
-        if len(found) >= 2 and sum(each.size for each in found) >= samples:
+    """Returns the first batches that have the samples together, at least two if there are."""
+    first: list[Batch] = []
+    for batch in batches:
+        if len(first) >= 2 and sum(each.size for each in first) >= samples:
             break
-        found.append(one)
-    return found
+        first.append(batch)
+    return first

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bertcompress.artifacts.artifact import Artifact, read_manifest
-from bertcompress.passes.prune.prune_heads import PruneHeads
+from bertcompress.passes.prune.prune_units import PruneHeads
 from bertcompress.progress import Progress
 
 Ok = Callable[..., str]

@@ -16,8 +16,8 @@ from bertcompress.examples import Example, TextExample
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
 from bertcompress.passes.samples import batches_for
+from bertcompress.train.distill_checkpoint import Recover
 from bertcompress.train.losses import distillation_loss
-from bertcompress.train.recover import Recover
 
 pytest.importorskip("accelerate")
 
