@@ -37,9 +37,6 @@ Kind = Literal["checkpoint", "onnx", "engine"]
 ENGINES, PLAN_NAME, SIDECAR_NAME = "engines", "model.plan", "model.json"
 """Where an engine lies in its folder: ``engines/<key>/model.plan`` with its sidecar."""
 
-REJECTED, REJECTED_FOR = "rejected", "rejected_for"
-"""The keys of a step's details that say why an artifact does not keep what was asked of it."""
-
 
 @dataclass(frozen=True)
 class Step:
@@ -72,7 +69,16 @@ class Step:
     @property
     def rejected(self) -> str | None:
         """Why the result does not keep what was asked of it; None where it does."""
-        return str(self.details[REJECTED]) if REJECTED in self.details else None
+        return self._said("rejected")
+
+    @property
+    def rejected_for(self) -> str | None:
+        """``speed`` or ``accuracy``, where the result does not keep what was asked of it."""
+        return self._said("rejected_for")
+
+    def _said(self, field_name: str) -> str | None:
+        said = self.details.get(field_name)
+        return None if said is None else str(said)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from bertcompress.passes.prune.prune_heads import PruneHeads
 from bertcompress.passes.prune.prune_layers import PruneLayers
 from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
 from bertcompress.passes.prune.relayout import Relayout
-from bertcompress.passes.quantize.block_rounding import WITHOUT_DATA
+from bertcompress.passes.quantize.blocks import WITHOUT_DATA
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic

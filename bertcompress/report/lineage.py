@@ -22,6 +22,17 @@ from bertcompress.errors import LoadError
 from bertcompress.passes.prune.removed import DETAIL
 from bertcompress.report.schema import Cell, HistoryLine, Size, Table
 
+TITLES: Mapping[str, str] = {
+    "output_sqnr_db": "output SQNR (dB)",
+    "nncf_calibration": "calibration",
+    "tensorrt": "TensorRT",
+    "speed_up": "speed-up",
+    "mb": "MB",
+    "int8_saves_us": "INT8 saves (µs)",
+    "replayed_as_cuda_graphs": "replayed as CUDA graphs",
+}
+"""What people read for fields of details whose name alone does not say it."""
+
 _PART_BYTES = 1 << 20
 _LONGEST_HEADER = 100_000_000
 
@@ -81,12 +92,17 @@ def kernels_of(manifest: Manifest | None) -> dict[str, int]:
     return {}
 
 
+def title_of(field_name: str) -> str:
+    """Returns what people read for a field of a step's details."""
+    return TITLES.get(field_name, field_name.replace("_", " "))
+
+
 def _line(step: Step) -> HistoryLine:
     tables, notes = [], []
     for key, value in step.details.items():
         if key == DETAIL:
             continue
-        title = key.replace("_", " ")
+        title = title_of(key)
         table = _table(title, value)
         if table is not None:
             tables.append(table)
@@ -123,7 +139,7 @@ def _table(title: str, value: object) -> Table | None:
         return None
     if all(isinstance(row, Mapping) for row in value.values()):
         return _table_of_rows(title, [{title: key, **row} for key, row in value.items()])
-    rows = tuple((str(key), _cell(item)) for key, item in value.items())
+    rows = tuple((title_of(str(key)), _cell(item)) for key, item in value.items())
     return Table(title, ("what", "value"), rows)
 
 
@@ -132,7 +148,7 @@ def _table_of_rows(title: str, rows: Iterable[Mapping[str, object]]) -> Table:
     named = (key for row in kept for key, value in row.items() if value is not None)
     columns = tuple(dict.fromkeys(named))
     cells = tuple(tuple(_cell(row.get(column)) for column in columns) for row in kept)
-    return Table(title, tuple(column.replace("_", " ") for column in columns), cells)
+    return Table(title, tuple(map(title_of, columns)), cells)
 
 
 def _cell(value: object) -> Cell:

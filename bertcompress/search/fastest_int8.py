@@ -2,12 +2,12 @@
 
 1. **Ways.** Ranges found beforehand (``static``), the same after SmoothQuant where it is free
    (``smoothed``), ranges as they come (``dynamic``), 8-bit blocks (``blocks``) and what NNCF makes
-   (``nncf``, if it is given) are timed against each other and the float graph, and judged on texts
-   held out. The fastest whose answers hold is the result; among those as fast within 2 %, the one
-   whose answers are nearest to the float graph's.
+   (``nncf``, where it is installed) are timed against each other and the float graph, and judged
+   on texts held out. The fastest whose answers hold is the result; among those as fast within 2 %,
+   the one whose answers are nearest to the float graph's.
 2. **Layer by layer**, where none holds or a time is given: what each product costs the answers
    (alone in INT8, and alone spared) against the time that INT8 saves it, both measured; dynamic
-   programming picks what stays in float for the least time, and every choice is judged in truth.
+   programming picks what stays in float for the least time, and every choice is judged.
    The costs are those of the first way (NNCF would calibrate anew for each product), the choices
    are made in the fastest.
 3. **No way holds**: the best attempt is the result, marked as rejected with the reason and the
@@ -20,26 +20,35 @@ model with integers' errors.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, Step, StepTimer
-from bertcompress.artifacts.calibration_table import CalibrationTable
-from bertcompress.artifacts.manifest import REJECTED, REJECTED_FOR
+from bertcompress.artifacts.artifact import Kind, OnnxModel, Step
+from bertcompress.codec import from_plain
 from bertcompress.errors import ParityError, UsageError, did_you_mean
 from bertcompress.graph.products import HEADS
-from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
-from bertcompress.passes.quantize.audit import check_patterns
-from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
-from bertcompress.passes.quantize.smooth_activations import LAYERS, SmoothActivations
-from bertcompress.progress import Progress, silent
-from bertcompress.search.int8_ways import PROFILES, Way, int8_ways
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
+from bertcompress.passes.quantize.audit import QuantizationDetails, check_patterns
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.quantize.smooth_activations import (
+    SmoothActivations,
+    SmoothedLayer,
+    SmoothingDetails,
+)
+from bertcompress.progress import Progress
+from bertcompress.search.int8_candidates import (
+    PROFILES,
+    Candidate,
+    Make,
+    WaysDetails,
+    ways_to_int8,
+)
+from bertcompress.search.latency_table import MeasureLatency, Timing
 from bertcompress.search.mixed_precision import Costs, measured_costs, spared
-from bertcompress.search.quantization_ways import Trials, Tried
+from bertcompress.search.trials import QuantizationTrials
 
-WAYS = "ways tried"
-"""The key of the step's details that lists every way, measured."""
 SHARES = (0.05, 0.1, 0.2, 0.35, 0.5)
 """Parts of the time that INT8 saves which are given back, tried in this order."""
 LEVEL = 0.02
@@ -49,28 +58,26 @@ _WORST = 5
 
 
 @dataclass(frozen=True)
-class QuantizeBest:
+class QuantizeBest(Pass[OnnxModel, OnnxModel]):
     """Quantizes to 8 bits the fastest way that holds the accuracy.
 
     Attributes:
-        calibrate: Finds the ranges, as for `QuantizeStatic`.
-        trials: Times and judges on this machine.
+        ranges: How ranges are found, on the examples that are not held out.
+        timing: How the ways are timed.
         max_drop: What the metric may lose on texts held out, 0..1.
         target_latency: Seconds a text that must be kept: then the most accurate way within them is
             taken. None takes the fastest that holds.
-        profiles: Which ways are tried, of `PROFILES`.
-        nncf: One more way, where NNCF is installed.
+        profiles: Which ways are tried, of `PROFILES`; NNCF is one more where it is installed.
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns.
-        seed: Draws the inputs on which the drift is measured.
+        seed: Draws examples, and the inputs on which the drift is measured.
     """
 
-    calibrate: Callable[[OnnxModel], CalibrationTable]
-    trials: Trials = field(metadata=NOT_A_SETTING)
+    ranges: Ranges = field(default_factory=Ranges)
+    timing: Timing = field(default_factory=Timing)
     max_drop: float = 0.005
     target_latency: float | None = None
     profiles: tuple[str, ...] = PROFILES
-    nncf: QuantizeNncf | None = None
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
     seed: int = 0
@@ -93,99 +100,181 @@ class QuantizeBest:
                     f"profiles must be of {', '.join(PROFILES)}, got {name!r}"
                     + did_you_mean(name, PROFILES)
                 )
+        if self.ranges.table is not None:
+            raise UsageError(
+                "a saved table holds for one way of quantizing, and several are tried; leave table "
+                "out, or take --method static"
+            )
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
-        """Returns the graph; its last step's details tell every way that was tried.
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Examples, to find ranges on and to judge by."""
+        return ("examples", "held out")
+
+    def check(self, context: Context) -> None:
+        """Refuses a context without examples."""
+        if not context.has_examples:
+            raise UsageError(
+                "the fastest INT8 that holds its accuracy is found on data and none was given; add "
+                "--data, or take --method dynamic, which needs none"
+            )
+
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, WaysDetails]:
+        """Returns the graph; the details tell every way that was tried.
 
         Raises:
-            PassError: If the artifact is a checkpoint.
             CalibrationError: If no range can be found.
             FusionAuditError: If ONNX Runtime would run a product in float unasked.
-            UsageError: If only ``smoothed`` is to be tried and there is nothing to smooth.
+            UsageError: If only ``smoothed`` is to be tried and there is nothing to smooth, or no
+                texts are left to judge by.
             ParityError: If the answers of all ways collapsed.
         """
-        model = graph_for(self, artifact)
-        timer = StepTimer(model)
-        ways = int8_ways(
-            model,
-            self.profiles,
-            self.calibrate,
-            self.nncf,
-            embeddings=self.embeddings,
-            seed=self.seed,
-        )
-        made, collapsed = self._all_made(ways, progress)
-        tried = self._measured(model, made, progress)
-        costs = None
-        holds = any(self._holds(one) and self._in_time(one) for one in tried)
-        if not holds and any(self._in_time(one) for one in tried):
-            fastest = min(tried, key=_seconds)
-            first = next(name for name in ways if name not in collapsed)
-            costs = self._costs(model, ways[first], progress)
-            tried += self._mixed(model, ways, costs, fastest, progress)
-        chosen = self._chosen(tried)
+        found = _Search.of(self, model, context)
+        tried, collapsed, costs = found.run()
+        chosen = self.chosen(tried)
         before = len(model.history)
-        details = {
-            **chosen.model.history[-1].details,
-            "chosen": chosen.name,
-            WAYS: [one.to_json(chosen) for one in tried],
-            **({"ways that collapsed": ", ".join(collapsed)} if collapsed else {}),
-            **self._smoothing(chosen.model.history[before:]),
-            **self._remarks(chosen, tried, costs),
-        }
-        step = timer.step("QuantizeBest", settings_of(self), chosen.model, details=details)
-        return replace(chosen.model, history=(*model.history, step))
+        last = chosen.model.history[-1]
+        details = WaysDetails(
+            **vars(from_plain(QuantizationDetails, last.details)),
+            chosen=chosen.name,
+            ways_tried=tuple(candidate.row(chosen=candidate is chosen) for candidate in tried),
+            ways_that_collapsed=", ".join(collapsed) or None,
+            smoothing=_smoothing(chosen.model.history[before:]),
+            products_that_cost_most=costs.worst(_WORST) if costs is not None else None,
+            spared=", ".join(chosen.spared) or None,
+        )
+        return chosen.model, self._marked(details, chosen, tried, costs)
 
-    def _all_made(
-        self, ways: Mapping[str, Way], progress: Progress
-    ) -> tuple[dict[str, OnnxModel], list[str]]:
+    def holds(self, candidate: Candidate) -> bool:
+        """Whether the accuracy is kept."""
+        return candidate.judgement.drop <= self.max_drop
+
+    def in_time(self, candidate: Candidate) -> bool:
+        """Whether the time is kept, if one is asked."""
+        return self.target_latency is None or candidate.seconds <= self.target_latency
+
+    def chosen(self, tried: Sequence[Candidate]) -> Candidate:
+        """Returns the fastest that holds; within a time, the most accurate; else the nearest."""
+        timely = [candidate for candidate in tried if self.in_time(candidate)]
+        if self.target_latency is not None:
+            if not timely:
+                return min(tried, key=_seconds)
+            return min(timely, key=lambda each: (not self.holds(each), each.judgement.divergence))
+        holding = [candidate for candidate in timely if self.holds(candidate)]
+        if holding:
+            level = (1 + LEVEL) * min(map(_seconds, holding))
+            as_fast = [candidate for candidate in holding if candidate.seconds <= level]
+            return min(as_fast, key=lambda each: each.judgement.divergence)
+        return min(tried, key=lambda each: (each.judgement.drop, each.seconds))
+
+    def _marked(
+        self,
+        details: WaysDetails,
+        chosen: Candidate,
+        tried: Sequence[Candidate],
+        costs: Costs | None,
+    ) -> WaysDetails:
+        """Marks a result that does not keep what was asked as rejected."""
+        if not self.in_time(chosen):
+            return replace(
+                details,
+                rejected_for="speed",
+                rejected=f"{1e3 * chosen.seconds:.2f} ms a text is the fastest ({chosen.name}), "
+                f"{1e3 * (self.target_latency or 0):.2f} ms were asked; prune first, or allow more",
+            )
+        if self.holds(chosen):
+            return details
+        names = ", ".join(row.module for row in costs.worst(_WORST)) if costs is not None else ""
+        ways = sum(not candidate.spared for candidate in tried)
+        given_back = ways < len(tried)
+        return replace(
+            details,
+            rejected_for="accuracy",
+            rejected=f"the best of {ways} ways of INT8"
+            + (", with half of its gain in time given back," if given_back else "")
+            + f" loses {100 * chosen.judgement.drop:.2f} points on texts held out, "
+            f"{100 * self.max_drop:.2f} were allowed; the products that cost most: {names}",
+        )
+
+
+@dataclass(frozen=True)
+class _Search:
+    """One search: the ways, made and measured, and where none holds, layer by layer."""
+
+    settings: QuantizeBest
+    model: OnnxModel
+    ways: Mapping[str, Make]
+    trials: QuantizationTrials
+    progress: Progress
+
+    @classmethod
+    def of(cls, settings: QuantizeBest, model: OnnxModel, context: Context) -> _Search:
+        """Returns the search of these settings, calibrated on what is not held out."""
+        fitted, held_out = context.fitted, context.held_out
+        latency = MeasureLatency(held_out or fitted, settings.timing, seed=settings.seed)
+        trials = QuantizationTrials(held_out, latency, seed=settings.seed)
+        ways = ways_to_int8(
+            model,
+            settings.profiles,
+            settings.ranges,
+            context.changed(examples=fitted),
+            embeddings=settings.embeddings,
+            seed=settings.seed,
+        )
+        return cls(settings, model, ways, trials, context.progress)
+
+    def run(self) -> tuple[list[Candidate], list[str], Costs | None]:
+        """Returns what was tried, the ways that collapsed, and what products cost if ranked."""
+        made, collapsed = self._all_made()
+        tried = self._measured(made)
+        timely = [candidate for candidate in tried if self.settings.in_time(candidate)]
+        if not timely or any(map(self.settings.holds, timely)):
+            return tried, collapsed, None
+        fastest = min(tried, key=_seconds)
+        first = next(name for name in self.ways if name not in collapsed)
+        costs = self._costs(self.ways[first])
+        return [*tried, *self._mixed(costs, fastest)], collapsed, costs
+
+    def _all_made(self) -> tuple[dict[str, OnnxModel], list[str]]:
         """Returns each way's graph, and the ways whose answers collapsed; fails if all did."""
         made, collapsed = {}, []
-        for number, (name, way) in enumerate(ways.items()):
-            progress("quantize: ways", number, len(ways))
+        for number, (name, make) in enumerate(self.ways.items()):
+            self.progress("quantize: ways", number, len(self.ways))
             try:
-                made[name] = way(self.keep_float)
+                made[name] = make(self.settings.keep_float)
             except ParityError:
                 collapsed.append(name)
-                if len(collapsed) == len(ways):
+                if len(collapsed) == len(self.ways):
                     raise
-        progress("quantize: ways", len(ways), len(ways))
+        self.progress("quantize: ways", len(self.ways), len(self.ways))
         return made, collapsed
 
-    def _measured(
-        self, model: OnnxModel, made: Mapping[str, OnnxModel], progress: Progress
-    ) -> list[Tried]:
-        judged = self.trials.judge(made, against=model)
-        seconds = self.trials.seconds({_FLOAT: model, **made}, progress=progress)
+    def _measured(self, made: Mapping[str, OnnxModel]) -> list[Candidate]:
+        judged = self.trials.judge(made, against=self.model)
+        seconds = self.trials.seconds({_FLOAT: self.model, **made}, progress=self.progress)
         return [
-            Tried(name, one, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
-            for name, one in made.items()
+            Candidate(name, graph, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
+            for name, graph in made.items()
         ]
 
-    def _costs(self, model: OnnxModel, way: Way, progress: Progress) -> Costs:
+    def _costs(self, make: Make) -> Costs:
         def judged(models: Mapping[str, OnnxModel]) -> dict[str, float]:
-            found = self.trials.judge(models, against=model, quick=True)
-            return {name: one.divergence for name, one in found.items()}
+            found = self.trials.judge(models, against=self.model, quick=True)
+            return {name: judgement.divergence for name, judgement in found.items()}
 
+        keep_float = self.settings.keep_float
         return measured_costs(
-            model,
-            lambda more: way((*self.keep_float, *more)),
-            keep_float=self.keep_float,
+            self.model,
+            lambda more: make((*keep_float, *more)),
+            keep_float=keep_float,
             divergences=judged,
             product_seconds=self.trials.product_seconds,
-            progress=progress,
+            progress=self.progress,
         )
 
-    def _mixed(
-        self,
-        model: OnnxModel,
-        ways: Mapping[str, Way],
-        costs: Costs,
-        fastest: Tried,
-        progress: Progress,
-    ) -> list[Tried]:
+    def _mixed(self, costs: Costs, fastest: Candidate) -> list[Candidate]:
         """Spares products of the fastest way, more and more, until one holds."""
-        tried: list[Tried] = []
+        tried: list[Candidate] = []
         seen: set[tuple[str, ...]] = {()}
         for share in SHARES:
             modules = spared(costs, share)
@@ -193,64 +282,21 @@ class QuantizeBest:
                 continue
             seen.add(modules)
             name = f"{fastest.name}, {len(modules)} products in float"
-            made = ways[fastest.name]((*self.keep_float, *modules))
-            (one,) = self._measured(model, {name: made}, progress)
-            tried.append(replace(one, spared=modules))
-            if self._holds(one) or not self._in_time(one):
+            made = self.ways[fastest.name]((*self.settings.keep_float, *modules))
+            (candidate,) = self._measured({name: made})
+            tried.append(replace(candidate, spared=modules))
+            if self.settings.holds(candidate) or not self.settings.in_time(candidate):
                 break
         return tried
 
-    def _holds(self, one: Tried) -> bool:
-        return one.judgement.drop <= self.max_drop
 
-    def _in_time(self, one: Tried) -> bool:
-        return self.target_latency is None or one.seconds <= self.target_latency
-
-    def _chosen(self, tried: list[Tried]) -> Tried:
-        """The fastest that holds; within a time, the most accurate; else the nearest to it."""
-        timely = [one for one in tried if self._in_time(one)]
-        if self.target_latency is not None:
-            if not timely:
-                return min(tried, key=_seconds)
-            return min(timely, key=lambda one: (not self._holds(one), one.judgement.divergence))
-        holding = [one for one in timely if self._holds(one)]
-        if holding:
-            level = (1 + LEVEL) * min(map(_seconds, holding))
-            as_fast = [one for one in holding if one.seconds <= level]
-            return min(as_fast, key=lambda one: one.judgement.divergence)
-        return min(tried, key=lambda one: (one.judgement.drop, one.seconds))
-
-    def _smoothing(self, steps: Sequence[Step]) -> dict[str, object]:
-        """Returns the layers that the chosen way smoothed before, if it did."""
-        smoothed = [step for step in steps if step.name == SmoothActivations.__name__]
-        return {"smoothing": smoothed[0].details[LAYERS]} if smoothed else {}
-
-    def _remarks(
-        self, chosen: Tried, tried: Sequence[Tried], costs: Costs | None
-    ) -> dict[str, object]:
-        remarks: dict[str, object] = {}
-        if costs is not None:
-            remarks["products that cost most"] = costs.worst(_WORST)
-        if chosen.spared:
-            remarks["spared"] = ", ".join(chosen.spared)
-        if not self._in_time(chosen):
-            remarks[REJECTED_FOR] = "speed"
-            remarks[REJECTED] = (
-                f"{1e3 * chosen.seconds:.2f} ms a text is the fastest ({chosen.name}), "
-                f"{1e3 * (self.target_latency or 0):.2f} ms were asked; prune first, or allow more"
-            )
-        elif not self._holds(chosen):
-            worst = costs.worst(_WORST) if costs is not None else []
-            ways = sum(not one.spared for one in tried)
-            names = ", ".join(str(one["module"]) for one in worst)
-            remarks[REJECTED_FOR] = "accuracy"
-            remarks[REJECTED] = (
-                f"the best of {ways} ways of INT8, with half of its gain in time "
-                f"given back, loses {100 * chosen.judgement.drop:.2f} points on texts held out, "
-                f"{100 * self.max_drop:.2f} were allowed; the products that cost most: {names}"
-            )
-        return remarks
+def _smoothing(steps: Sequence[Step]) -> tuple[SmoothedLayer, ...] | None:
+    """Returns the layers that the chosen way smoothed before, if it did."""
+    for step in steps:
+        if step.name == SmoothActivations.__name__:
+            return from_plain(SmoothingDetails, step.details).layers
+    return None
 
 
-def _seconds(one: Tried) -> float:
-    return one.seconds
+def _seconds(candidate: Candidate) -> float:
+    return candidate.seconds

@@ -22,8 +22,8 @@ from bertcompress.machine.environment import available_threads
 from bertcompress.profiling.executed import execute
 from bertcompress.progress import Progress
 from bertcompress.runtimes.ort.runtime import OrtRuntime
+from bertcompress.search.int8_candidates import Judgement
 from bertcompress.search.latency_table import MeasureLatency
-from bertcompress.search.quantization_ways import Judgement
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, Prediction, Task, pad
 from bertcompress.tasks.same_answers import same_answers
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QuantizationTrials:
-    """Runs graphs in ONNX Runtime; satisfies `bertcompress.search.quantization_ways.Trials`.
+    """Runs graphs in ONNX Runtime on this machine.
 
     Attributes:
         held_out: Texts to judge by, with labels or without, none that ranges were found on.
         latency: Times.
-        samples: So many texts are answered.
-        quick_samples: So many while products are ranked.
+        samples: The number of texts that are answered.
+        quick_samples: Their number while products are ranked.
         seed: Draws them.
     """
 
@@ -62,7 +62,13 @@ class QuantizationTrials:
     def judge(
         self, models: Mapping[str, OnnxModel], *, against: OnnxModel, quick: bool = False
     ) -> dict[str, Judgement]:
-        """Judges graphs by their answers, one text at a time; see the protocol."""
+        """Judges graphs by their answers, one text at a time.
+
+        Args:
+            models: By name.
+            against: The float graph.
+            quick: Whether to take fewer texts.
+        """
         texts = _Texts.of(
             against, self.held_out, self.quick_samples if quick else self.samples, self.seed
         )
@@ -73,7 +79,7 @@ class QuantizationTrials:
         }
 
     def seconds(self, models: Mapping[str, OnnxModel], *, progress: Progress) -> dict[str, float]:
-        """Times graphs against each other, each in a process of its own."""
+        """Times graphs against each other, each in a process of its own: seconds a text."""
         return self.latency.seconds(models, progress=progress)
 
     def product_seconds(self, model: OnnxModel) -> dict[str, float]:
@@ -92,7 +98,7 @@ class QuantizationTrials:
 
     @property
     def _threads(self) -> int:
-        return self.latency.threads or available_threads()
+        return self.latency.timing.threads or available_threads()
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ from bertcompress.passes.base import PATH, Pass
 from bertcompress.passes.context import Context, Need
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.audit import check_patterns, chosen_modules
-from bertcompress.passes.quantize.block_rounding import format_for
-from bertcompress.passes.quantize.quantize_weights import BLOCK_SIZE, check_blocks
+from bertcompress.passes.quantize.blocks import check_blocks, format_for
+from bertcompress.passes.quantize.quantize_weights import BLOCK_SIZE
 from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.passes.quantize.trained_ranges import ranges_file
 from bertcompress.train.distill_checkpoint import Recover, check_texts

@@ -13,11 +13,11 @@ from bertcompress.examples import Example, fingerprint_of
 from bertcompress.graph.attention_products import attention_operands
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import WeightProduct, weight_products
+from bertcompress.passes.samples import draw_samples
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Feature, Task
 from bertcompress_calibration.decide import decided
 from bertcompress_calibration.ranges import method_named
-from bertcompress_calibration.sampling import draw_samples
 from bertcompress_calibration.training_data import check_training
 from bertcompress_calibration.watch import Watched, watch
 

@@ -10,18 +10,29 @@ import numpy as np
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, Stability
 from bertcompress.errors import UsageError
-from bertcompress_calibration.calibrators import Calibrate
+from bertcompress.passes.context import Context
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress_calibration.calibrate_ranges import calibrate_ranges
 
 
 def calibrate_over_seeds(
-    measure: Calibrate, model: OnnxModel, *, seeds: int = 5
+    model: OnnxModel,
+    ranges: Ranges,
+    context: Context,
+    *,
+    seed: int = 0,
+    seeds: int = 5,
+    attention: bool = False,
 ) -> CalibrationTable:
     """Calibrates with as many draws of samples and says in the table how far its ranges move.
 
     Args:
-        measure: What is done for each seed: its own, and those that follow.
         model: The float graph.
+        ranges: How each draw's ranges are found.
+        context: Has the examples.
+        seed: The first draw's; those that follow draw the others.
         seeds: How many, at least 2.
+        attention: Whether query, key and value are watched too.
 
     Returns:
         The table of the first seed.
@@ -31,13 +42,16 @@ def calibrate_over_seeds(
     """
     if seeds < 2:
         raise UsageError(f"seeds must be 2 or more to compare their ranges, got {seeds}; type 5")
-    if measure.samples >= len(measure.examples):
+    count = len(context.examples)
+    if ranges.samples >= count:
         raise UsageError(
-            f"all {len(measure.examples)} examples are drawn whatever the seed, so that "
+            f"all {count} examples are drawn whatever the seed, so that "
             f"{seeds} seeds can't be compared; give more data or ask for fewer samples"
         )
-    numbers = range(measure.seed, measure.seed + seeds)
-    tables = [replace(measure, seed=seed)(model) for seed in numbers]
+    tables = [
+        calibrate_ranges(model, ranges, context, seed=number, attention=attention)
+        for number in range(seed, seed + seeds)
+    ]
     return replace(tables[0], stability=stability_of(tables))
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertcompress.artifacts.artifact import Artifact, artifact_bytes
-from bertcompress.artifacts.manifest import REJECTED_FOR
 from bertcompress.errors import AccuracyGateError, SpeedGateError
 from bertcompress.recipes.apply_steps import check_steps, make_artifact
 from bertcompress.recipes.recipe import Recipe, StepSpec
@@ -73,7 +72,7 @@ def refuse_rejected(made: Artifact, folder: Path) -> None:
     """
     for step in made.history:
         if step.rejected is not None:
-            kind = SpeedGateError if step.details[REJECTED_FOR] == "speed" else AccuracyGateError
+            kind = SpeedGateError if step.rejected_for == "speed" else AccuracyGateError
             raise kind(f"{step.rejected}; the attempt is kept in {folder}, marked rejected")
 
 

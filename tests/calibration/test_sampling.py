@@ -6,13 +6,13 @@ import doctest
 from collections import Counter
 
 import pytest
+from bertcompress_calibration.sampling import draw_samples
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bertcompress.errors import UsageError
 from bertcompress.examples import QuestionExample, TextExample, TokenExample
 from bertcompress_calibration import sampling
-from bertcompress_calibration.sampling import draw_samples
 
 SEEDS = st.integers(0, 5)
 

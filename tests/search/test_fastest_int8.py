@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
+from bertcompress.search.quantization_ways import Judgement
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,6 @@ from bertcompress.progress import Progress
 from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.latency_table import MeasureLatency
 from bertcompress.search.mixed_precision import Costs, spared
-from bertcompress.search.quantization_ways import Judgement
 from bertcompress.search.trials import QuantizationTrials
 
 Graphs = Callable[..., OnnxModel]

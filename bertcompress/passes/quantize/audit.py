@@ -11,15 +11,13 @@ collapsed, which is an error.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from bertcompress.artifacts.artifact import OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.families import longest_text
 from bertcompress.errors import FusionAuditError, ParityError, UsageError, did_you_mean
@@ -28,7 +26,6 @@ from bertcompress.graph.products import HEADS, WeightProduct, weight_products
 from bertcompress.machine.cpu import saturates, target_flags
 from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
 from bertcompress.parity.outputs import compare_outputs, parity_feeds
-from bertcompress.passes.base import settings_of
 from bertcompress.runtimes.ort.runtime import optimized_graph, run_graph
 
 if TYPE_CHECKING:
@@ -55,27 +52,14 @@ def largest_weight(target: str | None) -> int:
     return S8_REDUCED if saturates(target_flags(target)) else S8_MAX
 
 
-def weight_bits(target: str | None) -> dict[str, object]:
-    """Returns what a step's details say of it."""
-    bits = "7 bits (no VNNI)" if largest_weight(target) == S8_REDUCED else "8 bits"
-    return {"weights": bits, "made for": target or "the CPU that it was made on"}
+def weight_bits(target: str | None) -> str:
+    """Returns the bits of a weight as details say them."""
+    return "7 bits (no VNNI)" if largest_weight(target) == S8_REDUCED else "8 bits"
 
 
-@contextlib.contextmanager
-def without_advice() -> Iterator[None]:
-    """Keeps ONNX Runtime's quantizers from talking, and from setting up logging for the process.
-
-    They log general advice at the root, which gives the root logger a handler if it has none.
-    """
-    root = logging.getLogger()
-    disabled, level, handlers = root.manager.disable, root.level, list(root.handlers)
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(disabled)
-        root.setLevel(level)
-        root.handlers[:] = handlers
+def made_for(target: str | None) -> str:
+    """Returns the machine as details say it."""
+    return target or "the CPU that it was made on"
 
 
 def split_products(
@@ -144,17 +128,101 @@ def audit(
     return kernels
 
 
-def calibration_details(table: CalibrationTable) -> dict[str, object]:
-    """Returns where the ranges came from, for a step's details."""
-    return {
-        "calibration": {
-            "method": table.method,
-            "samples": len(table.sample_ids),
-            "seed": table.seed,
-            "split": table.split,
-            "data": table.data_fingerprint,
-        }
-    }
+@dataclass(frozen=True)
+class ProductPrecision:
+    """How one product or table is stored.
+
+    Attributes:
+        module: Whose weight it is.
+        precision: ``quantized``, ``float32``, or the name of a format.
+        reason: Why it is not in 8 bits, where a pass decides that; empty if it is.
+    """
+
+    module: str
+    precision: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class CalibrationFacts:
+    """Where ranges came from.
+
+    Attributes:
+        method: How they were decided.
+        samples: The number of examples run.
+        seed: Drew them.
+        split: The split that they are of, where it is known.
+        data: The fingerprint of what they were drawn from.
+    """
+
+    method: str
+    samples: int
+    seed: int
+    split: str | None
+    data: str
+
+
+def calibration_facts(table: CalibrationTable) -> CalibrationFacts:
+    """Returns where a table's ranges came from."""
+    return CalibrationFacts(
+        table.method, len(table.sample_ids), table.seed, table.split, table.data_fingerprint
+    )
+
+
+@dataclass(frozen=True)
+class NncfCalibration:
+    """What NNCF found its ranges on.
+
+    Attributes:
+        inputs: The number of texts.
+        smooth_alpha: How much was smoothed; None for nothing.
+    """
+
+    inputs: int
+    smooth_alpha: float | None
+
+
+@dataclass(frozen=True)
+class QuantizationDetails:
+    """What a quantize pass tells; what does not hold for a pass is None.
+
+    Attributes:
+        kernels: What ONNX Runtime runs, by name.
+        precision: How each product is stored, tables too where that differs.
+        output_sqnr_db: The signal-to-noise ratio of the outputs; None if without noise.
+        left_in_float: The modules in float, in words.
+        calibration: Where the ranges came from.
+        nncf_calibration: The same of NNCF.
+        weights: The bits of a weight of 8 bits, in words.
+        made_for: The machine.
+        biases_corrected: The number of biases that make up for rounding.
+        int8_embedding_tables: Their names, in words.
+        products_put_back_into_float: Those that accuracy control put back, in words.
+        activations_put_back_into_float: The same, where the weights stay in 8 bits.
+        accuracy_control: What was lost on how many examples, by name.
+        rounding: How weights of blocks were rounded.
+        size: Before and after, in words.
+        note: What to expect.
+        divergence_of_answers: From the float graph's, on texts held out.
+    """
+
+    kernels: Mapping[str, int]
+    precision: tuple[ProductPrecision, ...]
+    output_sqnr_db: float | None
+    left_in_float: str
+    calibration: CalibrationFacts | None = None
+    nncf_calibration: NncfCalibration | None = None
+    weights: str | None = None
+    made_for: str | None = None
+    biases_corrected: int | None = None
+    int8_embedding_tables: str | None = None
+    products_put_back_into_float: str | None = None
+    activations_put_back_into_float: str | None = None
+    accuracy_control: Mapping[str, float] | None = None
+    rounding: str | None = None
+    size: str | None = None
+    note: str | None = None
+    divergence_of_answers: float | None = None
 
 
 def drift_db(
@@ -187,47 +255,39 @@ def drift_db(
     return ratio
 
 
-def finished(
-    pass_: object,
+def audited(
     model: OnnxModel,
     graph: onnx.ModelProto,
     *,
-    timer: StepTimer,
     quantized: tuple[WeightProduct, ...],
     stay: tuple[WeightProduct, ...],
     seed: int,
-    details: Mapping[str, object] | None = None,
     precisions: Mapping[str, str] | None = None,
-) -> OnnxModel:
-    """Audits a quantized graph and returns it as the pass's result.
+) -> QuantizationDetails:
+    """Audits a quantized graph and returns what is told of it.
 
     Args:
-        pass_: The pass, for its settings.
-        model: What it was given.
-        graph: What it made.
-        timer: Started before its work.
+        model: What it was made from.
+        graph: The quantized graph.
         quantized: The products that must run on integers.
         stay: Those in float.
         seed: Draws the inputs on which the drift is measured.
-        details: What else the step tells.
         precisions: How parts were stored, by module, tables too; without, ``quantized`` for all.
+
+    Raises:
+        FusionAuditError: If ONNX Runtime would run a product in float unasked.
+        ParityError: If the answers collapsed.
     """
     kernels = audit(graph, stay, quantized)
     ratio = drift_db(model, graph, seed=seed)
-    result = replace(model, graph=graph)
-    found: dict[str, object] = {
-        "kernels": kernels.to_json(),
-        "precision": [
-            {"module": module, "precision": precision}
-            for module, precision in {
-                **{product.module: "quantized" for product in quantized},
-                **{product.module: "float32" for product in stay},
-                **(precisions or {}),
-            }.items()
-        ],
-        "output SQNR (dB)": round(ratio, 1) if math.isfinite(ratio) else None,
-        "left in float": ", ".join(product.module for product in stay) or "nothing",
-        **(details or {}),
+    stored = {
+        **{product.module: "quantized" for product in quantized},
+        **{product.module: "float32" for product in stay},
+        **(precisions or {}),
     }
-    step = timer.step(type(pass_).__name__, settings_of(pass_), result, details=found)
-    return replace(result, history=(*model.history, step))
+    return QuantizationDetails(
+        kernels=kernels.counts,
+        precision=tuple(ProductPrecision(*row) for row in stored.items()),
+        output_sqnr_db=round(ratio, 1) if math.isfinite(ratio) else None,
+        left_in_float=", ".join(product.module for product in stay) or "nothing",
+    )

@@ -6,14 +6,14 @@
    model is so sure of most texts that without it a few doubtful ones decide.
 2. **What its other formats cost**: the same, scaled by the ratio of their squared errors at the
    product's outputs. A divergence is quadratic in a small error, and the ratio is far less noisy
-   than two divergences near zero. It is taken from some rows: rows are rounded each by itself.
+   than two divergences near zero. It is taken from some rows: rows are rounded each alone.
 3. **What each format weighs**: by writing it.
 4. **The choice**: dynamic programming (`bertcompress.numerics.knapsack`) over what is left of the
    size when every piece has its smallest format.
 
 Divergences of single pieces are added up; that they add is an assumption. So the choice is made
 whole and compared by its divergence with the finest format that all pieces can have alike within
-the size, and the better of both is taken (`bertcompress.passes.quantize.block_work`).
+the size, and the better of both is taken (`bertcompress.passes.quantize.quantize_weights`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from bertcompress.numerics.blocks import (
 )
 from bertcompress.numerics.gptq import Matrix, hessian_error
 from bertcompress.numerics.knapsack import cheapest_within
-from bertcompress.passes.quantize.block_pieces import Piece
+from bertcompress.passes.quantize.blocks import Piece
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import IntArray
 

@@ -7,10 +7,10 @@ last digits with what else is in its batch; `QuantizeStatic` has no such effect.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.graph.edit import drop_unused_initializers, import_ort_domain, replace_nodes
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.integer.embeddings import quantize_embeddings
@@ -23,22 +23,24 @@ from bertcompress.graph.integer.integer_products import (
 from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.machine.cpu import target_flags
 from bertcompress.numerics.affine import S8_MAX
-from bertcompress.passes.base import graph_for
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import (
+    QuantizationDetails,
+    audited,
     check_patterns,
-    finished,
     largest_weight,
+    made_for,
     split_products,
     weight_bits,
 )
-from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
     import onnx
 
 
 @dataclass(frozen=True)
-class QuantizeDynamic:
+class QuantizeDynamic(Pass[OnnxModel, OnnxModel]):
     """Quantizes weights to 8 bits, and activations as they come.
 
     Attributes:
@@ -61,32 +63,22 @@ class QuantizeDynamic:
         check_patterns(self.keep_float)
         target_flags(self.target)
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, QuantizationDetails]:
         """Returns the quantized graph; raises as `QuantizeStatic` does, without calibration."""
-        model = graph_for(self, artifact)
         quantized, stay = split_products(model, self.keep_float)
-        timer = StepTimer(model)
-        progress("quantize", 0, 2)
+        context.progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
-        largest = largest_weight(self.target)
-        quantize_products(graph, quantized, largest=largest)
+        quantize_products(graph, quantized, largest=largest_weight(self.target))
         tables = quantize_embeddings(graph) if self.embeddings else ()
-        progress("quantize", 1, 2)
-        result = finished(
-            self,
-            model,
-            graph,
-            timer=timer,
-            quantized=quantized,
-            stay=stay,
-            seed=self.seed,
-            details={
-                **weight_bits(self.target),
-                "int8 embedding tables": ", ".join(tables) or "none",
-            },
+        context.progress("quantize", 1, 2)
+        details = replace(
+            audited(model, graph, quantized=quantized, stay=stay, seed=self.seed),
+            weights=weight_bits(self.target),
+            made_for=made_for(self.target),
+            int8_embedding_tables=", ".join(tables) or "none",
         )
-        progress("quantize", 2, 2)
-        return result
+        context.progress("quantize", 2, 2)
+        return replace(model, graph=graph), details
 
 
 def quantize_products(

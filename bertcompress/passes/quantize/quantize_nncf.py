@@ -30,11 +30,13 @@ Source: https://docs.openvino.ai/2025/openvino-workflow/model-optimization-guide
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
+from bertcompress.bert.families import cut_length
+from bertcompress.data.partition import sample
 from bertcompress.errors import AccuracyGateError, CalibrationError, UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
@@ -48,8 +50,15 @@ from bertcompress.graph.integer.foreign_qdq import (
 )
 from bertcompress.graph.integer.integer_products import inputs_now
 from bertcompress.graph.products import HEADS, WeightProduct
-from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantize.audit import check_patterns, finished, split_products
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
+from bertcompress.passes.quantize.audit import (
+    NncfCalibration,
+    QuantizationDetails,
+    audited,
+    check_patterns,
+    split_products,
+)
 from bertcompress.passes.quantize.held_out import HeldOut
 from bertcompress.passes.quantize.nncf_backend import (
     Feed,
@@ -59,8 +68,8 @@ from bertcompress.passes.quantize.nncf_backend import (
     quantize_within,
     smooth,
 )
-from bertcompress.progress import Progress, silent
-from bertcompress.tasks.base import Feature
+from bertcompress.passes.samples import draw_samples
+from bertcompress.tasks import make_task
 
 if TYPE_CHECKING:
     import onnx
@@ -68,32 +77,39 @@ if TYPE_CHECKING:
 Restore = Literal["products", "activations"]
 RESTORES: tuple[Restore, ...] = ("products", "activations")
 """What of a product goes back into float: all of it, or its activation alone."""
+HELD_OUT = 500
+"""Examples that accuracy is measured on, where no number is given."""
 
 
 @dataclass(frozen=True)
-class QuantizeNncf:
+class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
     """Quantizes weights and activations to 8 bits as NNCF chooses.
 
     Attributes:
-        draw: Gives a graph's inputs to calibrate on: `bertcompress_calibration.DrawFeatures`.
+        samples: The number of examples to calibrate on; all, if there are no more.
+        max_length: Where longer texts are cut, in tokens; None for the model's own limit, 512 at
+            most.
         smooth_alpha: How much of the difficulty SmoothQuant moves into the weights, 0..1; None
             leaves it out.
-        max_drop: The most of the task's metric that may be lost on `held_out`, 0..1, absolute; None
-            measures nothing and puts nothing back.
-        held_out: Labelled training examples for it, which `draw` does not draw from.
+        max_drop: The most of the task's metric that may be lost on examples held out, 0..1,
+            absolute; None measures nothing and puts nothing back. With it, labelled training
+            examples are held out and the others are calibrated on.
+        held_out: The number of those, never more than half of them; None for 500.
         restore: What of a product is put back: ``products`` into float whole, or the
             ``activations`` alone, so that the weights stay small. The search itself looks at whole
             products.
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns.
         portable: Whether the graph keeps to standard operators, for OpenVINO and others.
-        seed: Draws the inputs on which the drift is measured; NNCF itself draws nothing.
+        seed: Draws the examples, and the inputs on which the drift is measured; NNCF itself draws
+            nothing.
     """
 
-    draw: Callable[[OnnxModel], Sequence[Feature]]
+    samples: int = 300
+    max_length: int | None = None
     smooth_alpha: float | None = 0.95
     max_drop: float | None = None
-    held_out: tuple[Example, ...] = ()
+    held_out: int | None = None
     restore: Restore = "products"
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
@@ -105,6 +121,12 @@ class QuantizeNncf:
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
+        for name in ("samples", "max_length"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise UsageError(
+                    f"{name} must be 1 or more, got {count}; leave it out for the default"
+                )
         if self.smooth_alpha is not None and not 0 <= self.smooth_alpha <= 1:
             raise UsageError(
                 f"smooth_alpha must be 0 to 1, got {self.smooth_alpha:g}; leave it out for 0.95"
@@ -112,23 +134,30 @@ class QuantizeNncf:
         if self.restore not in RESTORES:
             raise UsageError(f"restore must be {' or '.join(RESTORES)}, got {self.restore!r}")
         if self.max_drop is None:
+            if self.held_out is not None:
+                raise UsageError("held_out is what max_drop is measured on; add max_drop")
             return
         if not 0 <= self.max_drop < 1:
             raise UsageError(
                 f"max_drop must be in [0, 1), got {self.max_drop:g}; 0.01 is one point of accuracy"
             )
-        if not self.held_out:
-            raise UsageError(
-                "max_drop is measured on labelled training examples and none were held out; add "
-                "--data, or leave max_drop out"
-            )
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Examples; labelled ones where accuracy is held."""
+        return ("examples",) if self.max_drop is None else ("labels",)
+
+    def check(self, context: Context) -> None:
+        """Refuses a context without examples."""
+        if not context.has_examples:
+            raise UsageError("NNCF finds its ranges on data and none was given; add --data")
+
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, QuantizationDetails]:
         """Returns the quantized graph.
 
         Raises:
-            PassError: If the artifact is a checkpoint.
-            UsageError: If `keep_float` fits nothing, or nothing is left to quantize.
+            UsageError: If `keep_float` fits nothing, or nothing is left to quantize; if there are
+                too few labelled examples.
             MissingDependencyError: If NNCF is not installed.
             CalibrationError: If there is nothing to calibrate on.
             DataError: If the examples do not fit the task.
@@ -136,15 +165,14 @@ class QuantizeNncf:
             ParityError: If the answers collapsed.
             AccuracyGateError: If more than `max_drop` is lost.
         """
-        model = graph_for(self, artifact)
         products, stay = split_products(model, self.keep_float)
         import_nncf("quantizing with NNCF")
-        timer = StepTimer(model)
+        calibrated_on, held = self._examples(context)
         source = shaped_for_onnxruntime(model.graph)
         tables = quantize_embeddings(source, portable=True) if self.embeddings else ()
         nodes = frozenset(product.node for product in products)
-        work = NncfWork(source, nodes, self._feeds(model), progress)
-        held_out = HeldOut(model, self.held_out) if self.max_drop is not None else None
+        work = NncfWork(source, nodes, self._feeds(model, calibrated_on), context.progress)
+        held_out = HeldOut(model, held) if held else None
         graph = self._quantized(work, held_out)
         back = _float_ones(graph, products) if held_out is not None else ()
         settle(graph, source, products, portable=self.portable)
@@ -152,30 +180,54 @@ class QuantizeNncf:
             for product in back:
                 quantize_weight(graph, product)
         left = back if self.restore == "products" else ()
-        return finished(
-            self,
+        found = audited(
             model,
             graph,
-            timer=timer,
             quantized=tuple(product for product in products if product not in left),
             stay=(*stay, *left),
             seed=self.seed,
-            details={
-                "calibration": {"inputs": len(work.feeds), "smooth alpha": self.smooth_alpha},
-                "int8 embedding tables": ", ".join(tables) or "none",
-                **self._held(held_out, graph, back),
-            },
         )
+        details = replace(
+            found,
+            nncf_calibration=NncfCalibration(len(work.feeds), self.smooth_alpha),
+            int8_embedding_tables=", ".join(tables) or "none",
+        )
+        if held_out is not None:
+            details = self._held(details, held_out, graph, back)
+        return replace(model, graph=graph), details
 
-    def _feeds(self, model: OnnxModel) -> list[Feed]:
-        features = self.draw(model)
+    def _examples(self, context: Context) -> tuple[Sequence[Example], Sequence[Example]]:
+        """Returns what is calibrated on, and what is held out."""
+        if self.max_drop is None:
+            return context.examples, ()
+        labelled, count = context.train, HELD_OUT if self.held_out is None else self.held_out
+        if not labelled:
+            raise UsageError(
+                "max_drop is measured on labelled training examples and none were held out; add "
+                "--data, or leave max_drop out"
+            )
+        if count < 1 or len(labelled) < 2:
+            raise UsageError(
+                f"held_out must be 1 or more of at least 2 labelled training examples, got {count} "
+                f"of {len(labelled)}"
+            )
+        held_out = sample(labelled, min(count, len(labelled) // 2), seed=self.seed)
+        held = {example.id for example in held_out}
+        return [example for example in labelled if example.id not in held], held_out
+
+    def _feeds(self, model: OnnxModel, examples: Sequence[Example]) -> list[Feed]:
+        length = cut_length(model.config, self.max_length)
+        drawn = draw_samples(examples, self.samples, seed=self.seed)
+        features = make_task(model.task, model.config).encode(
+            model.tokenizer, drawn, max_length=length
+        )
         if not features:
             raise CalibrationError(
                 "NNCF calibrates on texts and none were drawn; give it some hundred like those "
                 "that the model will see"
             )
-        names = [one.name for one in model.graph.graph.input]
-        return [{name: one.inputs[name][None] for name in names} for one in features]
+        names = [value.name for value in model.graph.graph.input]
+        return [{name: feature.inputs[name][None] for name in names} for feature in features]
 
     def _quantized(self, work: NncfWork, held_out: HeldOut | None) -> onnx.ModelProto:
         if held_out is None or self.max_drop is None:
@@ -185,27 +237,33 @@ class QuantizeNncf:
         return quantize_within(work, held_out, max_drop=self.max_drop)
 
     def _held(
-        self, held_out: HeldOut | None, graph: onnx.ModelProto, back: Sequence[WeightProduct]
-    ) -> dict[str, object]:
-        """Measures what was lost once more, on the graph as it will be kept."""
-        if held_out is None or self.max_drop is None:
-            return {}
+        self,
+        details: QuantizationDetails,
+        held_out: HeldOut,
+        graph: onnx.ModelProto,
+        back: Sequence[WeightProduct],
+    ) -> QuantizationDetails:
+        """Measures what was lost once more, on the graph as it will be kept, and adds it."""
+        most = self.max_drop or 0.0
         float_value, int8_value = held_out.score(held_out.graph), held_out.score(graph)
-        if float_value - int8_value > self.max_drop:
+        if float_value - int8_value > most:
             raise AccuracyGateError(
                 f"NNCF could not hold {held_out.metric} on {len(held_out.examples)} held-out "
                 f"examples: {int8_value:.4f} instead of {float_value:.4f}, and only "
-                f"{self.max_drop:g} may be lost; allow more, or keep the model in float"
+                f"{most:g} may be lost; allow more, or keep the model in float"
             )
-        return {
-            f"{self.restore} put back into float": ", ".join(one.module for one in back) or "none",
-            "accuracy control": {
+        names = ", ".join(product.module for product in back) or "none"
+        return replace(
+            details,
+            products_put_back_into_float=names if self.restore == "products" else None,
+            activations_put_back_into_float=names if self.restore == "activations" else None,
+            accuracy_control={
                 "held-out examples": len(held_out.examples),
                 f"{held_out.metric} in float": float_value,
                 f"{held_out.metric} in INT8": int8_value,
-                "largest loss allowed": self.max_drop,
+                "largest loss allowed": most,
             },
-        }
+        )
 
 
 def _float_ones(

@@ -17,13 +17,12 @@ Runtime fuses into the same kernel, with the bias left over as an addition.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError
 from bertcompress.graph.edit import (
@@ -44,29 +43,32 @@ from bertcompress.graph.integer.portable_products import portable_product
 from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.machine.cpu import target_flags
 from bertcompress.numerics.affine import S8_MAX, choose_asymmetric_u8
-from bertcompress.passes.base import graph_for
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.quantize.audit import (
-    calibration_details,
+    QuantizationDetails,
+    audited,
+    calibration_facts,
     check_patterns,
-    finished,
     largest_weight,
+    made_for,
     split_products,
     weight_bits,
 )
-from bertcompress.passes.quantize.trained_ranges import TrainedRanges
-from bertcompress.progress import Progress, silent
+from bertcompress.passes.quantize.ranges import TRAINED, Ranges
+from bertcompress.passes.quantize.trained_ranges import trained_ranges
 
 if TYPE_CHECKING:
     import onnx
 
 
 @dataclass(frozen=True)
-class QuantizeStatic:
+class QuantizeStatic(Pass[OnnxModel, OnnxModel]):
     """Quantizes weights and activations to 8 bits with calibrated ranges.
 
     Attributes:
-        calibrate: Finds the ranges of a graph: `bertcompress_calibration.Calibrate`, a saved
-            table (`bertcompress_calibration.SavedTable`), or those that `TrainQuantized` trained.
+        ranges: How the ranges are found; the method ``trained`` takes those that `TrainQuantized`
+            left.
         embeddings: Whether the embedding tables become INT8 too.
         keep_float: Modules that stay in float, names or patterns (``bert.encoder.layer.0.*``).
         portable: Whether the graph keeps to standard operators, for OpenVINO and others.
@@ -75,10 +77,10 @@ class QuantizeStatic:
             the calibration's the mean is another, and answers came out up to a third further off.
         target: The machine it is made for, one of `bertcompress.machine.cpu.TARGETS`: weights keep
             7 bits for x64 without VNNI. None for this CPU.
-        seed: Draws the inputs on which the drift is measured.
+        seed: Draws the examples, and the inputs on which the drift is measured.
     """
 
-    calibrate: Callable[[OnnxModel], CalibrationTable] = field(default_factory=TrainedRanges)
+    ranges: Ranges = field(default_factory=Ranges)
     embeddings: bool = True
     keep_float: tuple[str, ...] = HEADS
     portable: bool = False
@@ -92,45 +94,60 @@ class QuantizeStatic:
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
         target_flags(self.target)
+        if self._trained:
+            self.ranges.refuse("the ranges of training", but="method")
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    @property
+    def _trained(self) -> bool:
+        return self.ranges.method == TRAINED
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Examples, unless the ranges are known."""
+        return () if self._trained else self.ranges.needs
+
+    def check(self, context: Context) -> None:
+        """Refuses a context without anything to find ranges on."""
+        if not self._trained:
+            self.ranges.check(context)
+
+    def identity(self, context: Context) -> dict[str, str]:
+        """Adds the content of a saved table."""
+        return {**super().identity(context), **self.ranges.identity()}
+
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, QuantizationDetails]:
         """Returns the quantized graph.
 
         Raises:
-            PassError: If the artifact is a checkpoint.
             UsageError: If `keep_float` fits nothing, or nothing is left to quantize.
             CalibrationError: If the table lacks a product's range, or is of other weights.
             FusionAuditError: If ONNX Runtime would run a product in float unasked.
             ParityError: If the answers collapsed.
         """
-        model = graph_for(self, artifact)
         quantized, stay = split_products(model, self.keep_float)
-        timer = StepTimer(model)
-        table = self.calibrate(model)
-        progress("quantize", 0, 2)
+        table = (
+            trained_ranges(model)
+            if self._trained
+            else context.ranges_of(model, self.ranges, seed=self.seed)
+        )
+        context.progress("quantize", 0, 2)
         graph = shaped_for_onnxruntime(model.graph)
         largest = largest_weight(self.target)
         corrected = self._correct(graph, quantized, table, largest)
         quantize_products(graph, quantized, table, portable=self.portable, largest=largest)
         tables = quantize_embeddings(graph, portable=self.portable) if self.embeddings else ()
-        progress("quantize", 1, 2)
-        result = finished(
-            self,
-            model,
-            graph,
-            timer=timer,
-            quantized=quantized,
-            stay=stay,
-            seed=self.seed,
-            details={
-                **calibration_details(table),
-                **weight_bits(self.target),
-                "biases corrected": corrected,
-                "int8 embedding tables": ", ".join(tables) or "none",
-            },
+        context.progress("quantize", 1, 2)
+        found = audited(model, graph, quantized=quantized, stay=stay, seed=self.seed)
+        details = replace(
+            found,
+            calibration=calibration_facts(table),
+            weights=weight_bits(self.target),
+            made_for=made_for(self.target),
+            biases_corrected=corrected,
+            int8_embedding_tables=", ".join(tables) or "none",
         )
-        progress("quantize", 2, 2)
-        return result
+        context.progress("quantize", 2, 2)
+        return replace(model, graph=graph), details
 
     def _correct(
         self,
@@ -143,9 +160,9 @@ class QuantizeStatic:
         if not self.correct_bias:
             return 0
         count = 0
-        for one in products:
-            mean = table.range_of(one.module).channel_mean
-            count += mean is not None and correct_bias(graph, one, mean, largest=largest)
+        for product in products:
+            mean = table.range_of(product.module).channel_mean
+            count += mean is not None and correct_bias(graph, product, mean, largest=largest)
         return count
 
 

@@ -13,37 +13,63 @@ the bits and blocks that cost the answers least (`bertcompress.passes.quantize.b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.errors import UsageError, did_you_mean
-from bertcompress.examples import Example
-from bertcompress.graph.products import HEADS
-from bertcompress.numerics.blocks import BITS, BLOCK_SIZES, BlockFormat, fitting_block_size
-from bertcompress.passes.base import graph_for
-from bertcompress.passes.quantize.audit import check_patterns, finished, split_products
-from bertcompress.passes.quantize.block_pieces import Piece, pieces_of
-from bertcompress.passes.quantize.block_rounding import ROUNDINGS, WITH_DATA, format_for
-from bertcompress.passes.quantize.block_work import (
-    choose_formats,
-    divergence,
-    round_pieces,
-    written,
+from bertcompress.graph.edit import (
+    drop_unused_initializers,
+    import_ort_domain,
+    replace_nodes,
+    set_initializer,
 )
-from bertcompress.passes.quantize.input_statistics import Texts, draw_texts
-from bertcompress.progress import Progress, silent
+from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
+from bertcompress.graph.products import HEADS, WeightProduct
+from bertcompress.numerics.blocks import BlockFormat, Floats, fitting_block_size
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
+from bertcompress.passes.quantize.audit import (
+    QuantizationDetails,
+    audited,
+    check_patterns,
+    split_products,
+)
+from bertcompress.passes.quantize.bit_budget import FloatAnswers, choices, coarsest, offer
+from bertcompress.passes.quantize.blocks import (
+    ROUNDINGS,
+    WITH_DATA,
+    Piece,
+    Rounded,
+    check_blocks,
+    format_for,
+    hessian_of,
+    pieces_of,
+    round_product,
+)
+from bertcompress.passes.quantize.input_statistics import (
+    InputStatistics,
+    Texts,
+    draw_texts,
+    input_statistics,
+)
+from bertcompress.progress import Progress
 
+if TYPE_CHECKING:
+    import onnx
+
+Blocks = Mapping[str, Rounded]
+"""What each piece became, by the name of its weight."""
 BLOCK_SIZE = 32
 ABOUT = "4 bits make the file small; they do not make an encoder faster"
 
 
 @dataclass(frozen=True)
-class QuantizeWeights:
+class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
     """Quantizes weights only, in blocks.
 
     Attributes:
-        examples: Texts like those that it will answer; labels are not looked at.
         bits: 4 or 8.
         block_size: Input channels that share a scale; None for 32.
         rounding: A name in `ROUNDINGS`; None for ``gptq`` with 4 bits and texts, else ``mse``.
@@ -56,7 +82,6 @@ class QuantizeWeights:
         seed: Draws the texts, and the inputs on which the drift is measured.
     """
 
-    examples: tuple[Example, ...] = ()
     bits: int = 4
     block_size: int | None = None
     rounding: str | None = None
@@ -78,112 +103,200 @@ class QuantizeWeights:
                 f"rounding must be one of {', '.join(ROUNDINGS)}, got {self.rounding!r}"
                 + did_you_mean(self.rounding, ROUNDINGS)
             )
-        self._check_texts()
-
-    def _check_texts(self) -> None:
         if self.samples < 2:
             raise UsageError(f"samples must be 2 or more, got {self.samples}")
-        if self.rounding in WITH_DATA and not self.examples:
-            raise UsageError(
-                f"{self.rounding} rounds by what goes into each weight, and no texts were given; "
-                "add --data, or take rounding mse, which needs none"
-            )
         if self.target_size is None:
             return
         if self.target_size < 1:
             raise UsageError(f"target_size must be 1 or more bytes, got {self.target_size}")
         if self.block_size is not None:
             raise UsageError("target_size chooses the blocks; leave block_size out")
-        if not self.examples:
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Examples, if it can use them: texts like those that the model will answer."""
+        fitted = self.bits == 4 if self.rounding is None else self.rounding in WITH_DATA
+        return ("examples",) if fitted or self.target_size is not None else ()
+
+    def check(self, context: Context) -> None:
+        """Refuses a context without texts where the settings need some."""
+        if context.has_examples:
+            return
+        if self.rounding in WITH_DATA:
+            raise UsageError(
+                f"{self.rounding} rounds by what goes into each weight, and no texts were given; "
+                "add --data, or take rounding mse, which needs none"
+            )
+        if self.target_size is not None:
             raise UsageError(
                 "which weights can do with 4 bits is found on texts, and none were given; "
                 "add --data, or leave target_size out"
             )
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, QuantizationDetails]:
         """Returns the quantized graph; raises as `QuantizeStatic` does, and for texts and sizes.
 
         Raises:
             UsageError: If there are too few texts.
             SpeedGateError: If no choice of bits makes the file as small as asked.
         """
-        model = graph_for(self, artifact)
         quantized, stay = split_products(model, self.keep_float)
-        timer = StepTimer(model)
         pieces = pieces_of(model.graph, quantized, embeddings=self.embeddings)
-        rounding, texts = self._rounding(), self._texts(model)
+        rounding, texts = self._rounding(context), self._texts(model, context)
+        work = _Work(model, pieces, rounding, texts, context.progress)
         tried = []
-        for formats in self._formats(model, pieces, texts, progress):
-            blocks = round_pieces(model, pieces, formats, rounding, texts, progress=progress)
-            lost = None if texts is None else divergence(model, pieces, blocks, texts)
-            tried.append((lost, formats, blocks))
-        lost, formats, blocks = min(tried, key=lambda one: one[0] or 0.0)
-        graph = written(model, pieces, blocks)
-        details: dict[str, object] = {
-            "rounding": f"{rounding}, {texts.count if texts else 0} texts",
-            "size": f"{_megabytes(model.size_bytes)} before, {_megabytes(graph.ByteSize())} after",
-            "note": ABOUT,
-        }
-        if lost is not None:
-            details["divergence of answers"] = lost
-        return finished(
-            self,
-            model,
-            graph,
-            timer=timer,
-            quantized=quantized,
-            stay=stay,
-            seed=self.seed,
-            details=details,
-            precisions={p.module: str(f) for p, f in zip(pieces, formats, strict=True)},
+        for formats in self._formats(work):
+            blocks = work.rounded(formats)
+            tried.append((work.divergence(blocks), formats, blocks))
+        lost, formats, blocks = min(tried, key=lambda attempt: attempt[0] or 0.0)
+        graph = work.written(blocks)
+        stored = {p.module: str(f) for p, f in zip(pieces, formats, strict=True)}
+        found = audited(
+            model, graph, quantized=quantized, stay=stay, seed=self.seed, precisions=stored
         )
+        details = replace(
+            found,
+            rounding=f"{rounding}, {texts.count if texts else 0} texts",
+            size=f"{_megabytes(model.size_bytes)} before, {_megabytes(graph.ByteSize())} after",
+            note=ABOUT,
+            divergence_of_answers=lost,
+        )
+        return replace(model, graph=graph), details
 
-    def _rounding(self) -> str:
+    def _rounding(self, context: Context) -> str:
         if self.rounding is not None:
             return self.rounding
-        return "gptq" if self.examples and self.bits == 4 else "mse"
+        return "gptq" if self.bits == 4 and context.has_examples else "mse"
 
-    def _texts(self, model: OnnxModel) -> Texts | None:
-        if self.target_size is None and self._rounding() not in WITH_DATA:
+    def _texts(self, model: OnnxModel, context: Context) -> Texts | None:
+        if not self.needs or not context.has_examples:
             return None
         return draw_texts(
             model,
-            self.examples,
+            context.examples,
             samples=self.samples,
             max_length=self.max_length,
             seed=self.seed,
         )
 
-    def _formats(
-        self, model: OnnxModel, pieces: tuple[Piece, ...], texts: Texts | None, progress: Progress
-    ) -> tuple[tuple[BlockFormat, ...], ...]:
+    def _formats(self, work: _Work) -> tuple[tuple[BlockFormat, ...], ...]:
         """Returns each piece's format, in one or more ways to compare."""
-        if self.target_size is None or texts is None:
-            return (tuple(self._format(model, piece) for piece in pieces),)
-        return choose_formats(
-            model,
-            pieces,
-            self._rounding(),
-            texts,
-            target=self.target_size,
-            progress=progress,
+        if self.target_size is not None and work.texts is not None:
+            return work.formats_within(self.target_size, work.texts)
+        asked = BLOCK_SIZE if self.block_size is None else self.block_size
+        graph = work.model.graph
+        return (
+            tuple(
+                format_for(
+                    piece.weight_in(graph),
+                    bits=self.bits,
+                    block_size=fitting_block_size(asked, piece.columns),
+                )
+                for piece in work.pieces
+            ),
         )
 
-    def _format(self, model: OnnxModel, piece: Piece) -> BlockFormat:
-        asked = BLOCK_SIZE if self.block_size is None else self.block_size
-        block_size = fitting_block_size(asked, piece.columns)
-        return format_for(piece.weight_in(model.graph), bits=self.bits, block_size=block_size)
+
+@dataclass(frozen=True)
+class _Work:
+    """What is put in blocks, and how: choose formats, round, compare, write.
+
+    Attributes:
+        model: The float graph.
+        pieces: Its weights.
+        rounding: A name in `ROUNDINGS`.
+        texts: What they are fitted to and tried on, if anything.
+        progress: Progress callback.
+    """
+
+    model: OnnxModel
+    pieces: tuple[Piece, ...]
+    rounding: str
+    texts: Texts | None
+    progress: Progress
+
+    def formats_within(self, target: int, texts: Texts) -> tuple[tuple[BlockFormat, ...], ...]:
+        """Returns each piece's format in one or two ways, of no more than `target` bytes each.
+
+        Raises:
+            SpeedGateError: If that is not possible.
+        """
+        offers = {}
+        with FloatAnswers(self.model, self._replaceable, texts.held_out) as answers:
+            for piece, inputs in self._with_inputs():
+                rounded = self._round(piece, coarsest(piece), inputs)
+                offers[piece.weight] = offer(
+                    self.model,
+                    piece,
+                    divergence=answers.divergence(piece.floats_in(self.model.graph, rounded)),
+                    hessian=None
+                    if inputs is None
+                    else hessian_of(inputs, has_bias=piece.bias is not None),
+                    scaled=rounded.divisors is not None,
+                )
+                self.progress("weigh", len(offers), len(self.pieces))
+        return choices(self.model, [offers[piece.weight] for piece in self.pieces], target)
+
+    def rounded(self, formats: Sequence[BlockFormat]) -> Blocks:
+        """Rounds every piece to its format."""
+        format_of = dict(zip((p.weight for p in self.pieces), formats, strict=True))
+        blocks: dict[str, Rounded] = {}
+        for piece, inputs in self._with_inputs():
+            blocks[piece.weight] = self._round(piece, format_of[piece.weight], inputs)
+            self.progress("quantize", len(blocks), len(self.pieces))
+        return blocks
+
+    def divergence(self, blocks: Blocks) -> float | None:
+        """Returns how far the answers to the held-out texts are from the float graph's, if any."""
+        if self.texts is None:
+            return None
+        replaced: dict[str, Floats] = {}
+        for piece in self.pieces:
+            replaced.update(piece.floats_in(self.model.graph, blocks[piece.weight]))
+        with FloatAnswers(self.model, self._replaceable, self.texts.held_out) as answers:
+            return answers.divergence(replaced)
+
+    def written(self, blocks: Blocks) -> onnx.ModelProto:
+        """Returns the graph with blocks in the place of the float weights."""
+        graph = shaped_for_onnxruntime(self.model.graph)
+        import_ort_domain(graph)
+        replacements = {}
+        for piece in self.pieces:
+            rounded = blocks[piece.weight]
+            replacements[piece.part.node] = piece.put_into(graph, rounded)
+            for name, values in piece.bias_in(self.model.graph, rounded).items():
+                set_initializer(graph, name, values)
+        replace_nodes(graph, replacements)
+        drop_unused_initializers(graph)
+        return graph
+
+    def _with_inputs(self) -> Iterator[tuple[Piece, InputStatistics | None]]:
+        """Yields all pieces, products with what goes into them if there are texts."""
+        products = {p.weight: p for p in self.pieces if isinstance(p.part, WeightProduct)}
+        for piece in self.pieces:
+            if self.texts is None or piece.weight not in products:
+                yield piece, None
+        if self.texts is None:
+            return
+        parts = [p.part for p in products.values() if isinstance(p.part, WeightProduct)]
+        for part, statistics in input_statistics(self.model.graph, parts, self.texts.fitted):
+            for product in part:
+                yield products[product.weight], statistics[product.tensor]
+
+    def _round(self, piece: Piece, format_: BlockFormat, inputs: InputStatistics | None) -> Rounded:
+        return round_product(
+            piece.weight_in(self.model.graph),
+            format_,
+            self.rounding,
+            inputs=inputs,
+            has_bias=piece.bias is not None,
+        )
+
+    @property
+    def _replaceable(self) -> tuple[str, ...]:
+        biases = [piece.bias for piece in self.pieces if piece.bias is not None]
+        return (*(piece.weight for piece in self.pieces), *biases)
 
 
 def _megabytes(count: int) -> str:
     return f"{count / 1e6:.2f} MB"
-
-
-def check_blocks(bits: int, block_size: int | None) -> None:
-    """Fails with a UsageError unless there are such blocks; None stands for any."""
-    if bits not in BITS:
-        raise UsageError(f"bits must be 4 or 8, got {bits}")
-    if block_size is not None and block_size not in BLOCK_SIZES:
-        raise UsageError(
-            f"block_size must be one of {', '.join(map(str, BLOCK_SIZES))}, got {block_size}"
-        )

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from bertcompress.errors import CalibrationError
-from bertcompress.passes.base import PATH, check_counts
+from bertcompress.errors import CalibrationError, UsageError
+from bertcompress.passes.base import PATH
+from bertcompress.passes.context import Context, Need
+
+TRAINED = "trained"
+"""The method that takes the ranges that training left in the model."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,8 @@ class Ranges:
     """Settings of a calibration.
 
     Attributes:
-        method: A name of `bertcompress_calibration.METHODS`.
+        method: A name of `bertcompress_calibration.METHODS`, or ``trained`` where a pass takes the
+            ranges that training left.
         samples: How many examples are run.
         batch_size: The most examples in one run.
         max_length: Where longer texts are cut, in tokens; None for the model's own limit.
@@ -30,9 +35,42 @@ class Ranges:
     table: str | None = field(default=None, metadata=PATH)
 
     def __post_init__(self) -> None:
-        check_counts(samples=self.samples, batch_size=self.batch_size)
-        if self.max_length is not None:
-            check_counts(max_length=self.max_length)
+        for name in ("samples", "batch_size", "max_length"):
+            count = getattr(self, name)
+            if count is not None and count < 1:
+                raise UsageError(
+                    f"{name} must be 1 or more, got {count}; leave it out for the default"
+                )
+        if self.table is not None:
+            self.refuse("a saved table", but="table")
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What of a context decides the ranges."""
+        return () if self.table is not None else ("examples",)
+
+    def check(self, context: Context) -> None:
+        """Refuses a context without what the ranges are found on; reads no examples.
+
+        Raises:
+            UsageError: If there are neither examples nor a table.
+        """
+        if self.needs and not context.has_examples:
+            raise UsageError(
+                "static ranges are found on data and none was given; add --data, or take "
+                "--method dynamic, which needs none"
+            )
+
+    def refuse(self, beside: str, *, but: str = "") -> None:
+        """Fails with a UsageError if a setting is given.
+
+        Args:
+            beside: What makes it useless, in words.
+            but: The setting that may be given.
+        """
+        for setting in fields(self):
+            if setting.name != but and getattr(self, setting.name) != setting.default:
+                raise UsageError(f"{setting.name} is not used with {beside}; leave one of them out")
 
     def identity(self) -> dict[str, str]:
         """Returns what a step with these ranges is known by beside them: the table's SHA-256.

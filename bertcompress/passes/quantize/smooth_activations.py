@@ -10,40 +10,65 @@ others.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, cast
 
 import numpy as np
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError, ParityError, UsageError
 from bertcompress.graph.edit import copy_of, initializer_values
 from bertcompress.graph.integer.smoothing import fold_scales, value_pairs
 from bertcompress.numerics.smoothing import ALPHAS, Floats, best_scales
-from bertcompress.passes.base import graph_for, settings_of
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.quantize.audit import drift_db
-from bertcompress.progress import Progress, silent
+from bertcompress.passes.quantize.ranges import Ranges
 
-LAYERS = "layers"
-"""The key of the step's details that has a row for each layer."""
 SAME_DB = 80.0
 """The answers may differ by float32's rounding and no more: 1e-4 of their size."""
 
 
 @dataclass(frozen=True)
-class SmoothActivations:
+class SmoothedLayer:
+    """One layer.
+
+    Attributes:
+        module: Its value projection.
+        alpha: How much went into the weights; None where nothing was gained.
+        expected_noise: Of rounding, against before, in words.
+    """
+
+    module: str
+    alpha: float | None
+    expected_noise: str
+
+
+@dataclass(frozen=True)
+class SmoothingDetails:
+    """What smoothing tells, a row for each layer."""
+
+    layers: tuple[SmoothedLayer, ...]
+
+    @property
+    def smoothed(self) -> int:
+        """The number of layers that were smoothed."""
+        return sum(layer.alpha is not None for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class SmoothActivations(Pass[OnnxModel, OnnxModel]):
     """Moves large channels of activations into weights, where that costs nothing.
 
     Attributes:
-        calibrate: Says how large each channel is, as for `QuantizeStatic`.
+        ranges: How the channels' sizes are found.
         alpha: How much of the difficulty goes into the weights, 0..1; None searches it for each
             layer, and leaves alone what would not gain.
-        seed: Draws the inputs on which the answers are compared.
+        seed: Draws the examples, and the inputs on which the answers are compared.
     """
 
-    calibrate: Callable[[OnnxModel], CalibrationTable]
+    ranges: Ranges = field(default_factory=Ranges)
     alpha: float | None = None
     seed: int = 0
 
@@ -56,54 +81,58 @@ class SmoothActivations:
                 f"alpha must be 0 to 1, got {self.alpha:g}; leave it out to have it searched"
             )
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Examples, unless the ranges are known."""
+        return self.ranges.needs
+
+    def check(self, context: Context) -> None:
+        """Refuses a context without anything to find ranges on."""
+        self.ranges.check(context)
+
+    def identity(self, context: Context) -> dict[str, str]:
+        """Adds the content of a saved table."""
+        return {**super().identity(context), **self.ranges.identity()}
+
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, SmoothingDetails]:
         """Returns the smoothed graph, still in float.
 
         Raises:
-            PassError: If the artifact is a checkpoint.
             UsageError: If the graph has no attention that a factor could be moved through.
             CalibrationError: If the table lacks a range or the channels' sizes.
             ParityError: If the answers changed.
         """
-        model = graph_for(self, artifact)
-        timer = StepTimer(model)
         pairs = value_pairs(model.graph)
         if not pairs:
             raise UsageError(
                 "this graph has no attention with a float value projection of its own, so nothing "
                 "can be smoothed for free; smooth before quantizing, an export of bertcompress"
             )
-        table = self.calibrate(model)
-        progress("smooth", 0, 1)
+        table = context.ranges_of(model, self.ranges, seed=self.seed)
+        context.progress("smooth", 0, 1)
         alphas = ALPHAS if self.alpha is None else (self.alpha,)
-        scales, rows = {}, []
+        scales, layers = {}, []
         for pair in pairs:
-            found = table.range_of(pair.output.module)
+            module = pair.output.module
+            seen = table.range_of(module)
             weight = cast("Floats", initializer_values(model.graph, pair.output.weight))
             alpha, chosen, ratio = best_scales(
-                found.low,
-                found.high,
-                _channels(found, pair.output.module),
+                seen.low,
+                seen.high,
+                _channels(seen, module),
                 weight,
-                _mean_square(found),
+                _mean_square(seen),
                 alphas=alphas,
             )
-            rows.append(
-                {
-                    "module": pair.output.module,
-                    "alpha": alpha,
-                    "expected noise": f"{100 * ratio:.0f}% of before",
-                }
-            )
+            layers.append(SmoothedLayer(module, alpha, f"{100 * ratio:.0f}% of before"))
             if alpha is not None:
                 scales[pair] = chosen
         graph = copy_of(model.graph)
         fold_scales(graph, scales)
         result = replace(model, graph=graph)
         self._check(model, result)
-        step = timer.step("SmoothActivations", settings_of(self), result, details={LAYERS: rows})
-        progress("smooth", 1, 1)
-        return replace(result, history=(*model.history, step))
+        context.progress("smooth", 1, 1)
+        return result, SmoothingDetails(tuple(layers))
 
     def _check(self, before: OnnxModel, after: OnnxModel) -> None:
         ratio = drift_db(before, after.graph, seed=self.seed)
@@ -120,12 +149,6 @@ def can_smooth(model: OnnxModel, table: CalibrationTable) -> bool:
     return bool(modules) and all(
         table.range_of(module).channel_absmax is not None for module in modules
     )
-
-
-def smoothed_layers(model: OnnxModel) -> int:
-    """Returns how many layers the last step smoothed."""
-    rows = cast("list[dict[str, object]]", model.history[-1].details[LAYERS])
-    return sum(row["alpha"] is not None for row in rows)
 
 
 def _channels(found: TensorRange, module: str) -> Floats:

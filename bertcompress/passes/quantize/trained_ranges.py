@@ -1,8 +1,8 @@
 """The ranges that a checkpoint was trained with, as a small file that travels with it.
 
 `TrainQuantized` leaves them beside the weights (``trained_ranges.json``), every later pass hands
-them on, and `QuantizeStatic` takes them where it is given no other calibrator, so that what is
-shipped is what was trained::
+them on, and `QuantizeStatic` takes them with the method ``trained``, so that what is shipped is
+what was trained::
 
     {"format": 1, "weights": "0123456789abcdef", "seed": 0, "data": "…", "sample_ids": [],
      "ranges": {"bert.encoder.layer.0.attention.self.query": [-3.1, 4.2], …}}
@@ -30,12 +30,12 @@ from bertcompress.errors import CalibrationError
 from bertcompress.graph.edit import initializer_values
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import weight_products
+from bertcompress.passes.quantize.ranges import TRAINED
 
 if TYPE_CHECKING:
     from torch import nn
 
 FORMAT_VERSION = 1
-METHOD = "trained"
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -62,27 +62,23 @@ def ranges_file(
     return json.dumps(facts, ensure_ascii=False, indent=1, allow_nan=False).encode()
 
 
-@dataclass(frozen=True)
-class TrainedRanges:
-    """Calibrator: the ranges that a graph's checkpoint was trained with."""
+def trained_ranges(model: OnnxModel) -> CalibrationTable:
+    """Returns the ranges that a graph's checkpoint was trained with.
 
-    def __call__(self, model: OnnxModel) -> CalibrationTable:
-        """Returns the table.
-
-        Raises:
-            CalibrationError: If the model carries none, or they belong to other weights.
-        """
-        content = model.side_files.get(RANGES_NAME)
-        if content is None:
-            raise CalibrationError(
-                f"this model carries no trained ranges ({RANGES_NAME}); train them with "
-                "TrainQuantized before the export, or find ranges on data"
-            )
-        try:
-            facts = _Facts.from_json(content)
-        except _MALFORMED as error:
-            raise CalibrationError(f"{RANGES_NAME} is damaged ({error}); train again") from error
-        return facts.table_for(model)
+    Raises:
+        CalibrationError: If the model carries none, or they belong to other weights.
+    """
+    content = model.side_files.get(RANGES_NAME)
+    if content is None:
+        raise CalibrationError(
+            f"this model carries no trained ranges ({RANGES_NAME}); train them with "
+            "TrainQuantized before the export, or find ranges on data"
+        )
+    try:
+        facts = _Facts.from_json(content)
+    except _MALFORMED as error:
+        raise CalibrationError(f"{RANGES_NAME} is damaged ({error}); train again") from error
+    return facts.table_for(model)
 
 
 @dataclass(frozen=True)
@@ -127,7 +123,7 @@ class _Facts:
                 name: TensorRange(products[name].tensor, low, high, low, high, 0, none)
                 for name, (low, high) in self.ranges.items()
             },
-            method=METHOD,
+            method=TRAINED,
             sample_ids=self.sample_ids,
             seed=self.seed,
             data_fingerprint=self.data,

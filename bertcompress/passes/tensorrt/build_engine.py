@@ -12,36 +12,56 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from bertcompress.artifacts.artifact import Artifact, Engine, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Engine, Kind, OnnxModel
 from bertcompress.artifacts.engine_record import HARDWARE, EngineRecord, Hardware, Platform, Profile
 from bertcompress.bert.families import cut_length, longest_text
-from bertcompress.errors import UsageError, did_you_mean
-from bertcompress.examples import Example
+from bertcompress.errors import BuildError, UsageError
+from bertcompress.files import write_whole
 from bertcompress.graph.fingerprint import graph_sha256
-from bertcompress.passes.base import NOT_A_SETTING, graph_for, settings_of
+from bertcompress.passes.base import PATH, Pass, check_choice
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.tensorrt.builder import Built, build_plan
 from bertcompress.passes.tensorrt.engine_graph import check_goal, check_graph, precisions_of
-from bertcompress.passes.tensorrt.engine_parity import check_engine
+from bertcompress.passes.tensorrt.engine_parity import EngineFigures, check_engine
 from bertcompress.passes.tensorrt.knobs import Knobs, is_strongly_typed
 from bertcompress.passes.tensorrt.layers import precision_counts
 from bertcompress.passes.tensorrt.profiles import GOALS, Goal, engine_profiles
 from bertcompress.passes.tensorrt.progress import BuildProgress
-from bertcompress.passes.tensorrt.timing_cache import read_cache, write_cache
-from bertcompress.progress import Progress, silent
 from bertcompress.runtimes.tensorrt.library import built_graph, import_tensorrt, platform_here
 from bertcompress.tasks import make_task
 
+Shape = tuple[int, int]
+
 
 @dataclass(frozen=True)
-class BuildEngine:
+class EngineDetails:
+    """What a build tells.
+
+    Attributes:
+        built_for: The GPU and the version of TensorRT.
+        typing: What decides the precisions.
+        profiles: The smallest, the timed and the largest ``[batch, length]`` of each.
+        layers_by_precision: The number of layers that compute in each.
+        parity: How far the answers are from the graph's.
+    """
+
+    built_for: str
+    typing: str
+    profiles: tuple[tuple[Shape, ...], ...]
+    layers_by_precision: Mapping[str, int]
+    parity: EngineFigures
+
+
+@dataclass(frozen=True)
+class BuildEngine(Pass[OnnxModel, Engine]):
     """Builds a TensorRT engine for this machine.
 
     Attributes:
-        examples: Texts like those that will come; only their lengths are used.
         goal: ``latency``: one text at a time; ``throughput``: batches; ``packed``: batches without
             padding, from TensorRT 11.1 on.
         lengths: The longest text of each profile, ascending; 16 to 512 as far as the texts reach
@@ -56,14 +76,13 @@ class BuildEngine:
         strip: Leaves the weights out of the plan.
         version_compatible: For newer versions of TensorRT too.
         hardware: For other GPUs too.
-        timing_cache: A file of timings: read if it is there, written after the build.
+        timing_cache: A file of how long each kernel took for each layer: read if it is there,
+            written after the build. TensorRT refuses one of another kind of GPU or version.
         tolerance: Largest difference to the graph's answers, relative to the largest answer; if
             None, 0.25 for 8 bits, 0.05 for half precision and 0.005 for float32.
         seed: Draws the inputs that answers are compared on.
-        machine: Tells finished builds of different machines apart; nothing else follows from it.
     """
 
-    examples: tuple[Example, ...] = ()
     goal: Goal = "latency"
     lengths: tuple[int, ...] = ()
     batches: tuple[int, ...] = ()
@@ -76,24 +95,16 @@ class BuildEngine:
     strip: bool = False
     version_compatible: bool = False
     hardware: Hardware = "none"
-    timing_cache: str | None = field(default=None, metadata=NOT_A_SETTING)
+    timing_cache: str | None = field(default=None, metadata=PATH)
     tolerance: float | None = None
     seed: int = 0
-    machine: str = ""
 
     consumes: ClassVar[Kind] = "onnx"
     produces: ClassVar[Kind] = "engine"
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("goal", self.goal, GOALS),
-            ("hardware", self.hardware, HARDWARE),
-        ):
-            if value not in allowed:
-                raise UsageError(
-                    f"{name} must be one of {', '.join(allowed)}, got {value!r}"
-                    f"{did_you_mean(str(value), allowed)}"
-                )
+        check_choice("goal", self.goal, GOALS)
+        check_choice("hardware", self.hardware, HARDWARE)
         level = self.optimization_level
         if level is not None and not 0 <= level <= 5:
             raise UsageError(f"optimization_level must be 0 to 5, got {level}")
@@ -123,11 +134,15 @@ class BuildEngine:
             hardware=self.hardware,
         )
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Engine:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The lengths of texts like those that will come, and the machine it is built on."""
+        return ("examples", "machine")
+
+    def apply(self, model: OnnxModel, context: Context) -> tuple[Engine, EngineDetails]:
         """Returns the engine.
 
         Raises:
-            PassError: If the artifact is no graph.
             MissingError: TensorRT is not installed, or too old for the goal.
             MissingHardwareError: There is no NVIDIA GPU.
             UsageError: If nothing says how long texts are, the profiles do not hold them, or a
@@ -136,12 +151,10 @@ class BuildEngine:
             BuildError: If TensorRT can't make an engine of the graph.
             ParityError: If the engine answers differently.
         """
-        model = graph_for(self, artifact)
         trt = import_tensorrt("building an engine")
         check_goal(trt, self.goal)
         here = platform_here(trt)
-        profiles = self._profiles(model)
-        timer = StepTimer(model)
+        profiles = self._profiles(model, context)
         check_graph(trt, model, profiles)
         cache = Path(self.timing_cache) if self.timing_cache is not None else None
         built = build_plan(
@@ -150,10 +163,10 @@ class BuildEngine:
             profiles,
             self.knobs,
             precisions=precisions_of(model),
-            timing_cache=read_cache(cache),
-            progress=BuildProgress(progress),
+            timing_cache=_read_cache(cache),
+            progress=BuildProgress(context.progress),
         )
-        write_cache(cache, built.timing_cache)
+        _write_cache(cache, built.timing_cache)
         engine = Engine(
             model.graph,
             model.config,
@@ -165,24 +178,23 @@ class BuildEngine:
             model.side_files,
         )
         parity = check_engine(engine, tolerance=self.tolerance, seed=self.seed)
-        engine = replace(engine, record=replace(engine.record, parity=parity.to_json()))
-        details = {
-            "built for": f"{here.gpu}, TensorRT {here.tensorrt}",
-            "typing": "by the graph" if is_strongly_typed(trt) else _flags_text(built.flags),
-            "profiles": [[one.least, one.opt, one.most] for one in profiles],
-            "layers by precision": precision_counts(built.layers),
-            "parity": parity.to_json(),
-        }
-        step = timer.step("BuildEngine", settings_of(self), engine, details=details)
-        return replace(engine, history=(*model.history, step))
+        record = replace(engine.record, parity=asdict(parity))
+        details = EngineDetails(
+            built_for=f"{here.gpu}, TensorRT {here.tensorrt}",
+            typing="by the graph" if is_strongly_typed(trt) else _flags_text(built.flags),
+            profiles=tuple((shapes.least, shapes.opt, shapes.most) for shapes in profiles),
+            layers_by_precision=precision_counts(built.layers),
+            parity=parity,
+        )
+        return replace(engine, record=record), details
 
-    def _profiles(self, model: OnnxModel) -> tuple[Profile, ...]:
+    def _profiles(self, model: OnnxModel, context: Context) -> tuple[Profile, ...]:
         limit = longest_text(model.config)
         if self.max_length is not None and self.max_length > limit:
             raise UsageError(f"max_length must be up to the model's {limit}, got {self.max_length}")
         cut = cut_length(model.config, self.max_length)
         task = make_task(model.task, model.config)
-        features = task.encode(model.tokenizer, self.examples, max_length=cut)
+        features = task.encode(model.tokenizer, context.examples, max_length=cut)
         return engine_profiles(
             [feature.length for feature in features],
             goal=self.goal,
@@ -194,7 +206,8 @@ class BuildEngine:
     def _record(
         self, model: OnnxModel, here: Platform, profiles: tuple[Profile, ...], built: Built
     ) -> EngineRecord:
-        recipe = json.dumps([[step.name, step.settings] for step in model.history], default=str)
+        steps = [[step.name, step.settings, step.data] for step in model.history]
+        recipe = json.dumps(steps, default=str)
         return EngineRecord(
             graph_sha256=graph_sha256(model.graph),
             recipe_sha256=hashlib.sha256(recipe.encode()).hexdigest(),
@@ -210,3 +223,33 @@ class BuildEngine:
 
 def _flags_text(flags: tuple[str, ...]) -> str:
     return f"by the builder's flags {' and '.join(flags) or 'none'}, as the graph asks for"
+
+
+def _read_cache(path: Path | None) -> bytes | None:
+    """Returns a cache's content, empty if the file is not there yet; None for no cache.
+
+    Raises:
+        BuildError: If the file can't be read.
+    """
+    if path is None:
+        return None
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise BuildError(f"can't read the timing cache {path}: {error.strerror}") from error
+
+
+def _write_cache(path: Path | None, content: bytes) -> None:
+    """Writes a cache, whole or not at all; does nothing where there is none.
+
+    Raises:
+        BuildError: If it can't be written.
+    """
+    if path is None:
+        return
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise BuildError(f"could not write the timing cache {path}: {error.strerror}") from error

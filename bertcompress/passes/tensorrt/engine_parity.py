@@ -14,10 +14,10 @@ from bertcompress.artifacts.artifact import Engine
 from bertcompress.artifacts.engine_record import Profile
 from bertcompress.errors import ParityError
 from bertcompress.graph.half import emulated
-from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds
+from bertcompress.parity.outputs import ParityFigures, compare_outputs, parity_feeds
 from bertcompress.passes.tensorrt.engine_graph import precisions_of
 from bertcompress.runtimes.ort.runtime import run_graph
-from bertcompress.runtimes.tensorrt.runtime import RunCounts, TensorRtRuntime
+from bertcompress.runtimes.tensorrt.runtime import TensorRtRuntime
 
 EIGHT_BITS, HALF, FLOAT = 0.25, 0.05, 0.005
 """Largest difference allowed, relative to the largest answer."""
@@ -27,30 +27,21 @@ _TIMES = 3
 
 
 @dataclass(frozen=True)
-class EngineParity:
+class EngineFigures(ParityFigures):
     """How far an engine's answers are from its graph's.
 
     Attributes:
-        parity: The differences.
-        allowed: The largest that was allowed.
-        counts: How the batches ran.
+        allowed: The largest difference that was allowed.
+        replayed_as_cuda_graphs: The number of batches that were.
+        enqueued: The number of batches that ran plainly.
     """
 
-    parity: Parity
     allowed: float
-    counts: RunCounts
-
-    def to_json(self) -> dict[str, object]:
-        """Returns the figures for a sidecar."""
-        return {
-            **self.parity.to_json(),
-            "allowed": self.allowed,
-            "replayed as CUDA graphs": self.counts.replayed,
-            "enqueued": self.counts.enqueued,
-        }
+    replayed_as_cuda_graphs: int
+    enqueued: int
 
 
-def check_engine(engine: Engine, *, tolerance: float | None = None, seed: int = 0) -> EngineParity:
+def check_engine(engine: Engine, *, tolerance: float | None = None, seed: int = 0) -> EngineFigures:
     """Compares an engine's answers with its graph's.
 
     Args:
@@ -82,7 +73,12 @@ def check_engine(engine: Engine, *, tolerance: float | None = None, seed: int = 
             f"{parity.max_difference:.2e} over {len(feeds)} batches, allowed is {allowed:.2e}; "
             "nothing was written"
         )
-    return EngineParity(parity, allowed, counts)
+    return EngineFigures(
+        **vars(parity.figures),
+        allowed=allowed,
+        replayed_as_cuda_graphs=counts.replayed,
+        enqueued=counts.enqueued,
+    )
 
 
 def compared_shapes(profiles: Sequence[Profile]) -> tuple[tuple[int, int], ...]:

@@ -24,13 +24,13 @@ built, so nothing is known about speed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
-from bertcompress.artifacts.artifact import Artifact, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.families import longest_text
 from bertcompress.errors import ExportError, UsageError, did_you_mean
@@ -53,10 +53,17 @@ from bertcompress.graph.tensorrt.symmetric_qdq import (
     quantize_products,
 )
 from bertcompress.graph.tensorrt.target import Target, target_named
-from bertcompress.passes.base import graph_for, settings_of
-from bertcompress.passes.quantize.audit import calibration_details, check_patterns, drift_db
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
+from bertcompress.passes.quantize.audit import (
+    CalibrationFacts,
+    ProductPrecision,
+    calibration_facts,
+    check_patterns,
+    drift_db,
+)
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.passes.tensorrt.plan import PlannedProduct, attention_reason, plan_products
-from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
     import onnx
@@ -68,24 +75,44 @@ EXPORTED_OPSET = 23
 
 
 @dataclass(frozen=True)
-class QuantizeTensorrt:
+class TensorrtDetails:
+    """What the pass tells.
+
+    Attributes:
+        tensorrt: The versions that read the graph, its opset, and how they build it.
+        checked: Where the graph was checked.
+        precision: What became of each product.
+        output_sqnr_db: The signal-to-noise ratio of the outputs; None if without noise.
+        slow_widths: What is right but slow, in words.
+        calibration: Where the ranges came from.
+    """
+
+    tensorrt: str
+    checked: str
+    precision: tuple[ProductPrecision, ...]
+    output_sqnr_db: float | None
+    slow_widths: str
+    calibration: CalibrationFacts | None = None
+
+
+@dataclass(frozen=True)
+class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
     """Quantizes a graph for TensorRT, or only turns it into half precision.
 
     Attributes:
-        calibrate: Finds the ranges of a graph, as for `QuantizeStatic`; None for fp16 and bf16,
-            which need none.
+        ranges: How the ranges are found; fp16 and bf16 need none.
         precision: ``int8``, ``fp8`` (E4M3; Ada, Hopper and newer), ``fp16`` or ``bf16``.
-        target: The oldest TensorRT that shall read the graph: ``10.14`` (also 11), ``10.0``,
+        target: The oldest TensorRT that must read the graph: ``10.14`` (also 11), ``10.0``,
             ``8.6`` or ``8.5``; see `bertcompress.graph.tensorrt.target`.
         attention: Whether the products inside attention are quantized too, where the gates allow
-            it; the table needs their ranges (``Calibrate(attention=True)``).
+            it; a saved table needs their ranges (``calibrate --attention``).
         longest: The longest text that the engine will be built for, in tokens, which decides
             about INT8 attention; None for the model's own limit.
         keep_float: Modules that stay in half precision, names or patterns.
-        seed: Draws the inputs on which the drift is measured.
+        seed: Draws the examples, and the inputs on which the drift is measured.
     """
 
-    calibrate: Callable[[OnnxModel], CalibrationTable] | None = None
+    ranges: Ranges = field(default_factory=Ranges)
     precision: Precision = "int8"
     target: str = "10.14"
     attention: bool = False
@@ -109,8 +136,8 @@ class QuantizeTensorrt:
                 f"TensorRT {self.target} has no {self.precision} in its graphs; take the target "
                 "10.0 or 10.14, or the precision int8"
             )
-        if self.quantizes and self.calibrate is None:
-            raise UsageError(f"{self.precision} needs ranges; give calibrate, or take fp16")
+        if not self.quantizes:
+            self.ranges.refuse(f"{self.precision}, which needs no ranges")
         if self.attention and not self.quantizes:
             raise UsageError(f"attention is for int8 and fp8; {self.precision} quantizes nothing")
         if self.longest is not None and self.longest < 1:
@@ -121,47 +148,62 @@ class QuantizeTensorrt:
         """Whether anything gets 8 bits."""
         return self.precision in ("int8", "fp8")
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> OnnxModel:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Examples, unless the ranges are known or nothing is quantized."""
+        return self.ranges.needs if self.quantizes else ()
+
+    def check(self, context: Context) -> None:
+        """Refuses a context without anything to find ranges on."""
+        if self.quantizes:
+            self.ranges.check(context)
+
+    def identity(self, context: Context) -> dict[str, str]:
+        """Adds the content of a saved table."""
+        return {**super().identity(context), **self.ranges.identity()}
+
+    def apply(self, model: OnnxModel, context: Context) -> tuple[OnnxModel, TensorrtDetails]:
         """Returns the graph for TensorRT.
 
         Raises:
-            PassError: If the artifact is a checkpoint.
             UsageError: If `keep_float` fits nothing, nothing is left to quantize, or the graph is
                 not of opset 23.
             CalibrationError: If the table lacks a range, or is of other weights.
             ExportError: If the result breaks a rule of the lint.
             ParityError: If the answers collapsed.
         """
-        model, target = graph_for(self, artifact), target_named(self.target)
+        target = target_named(self.target)
         if opset_of(model.graph) != EXPORTED_OPSET:
             raise UsageError(
                 f"this graph is of opset {opset_of(model.graph)}; export it with opset "
                 f"{EXPORTED_OPSET}, the default, which is lowered here for older TensorRTs"
             )
-        timer = StepTimer(model)
-        progress("quantize", 0, 2)
+        context.progress("quantize", 0, 2)
         plan = plan_products(model, self.keep_float, quantizes=self.quantizes)
-        table = self.calibrate(model) if self.calibrate is not None and self.quantizes else None
+        table = self._table(model, context)
         graph = copy_of(model.graph)
         inside = self._quantize(graph, model, plan, table) if table is not None else {}
         lower(graph, target.opset)
         if target.strongly_typed:
             to_half(graph, "bfloat16" if self.precision == "bf16" else "float16")
         slow = self._lint(graph, target, plan, model)
-        progress("quantize", 1, 2)
+        context.progress("quantize", 1, 2)
         ratio = drift_db(model, emulated(graph), seed=self.seed, as_written=True)
-        result = replace(model, graph=graph)
-        details = {
-            "TensorRT": f"{target.versions}; opset {target.opset}; {target.build}",
-            "checked": "by rules and in ONNX Runtime; no engine was built",
-            "precision": [*map(self._row, plan), *_inside_rows(inside, self.precision)],
-            "output SQNR (dB)": round(ratio, 1) if math.isfinite(ratio) else None,
-            "slow widths": "; ".join(one.sentence for one in slow) or "none",
-            **(calibration_details(table) if table is not None else {}),
-        }
-        step = timer.step("QuantizeTensorrt", settings_of(self), result, details=details)
-        progress("quantize", 2, 2)
-        return replace(result, history=(*model.history, step))
+        details = TensorrtDetails(
+            tensorrt=f"{target.versions}; opset {target.opset}; {target.build}",
+            checked="by rules and in ONNX Runtime; no engine was built",
+            precision=(*map(self._row, plan), *_inside_rows(inside, self.precision)),
+            output_sqnr_db=round(ratio, 1) if math.isfinite(ratio) else None,
+            slow_widths="; ".join(finding.sentence for finding in slow) or "none",
+            calibration=calibration_facts(table) if table is not None else None,
+        )
+        context.progress("quantize", 2, 2)
+        return replace(model, graph=graph), details
+
+    def _table(self, model: OnnxModel, context: Context) -> CalibrationTable | None:
+        if not self.quantizes:
+            return None
+        return context.ranges_of(model, self.ranges, seed=self.seed, attention=self.attention)
 
     def _quantize(
         self,
@@ -208,18 +250,15 @@ class QuantizeTensorrt:
             )
         return found
 
-    def _row(self, one: PlannedProduct) -> dict[str, object]:
+    def _row(self, planned: PlannedProduct) -> ProductPrecision:
         rest = "bf16" if self.precision == "bf16" else "fp16"
-        return {
-            "module": one.product.module,
-            "precision": self.precision if one.quantized else rest,
-            "reason": one.reason,
-        }
+        stored = self.precision if planned.quantized else rest
+        return ProductPrecision(planned.product.module, stored, planned.reason)
 
 
-def _inside_rows(inside: Mapping[str, str], precision: Precision) -> list[dict[str, object]]:
+def _inside_rows(inside: Mapping[str, str], precision: Precision) -> list[ProductPrecision]:
     return [
-        {"module": node, "precision": "fp16" if reason else precision, "reason": reason}
+        ProductPrecision(node, "fp16" if reason else precision, reason)
         for node, reason in inside.items()
     ]
 

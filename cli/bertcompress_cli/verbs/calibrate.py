@@ -93,8 +93,10 @@ def _measured(
 ) -> CalibrationTable:
     from bertcompress.artifacts.artifact import Checkpoint, Engine
     from bertcompress.bert.loading.load import load
+    from bertcompress.passes.context import Context
     from bertcompress.passes.export.export_onnx import ExportOnnx
-    from bertcompress_calibration import Calibrate, calibrate_over_seeds
+    from bertcompress.passes.quantize.ranges import Ranges
+    from bertcompress_calibration import calibrate_over_seeds, calibrate_ranges
     from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
@@ -108,24 +110,17 @@ def _measured(
     pool = samples * (seeds or 1)
     examples, split = _random(artifact, pool, place) if random else _read(artifact, place)
     with progress_on_stderr() as progress:
-        measure = Calibrate(
-            examples,
-            method=method,
-            samples=samples,
-            max_length=max_length,
-            seed=place.seed,
-            split=split,
-            attention=attention,
-            progress=progress,
-        )
+        ranges = Ranges(method, samples, max_length=max_length)
+        context = Context(examples, split=split, progress=progress)
         if isinstance(artifact, Checkpoint):
             note(f"{place.model} is a checkpoint: it is exported to ONNX first")
-            artifact = ExportOnnx(seed=place.seed)(artifact, progress=progress)
+            artifact = ExportOnnx(seed=place.seed)(artifact, context)
         if isinstance(artifact, Engine):
             artifact = artifact.source
+        how = (artifact, ranges, context)
         if seeds is None:
-            return measure(artifact)
-        return calibrate_over_seeds(measure, artifact, seeds=seeds)
+            return calibrate_ranges(*how, seed=place.seed, attention=attention)
+        return calibrate_over_seeds(*how, seed=place.seed, seeds=seeds, attention=attention)
 
 
 def _read(artifact: Artifact, place: Place) -> tuple[tuple[Example, ...], str | None]:

@@ -90,13 +90,13 @@ def _print_engine(folder: Path) -> None:
 
 def _print_ways(step: Step) -> None:
     """Prints every way of quantizing that was timed and judged."""
-    from bertcompress.search.fastest_int8 import WAYS
+    from bertcompress.report.lineage import title_of
     from bertcompress_cli.output import table
 
-    ways = step.details.get(WAYS)
+    ways = step.details.get("ways_tried")
     if isinstance(ways, list) and ways:
-        columns = tuple(ways[0])
-        table(columns, [tuple(_cell(way[column]) for column in columns) for way in ways])
+        rows = [tuple(map(_cell, way.values())) for way in ways]
+        table(tuple(map(title_of, ways[0])), rows)
 
 
 def _cell(value: object) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bertcompress.passes.quantize.block_pieces import Piece, pieces_of
+from bertcompress.passes.quantize.block_work import round_pieces, written
 
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import SpeedGateError
@@ -21,8 +23,6 @@ from bertcompress.passes.quantize.bit_budget import (
     formats_of,
     offer,
 )
-from bertcompress.passes.quantize.block_pieces import Piece, pieces_of
-from bertcompress.passes.quantize.block_work import round_pieces, written
 from bertcompress.passes.quantize.input_statistics import draw_texts
 
 Graphs = Callable[..., OnnxModel]

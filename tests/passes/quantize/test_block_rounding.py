@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from bertcompress.numerics.blocks import BlockFormat
 from bertcompress.passes.quantize.block_rounding import (
     Rounded,
     format_for,
@@ -14,6 +12,8 @@ from bertcompress.passes.quantize.block_rounding import (
     round_product,
     round_weight,
 )
+
+from bertcompress.numerics.blocks import BlockFormat
 from bertcompress.passes.quantize.input_statistics import InputStatistics
 
 FORMAT = BlockFormat(4, 32)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bertcompress.passes.quantize.block_rounding import ROUNDINGS
 
 from bertcompress.artifacts.artifact import ONNX_NAME, Checkpoint, OnnxModel, save
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import SpeedGateError, UsageError
 from bertcompress.examples import Example, TextExample
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.quantize.block_rounding import ROUNDINGS
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.runtimes.ort.runtime import run_graph
 

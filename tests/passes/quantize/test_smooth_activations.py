@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bertcompress.search.int8_ways import int8_ways
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable
@@ -19,7 +20,6 @@ from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.audit import drift_db
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.smooth_activations import SmoothActivations, smoothed_layers
-from bertcompress.search.int8_ways import int8_ways
 from bertcompress_calibration import Calibrate
 
 Graphs = Callable[..., OnnxModel]
