@@ -41,7 +41,7 @@ from baselines.knowledge import Key, Vector, knowledge
 from baselines.walk import Sums, Walk
 from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
 from bertcompress.bert.batch_losses import Batch
-from bertcompress.bert.pruning.obs import damped_inverse
+from bertcompress.bert.pruning.brain_surgeon import damped_inverse
 from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, shape_of
 from bertcompress.bert.surgery import cut

@@ -41,13 +41,6 @@ class EncoderShape:
         """The number of layers."""
         return len(self.layer_heads)
 
-    @property
-    def linear_parameters(self) -> int:
-        """Weights of the matrices that heads and neurons own, without biases."""
-        per_head = 4 * self.head_size * self.hidden_size
-        per_neuron = 2 * self.hidden_size
-        return per_head * sum(self.layer_heads) + per_neuron * sum(self.layer_ffn)
-
 
 @dataclass(frozen=True)
 class LayerModules:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedConfig, PreTrainedModel
 
-_OWN_FIELDS = ("model_type", "auto_map", "pruned_heads", "layer_heads", "layer_ffn", "head_size")
-"""Of the model before: the new shape says them again, or they are no longer true."""
+_OF_THE_SHAPE = ("model_type", "auto_map", "layer_heads", "layer_ffn", "head_size")
+"""Fields of a configuration that another shape says again, or that are no longer true of it."""
 
 
 def cut(
@@ -153,9 +153,9 @@ def blank(model: PreTrainedModel, shape: EncoderShape) -> PreTrainedModel:
         has_pooler = any(".pooler." in f".{name}" for name in model.state_dict())
         arguments = {"add_pooling_layer": has_pooler}
     with torch.random.fork_rng(devices=[]):
-        made = model_class(config, **arguments)
-    made.config.architectures = [model_class.__name__]
-    return cast("PreTrainedModel", made.eval())
+        model_of_shape = model_class(config, **arguments)
+    model_of_shape.config.architectures = [model_class.__name__]
+    return cast("PreTrainedModel", model_of_shape.eval())
 
 
 def config_for(config: PreTrainedConfig, shape: EncoderShape) -> tuple[PreTrainedConfig, bool]:
@@ -166,7 +166,7 @@ def config_for(config: PreTrainedConfig, shape: EncoderShape) -> tuple[PreTraine
 
     family = family_of(config)
     fields: dict[str, Any] = config.to_dict()
-    for name in _OWN_FIELDS:
+    for name in (*_OF_THE_SHAPE, "pruned_heads"):
         fields.pop(name, None)
     fields[family.layers_field] = shape.layers
     full_heads = shape.hidden_size // shape.head_size
@@ -182,6 +182,21 @@ def config_for(config: PreTrainedConfig, shape: EncoderShape) -> tuple[PreTraine
         **fields,
     )
     return pruned, False
+
+
+def stock_config(model: PreTrainedModel) -> PreTrainedConfig:
+    """Returns a stock configuration with the model's labels, lengths and vocabulary.
+
+    The numbers of heads and neurons in it are those of the unpruned model: a graph carries its own.
+    """
+    import transformers
+
+    stock: Any = getattr(transformers, f"{family_of(model.config).prefix}Config")
+    fields = {
+        key: value for key, value in model.config.to_dict().items() if key not in _OF_THE_SHAPE
+    }
+    fields["architectures"] = [type(model).__name__.removeprefix("Pruned")]
+    return cast("PreTrainedConfig", stock(**fields))
 
 
 def _class_for(model: PreTrainedModel, *, stock: bool) -> Any:

@@ -87,7 +87,7 @@ def linear_modules(model: PreTrainedModel) -> tuple[str, ...]:
 
 
 def tables_of(model: PreTrainedModel, *, rows: int) -> tuple[str, ...]:
-    """Returns the paths of a model's embedding tables of at least so many rows."""
+    """Returns the paths of a model's embedding tables of at least the given number of rows."""
     return tuple(
         name
         for name, module in model.named_modules()

@@ -38,6 +38,7 @@ from bertcompress.bert.structure import layers_of, shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.examples import QuestionExample, TextExample, TokenExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune_layers import PruneLayers
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
@@ -152,7 +153,7 @@ def test_refitting_never_raises_the_error_on_texts_held_out(
 
 
 def test_a_layer_is_removed(family: Family, tiny_family: Tiny) -> None:
-    made = PruneLayers(1, TEXTS, batch_size=2)(tiny_family(family))
+    made = PruneLayers(1, batch_size=2)(tiny_family(family), Context(TEXTS))
 
     assert shape_of(made.model).layers == 1
     assert made.config.model_type == family.model_type
@@ -193,7 +194,7 @@ def test_a_new_head_learns(family: Family, tiny_family_folder: Callable[..., Pat
     assert heads
     assert all(torch.equal(one, again.model.state_dict()[name]) for name, one in heads.items())
     assert all(bool((one == 0).all()) for name, one in heads.items() if name.endswith(".bias"))
-    trained = Finetune(TEXTS, epochs=1, batch_size=2)(made)
+    trained = Finetune(epochs=1, batch_size=2)(made, Context(train=TEXTS))
     before, after = (dict(one.model.named_parameters()) for one in (made, trained))
     assert any(not torch.equal(one, after[name]) for name, one in before.items())
 

@@ -18,6 +18,7 @@ from bertcompress.bert.loading.load import load
 from bertcompress.bert.vocabulary import always_kept, smaller_tokenizer
 from bertcompress.errors import PassError
 from bertcompress.examples import TextExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.prune.prune import Prune
 from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
 
@@ -47,7 +48,7 @@ def test_a_unigram_vocabulary_answers_as_before(
 ) -> None:
     before = tiny_family(unigram_family)
 
-    after = PruneVocabulary(TEXTS)(before)
+    after = PruneVocabulary()(before, Context(TEXTS))
 
     assert after.config.vocab_size == len(after.tokenizer) < before.config.vocab_size
     assert "▁lives" not in after.tokenizer.get_vocab()
@@ -90,7 +91,7 @@ def test_byte_level_bpe_is_refused(tiny_family: Tiny) -> None:
     with pytest.raises(
         PassError, match="of a byte-level BPE tokenizer can't be made smaller, only WordPiece's and"
     ):
-        PruneVocabulary(TEXTS)(tiny_family(check_model_type("roberta")))
+        PruneVocabulary()(tiny_family(check_model_type("roberta")), Context(TEXTS))
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_chinese_and_mixed_scripts_go_the_whole_way(chinese: Checkpoint, tmp_pat
     texts = tuple(TextExample(str(at), text) for at, text in enumerate(MIXED * 4))
     assert chinese.tokenizer.tokenize(MIXED[0]) == ["我", "是", "柏", "林", "人"]
 
-    smaller = PruneVocabulary(texts[:2])(chinese)
+    smaller = PruneVocabulary()(chinese, Context(texts[:2]))
 
     assert smaller.config.vocab_size < chinese.config.vocab_size
     for text in MIXED[:2]:
@@ -155,7 +156,7 @@ def test_chinese_and_mixed_scripts_go_the_whole_way(chinese: Checkpoint, tmp_pat
     for text in MIXED:
         unknown = [one.tokenizer.tokenize(text).count("[UNK]") for one in (chinese, smaller)]
         assert unknown[0] == unknown[1]
-    pruned = Prune(texts, heads=0.5, ffn=0.5, multiple=8, batch_size=4)(smaller)
+    pruned = Prune(heads=0.5, ffn=0.5, multiple=8, batch_size=4)(smaller, Context(texts))
     again = load(save(pruned, tmp_path / "small"))
     assert isinstance(again, Checkpoint)
     assert torch.equal(answer(again, MIXED[0]), answer(pruned, MIXED[0]))

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.codec import from_plain
 from bertcompress.errors import DataError, MissingDependencyError, UsageError
 from bertcompress.examples import Example, TextExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import batches_for
 from bertcompress.train.finetune import Finetune
+from bertcompress.train.trainer import TrainingDetails
 
 Checkpoints = Callable[..., Checkpoint]
 Examples = Callable[..., tuple[Example, ...]]
@@ -41,34 +44,35 @@ def test_it_learns_and_leaves_its_input_alone(tiny_checkpoint: Checkpoints) -> N
     checkpoint, data = tiny_checkpoint(), labelled(32)
     before = loss_of(checkpoint, data)
 
-    trained = Finetune(data, data, epochs=6, learning_rate=5e-3, batch_size=8)(checkpoint)
+    trained = Finetune(epochs=6, learning_rate=5e-3, batch_size=8)(
+        checkpoint, Context(train=data, validation=data)
+    )
 
     assert loss_of(trained, data) < 0.5 * before
     assert loss_of(checkpoint, data) == before
     assert not trained.model.training
-    rows = trained.history[-1].details["epochs"]
-    assert isinstance(rows, list)
-    assert len(rows) == 6
+    details = from_plain(TrainingDetails, trained.history[-1].details)
+    assert len(details.epochs) == 6
 
 
 @pytest.mark.parametrize("task", ["token-classification", "question-answering"])
 def test_other_tasks_train_too(task: str, tiny_checkpoint: Checkpoints, examples: Examples) -> None:
     data = examples(task=task)
     checkpoint = tiny_checkpoint(task=task)
-    trained = Finetune(data, epochs=3, learning_rate=2e-3)(checkpoint)
+    trained = Finetune(epochs=3, learning_rate=2e-3)(checkpoint, Context(train=data))
     assert loss_of(trained, data) < loss_of(checkpoint, data)
 
 
 def test_twice_the_same_weights(tiny_checkpoint: Checkpoints) -> None:
-    one = Finetune(labelled(16), epochs=1, learning_rate=1e-3)
-    first, second = one(tiny_checkpoint()), one(tiny_checkpoint())
+    finetune, context = Finetune(epochs=1, learning_rate=1e-3), Context(train=labelled(16))
+    first, second = (finetune(tiny_checkpoint(), context) for _ in range(2))
     for name, value in first.model.state_dict().items():
         assert value.equal(second.model.state_dict()[name])
 
 
 def test_it_goes_on_after_an_interruption(tiny_checkpoint: Checkpoints, tmp_path: Path) -> None:
-    data = labelled(32)
-    one = Finetune(data, epochs=3, learning_rate=1e-3, state_folder=str(tmp_path / "state"))
+    context = Context(train=labelled(32), state=tmp_path / "state")
+    finetune = Finetune(epochs=3, learning_rate=1e-3)
 
     def interrupt(stage: str, done: int, total: int) -> None:
         if done > total * 2 // 3:
@@ -76,18 +80,18 @@ def test_it_goes_on_after_an_interruption(tiny_checkpoint: Checkpoints, tmp_path
 
     steps: list[int] = []
     with pytest.raises(KeyboardInterrupt):
-        one(tiny_checkpoint(), progress=interrupt)
-    resumed = one(tiny_checkpoint(), progress=lambda stage, done, total: steps.append(done))
+        finetune(tiny_checkpoint(), context.changed(progress=interrupt))
+    counted = context.changed(progress=lambda stage, done, total: steps.append(done))
+    resumed = finetune(tiny_checkpoint(), counted)
 
     assert min(steps) > 2  # of 6: the first epochs were not run again
     assert resumed.history[-1].name == "Finetune"
-    assert "state_folder" not in resumed.history[-1].settings
 
 
 def test_a_text_without_label_is_refused(tiny_checkpoint: Checkpoints) -> None:
     data = (*labelled(3), TextExample("file.csv:9", "no label here"))
     with pytest.raises(DataError, match=r"file\.csv:9 has no label"):
-        Finetune(data)(tiny_checkpoint())
+        Finetune()(tiny_checkpoint(), Context(train=data))
 
 
 def test_a_missing_library_is_said(
@@ -98,7 +102,7 @@ def test_a_missing_library_is_said(
         importlib.util, "find_spec", lambda name: None if name == "accelerate" else find(name)
     )
     with pytest.raises(MissingDependencyError, match=r"bertcompress\[train\]"):
-        Finetune(labelled(4))(tiny_checkpoint())
+        Finetune()(tiny_checkpoint(), Context(train=labelled(4)))
 
 
 @pytest.mark.parametrize(
@@ -113,9 +117,9 @@ def test_a_missing_library_is_said(
 )
 def test_bad_settings(settings: dict[str, float], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        Finetune(labelled(4), **settings)  # type: ignore[arg-type]
+        Finetune(**settings)  # type: ignore[arg-type]
 
 
-def test_no_examples() -> None:
+def test_no_examples(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
     with pytest.raises(UsageError, match="needs examples and none were given"):
-        Finetune(())
+        Finetune()(tiny_checkpoint(), Context(examples()))

@@ -47,11 +47,11 @@ class CostTable:
     measure: Measure = "seconds"
 
     def heads_cost(self, counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the cost of a layer's attention with so many heads, for each number."""
+        """Returns the cost of a layer's attention for each number of heads."""
         return _interpolated(self.heads, counts)
 
     def ffn_cost(self, counts: Sequence[int] | NDArray[np.int64]) -> NDArray[np.float64]:
-        """Returns the cost of a layer's FFN with so many neurons, for each number."""
+        """Returns the cost of a layer's FFN for each number of neurons."""
         return _interpolated(self.ffn, counts)
 
     def predict(self, layer_heads: Sequence[int], layer_ffn: Sequence[int]) -> float:

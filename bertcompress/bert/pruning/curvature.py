@@ -11,10 +11,10 @@ doubtful ones would decide everything. So each text counts the same: within it `
 divided by the mean of its ``w``.
 
 From the inputs ``x_t`` of the output projection the Hessian ``H = sum_t w_t x_t x_t^T``, so
-that the costs that `bertcompress.bert.pruning.obs` finds compare between layers: in the last layer
-of a classifier, for example, only the first token counts. A small share of the plain, unweighted
-Hessian keeps ``H`` regular where few tokens have weight: with ``s`` the mean of ``w_t`` before and
-``u_t`` what is left of it after that division::
+that the costs that `bertcompress.bert.pruning.brain_surgeon` finds compare between layers: in the
+last layer of a classifier, for example, only the first token counts. A small share of the plain,
+unweighted Hessian keeps ``H`` regular where few tokens have weight: with ``s`` the mean of ``w_t``
+before and ``u_t`` what is left of it after that division::
 
     H = s * mean_t v_t x_t x_t^T        v_t = (1 - PLAIN) u_t + PLAIN
 
@@ -92,7 +92,7 @@ def error_costs(
         model: In evaluation mode; left as it was.
         batches: Real texts; targets are not looked at.
         seed: Draws the targets.
-        progress: Is told the samples done and their number.
+        progress: Progress callback.
 
     Raises:
         PassError: If there are no samples, or a gradient is not finite.

@@ -115,7 +115,7 @@ def from_data(
         batches: What to measure on.
         score: ``fisher``, ``true-fisher`` or ``taylor``.
         seed: For the targets drawn where the data has none.
-        progress: Is told the samples done and their number.
+        progress: Progress callback.
 
     Returns:
         Float64 scores, one array a layer.

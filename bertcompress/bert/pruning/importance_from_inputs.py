@@ -2,7 +2,7 @@
 
 ====== ================================================ =========================================
 wanda  sqrt(sum of W[r, j]^2 E[x_j^2] over r, j of unit) Sun et al. 2023, arXiv:2306.11695, eq. 1
-obs    trace(W_S (H^-1)_SS^-1 W_S^T)                     see `bertcompress.bert.pruning.obs`
+obs    trace(W_S (H^-1)_SS^-1 W_S^T)                     see `brain_surgeon.py`
 ====== ================================================ =========================================
 
 `wanda` is the norm of what a unit adds to the output: the paper's score of single weights,
@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.brain_surgeon import costs_of_each
 from bertcompress.bert.pruning.curvature import error_costs, hessians
 from bertcompress.bert.pruning.importance import SCORES_FROM_INPUTS, Importance, ScoreName, checked
-from bertcompress.bert.pruning.obs import costs_of_each
 from bertcompress.bert.pruning.sublayers import UNITS, Key, Walk, projections_of, sublayers_of
 from bertcompress.bert.structure import shape_of
 from bertcompress.errors import PassError, UsageError
@@ -46,7 +46,7 @@ def from_inputs(
         batches: Real texts.
         score: ``wanda`` or ``obs``.
         seed: Draws the targets of the curvature, for ``obs``.
-        progress: Is told the samples, or the sub-layers, done.
+        progress: Progress callback.
 
     Returns:
         Float64 scores, one array a layer.

@@ -1,10 +1,10 @@
-"""What a sub-layer costs the answers when units of it alone are gone, in truth.
+"""What a sub-layer actually costs the answers when only units of it are gone.
 
-The errors of `bertcompress.bert.pruning.obs` are second-order estimates: good for the order of
-units within a sub-layer, but between sub-layers, and for most units gone, they can be wrong by
-orders of magnitude. So a few numbers of units are tried for real: the output projection is fitted
-anew to the units that stay, with its bias, everything else is the original, and the answers on
-texts held out are compared with the original's (`bertcompress.bert.answers.answer_loss` at
+The errors of `bertcompress.bert.pruning.brain_surgeon` are second-order estimates: good for the
+order of units within a sub-layer, but between sub-layers, and for most units gone, they can be
+wrong by orders of magnitude. So a few numbers of units are tried for real: the output projection is
+fitted anew to the units that stay, with its bias, everything else is the original, and the answers
+on texts held out are compared with the original's (`bertcompress.bert.answers.answer_loss` at
 temperature 1: the Kullback-Leibler divergence in nats of classes, tags and spans, a squared error
 of numbers and embeddings).
 
@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from bertcompress.bert.answers import answer_loss
 from bertcompress.bert.batch_losses import Batch
-from bertcompress.bert.pruning.obs import DAMPING
+from bertcompress.bert.pruning.brain_surgeon import DAMPING
 from bertcompress.bert.pruning.refit import TokenWeights
 from bertcompress.bert.pruning.sublayers import (
     Key,
@@ -101,7 +101,7 @@ def costs_alone(
         kept: For each sub-layer choices of units that stay.
         weights: For each sub-layer and batch what an error at each position costs; None counts all
             real tokens alike.
-        progress: Is told the sub-layers done and their number.
+        progress: Progress callback.
 
     Returns:
         For each sub-layer the divergence from the original's answers of each choice, 0 or more.

@@ -47,13 +47,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 HELD_OUT = 5
-"""Of every so many batches one is held out."""
+"""Of this many batches one is held out."""
 TokenWeights = dict[Key, list["torch.Tensor"]]
 """For each sub-layer and batch what an error at each position costs, ``[batch, sequence]``."""
 
 
 def held_out_of(count: int) -> range:
-    """Returns which of so many batches are held out: their answers check what the others fit."""
+    """Returns which batches are held out: their answers check what the others fit."""
     return range(1, count, HELD_OUT)
 
 
@@ -93,7 +93,7 @@ def refit(
         batches: Real texts, at least two batches; targets are not looked at.
         weights: What an error at each position costs; None counts all real tokens alike.
         damping: How strongly the weights that are there are held on to.
-        progress: Is told the sub-layers done and their number.
+        progress: Progress callback.
 
     Raises:
         UsageError: If the models have different numbers of layers, or there are too few batches.

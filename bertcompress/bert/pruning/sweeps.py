@@ -1,31 +1,35 @@
 """Sweeps all sub-layers of a model, one Hessian in memory at a time, and goes on after a stop.
 
-What is finished can be kept in a folder: what errors cost (`bert/curvature.py`) in one file, and
-each sub-layer's sweep (`bert/obs.py`) in one. Every file carries the fingerprint of what it depends
-on, model, texts and settings, so that files of something else are passed over and replaced.
+What is finished can be kept in a folder: what errors cost (`curvature.py`) in one file, and each
+sub-layer's sweep (`brain_surgeon.py`) in one. Every file is a safetensors file, written whole or
+not at all. It carries the fingerprint of what it depends on, model, texts and settings, so that
+files of something else, and damaged ones, are passed over and replaced.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.brain_surgeon import DAMPING, Sweep, sweep
 from bertcompress.bert.pruning.curvature import PLAIN, ErrorCosts, error_costs, hessians
-from bertcompress.bert.pruning.finished_parts import FinishedParts
-from bertcompress.bert.pruning.obs import DAMPING, Sweep, sweep
 from bertcompress.bert.pruning.refit import TokenWeights
 from bertcompress.bert.pruning.sublayers import UNITS, Key, Unit, projections_of, sublayers_of
+from bertcompress.errors import PassError
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+_FINGERPRINT = "fingerprint"
 _METHOD = 3
 """Rises when the same inputs would give other sweeps, so that none of before are taken."""
 
@@ -66,7 +70,7 @@ def swept(
         ffn: Whether FFNs are swept.
         seed: Draws the targets of the curvature.
         state: Where finished sub-layers are kept and found again; None keeps nothing.
-        progress: Is told the samples done, then the sub-layers done.
+        progress: Progress callback: the samples done, then the sub-layers done.
 
     Raises:
         PassError: If there are no samples, or activations or gradients are not finite, or a file
@@ -79,7 +83,7 @@ def swept(
         parts.write("costs", _tensors_of(costs))
     units: list[Unit] = [unit for unit, asked in zip(UNITS, (heads, ffn), strict=True) if asked]
     wanted = projections_of(model, units)
-    sweeps = {key: one for key in wanted if (one := _read_sweep(parts, key)) is not None}
+    sweeps = {key: kept for key in wanted if (kept := _read_sweep(parts, key)) is not None}
     missing = {key for key in wanted if key not in sweeps}
     progress("sweep", len(sweeps), len(wanted))
     for key, hessian in hessians(model, batches, costs, missing):
@@ -88,8 +92,70 @@ def swept(
         parts.write(_name(key), _tensors_of_sweep(sweeps[key]))
         progress("sweep", len(sweeps), len(wanted))
     return Swept(
-        {key: sweeps[key] for key in wanted}, {key: one.tokens for key, one in costs.items()}
+        {key: sweeps[key] for key in wanted}, {key: cost.tokens for key, cost in costs.items()}
     )
+
+
+class FinishedParts:
+    """The parts of one run.
+
+    Args:
+        folder: Where they are, made if needed; None keeps nothing and finds nothing.
+        fingerprint: Gives the fingerprint of all that the parts depend on; is asked at most once,
+            and never without a folder.
+    """
+
+    def __init__(self, folder: Path | None, fingerprint: Callable[[], str]) -> None:
+        self._folder = folder
+        self._ask = fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self._ask()
+
+    def read(self, name: str) -> dict[str, torch.Tensor] | None:
+        """Returns a finished part's tensors, or None."""
+        from safetensors import SafetensorError, safe_open
+
+        if self._folder is None or not (path := self._path(name)).is_file():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                if (file.metadata() or {}).get(_FINGERPRINT) != self._fingerprint:
+                    return None
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no dict
+        except (SafetensorError, OSError):
+            return None
+
+    def write(self, name: str, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Keeps a part.
+
+        Raises:
+            PassError: If it can't be written; nothing is left behind then.
+        """
+        from safetensors.torch import save
+
+        if self._folder is None:
+            return
+        path = self._path(name)
+        staging = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        content = save(dict(tensors), {_FINGERPRINT: self._fingerprint})
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            try:
+                staging.write_bytes(content)
+                staging.replace(path)
+            finally:
+                staging.unlink(missing_ok=True)
+        except OSError as error:
+            raise PassError(
+                f"could not keep {path}: {error.strerror or error}; what was kept before is "
+                "still there"
+            ) from error
+
+    def _path(self, name: str) -> Path:
+        assert self._folder is not None
+        return self._folder / f"{name}.safetensors"
 
 
 def _name(key: Key) -> str:
@@ -99,12 +165,12 @@ def _name(key: Key) -> str:
 def _tensors_of(costs: Mapping[Key, ErrorCosts]) -> dict[str, torch.Tensor]:
     import torch
 
-    found: dict[str, torch.Tensor] = {}
-    for key, one in costs.items():
-        found[f"{_name(key)}.tokens"] = torch.cat([each.flatten() for each in one.tokens])
-        found[f"{_name(key)}.scale"] = torch.tensor([one.scale], dtype=torch.float64)
-        found[f"{_name(key)}.rows"] = one.rows
-    return found
+    tensors: dict[str, torch.Tensor] = {}
+    for key, cost in costs.items():
+        tensors[f"{_name(key)}.tokens"] = torch.cat([each.flatten() for each in cost.tokens])
+        tensors[f"{_name(key)}.scale"] = torch.tensor([cost.scale], dtype=torch.float64)
+        tensors[f"{_name(key)}.rows"] = cost.rows
+    return tensors
 
 
 def _read_costs(
@@ -112,37 +178,37 @@ def _read_costs(
 ) -> dict[Key, ErrorCosts] | None:
     import torch
 
-    found = parts.read("costs")
-    if found is None:
+    kept = parts.read("costs")
+    if kept is None:
         return None
     shapes = [batch.inputs["attention_mask"].shape for batch in batches]
     costs: dict[Key, ErrorCosts] = {}
     for key in sublayers_of(model):
-        flat = torch.split(found[f"{_name(key)}.tokens"], [shape.numel() for shape in shapes])
+        flat = torch.split(kept[f"{_name(key)}.tokens"], [shape.numel() for shape in shapes])
         costs[key] = ErrorCosts(
-            [torch.reshape(one, shape) for one, shape in zip(flat, shapes, strict=True)],
-            float(found[f"{_name(key)}.scale"]),
-            found[f"{_name(key)}.rows"],
+            [torch.reshape(tokens, shape) for tokens, shape in zip(flat, shapes, strict=True)],
+            float(kept[f"{_name(key)}.scale"]),
+            kept[f"{_name(key)}.rows"],
         )
     return costs
 
 
-def _tensors_of_sweep(one: Sweep) -> dict[str, torch.Tensor]:
+def _tensors_of_sweep(done: Sweep) -> dict[str, torch.Tensor]:
     import torch
 
     return {
-        "order": torch.tensor(one.order),
-        "errors": torch.from_numpy(one.errors),
-        "alone": torch.from_numpy(one.unit_errors),
+        "order": torch.tensor(done.order),
+        "errors": torch.from_numpy(done.errors),
+        "alone": torch.from_numpy(done.unit_errors),
     }
 
 
 def _read_sweep(parts: FinishedParts, key: Key) -> Sweep | None:
-    found = parts.read(_name(key))
-    if found is None:
+    kept = parts.read(_name(key))
+    if kept is None:
         return None
-    order = tuple(found["order"].tolist())
-    return Sweep(order, found["errors"].numpy(), found["alone"].numpy())
+    order = tuple(kept["order"].tolist())
+    return Sweep(order, kept["errors"].numpy(), kept["alone"].numpy())
 
 
 def _fingerprint(model: PreTrainedModel, batches: Sequence[Batch], seed: int) -> str:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from bertcompress.artifacts.artifact import Checkpoint, Kind, OnnxModel
 from bertcompress.bert.families import family_of, input_names
 from bertcompress.bert.masks import mask_for
-from bertcompress.bert.stock import stock_config
+from bertcompress.bert.surgery import stock_config
 from bertcompress.errors import ExportError, MissingDependencyError, UsageError
 from bertcompress.graph.kernels import count_kernels
 from bertcompress.graph.tidy import tidy

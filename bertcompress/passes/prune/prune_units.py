@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.pruning.importance import (
@@ -52,26 +52,24 @@ class FfnRow:
 
 
 @dataclass(frozen=True)
-class UnitsDetails:
-    """What the removal of heads or neurons tells.
+class HeadsDetails:
+    """What the removal of heads tells: each layer, how many are gone, what the scores rest on."""
 
-    Attributes:
-        layers: A row for each layer.
-        removed: How many of how many are gone.
-        notes: What the scores rest on.
-    """
-
-    layers: tuple[HeadsRow | FfnRow, ...]
+    layers: tuple[HeadsRow, ...]
     removed: str
     notes: tuple[str, ...]
 
 
-class Cut(NamedTuple):
-    """A smaller model, a row for each layer, and how many units are gone."""
+@dataclass(frozen=True)
+class FfnDetails:
+    """What the removal of neurons tells, as that of heads."""
 
-    model: PreTrainedModel
-    rows: tuple[HeadsRow | FfnRow, ...]
+    layers: tuple[FfnRow, ...]
     removed: str
+    notes: tuple[str, ...]
+
+
+UnitsDetails = HeadsDetails | FfnDetails
 
 
 @dataclass(frozen=True)
@@ -126,11 +124,13 @@ class PruneUnits(Pass[Checkpoint, Checkpoint]):
             DataError: If the examples do not fit the task or the model's labels.
         """
         importance = self._importance(checkpoint, context)
-        model, rows, removed = self._cut(checkpoint.model, importance)
-        return replace(checkpoint, model=model), UnitsDetails(rows, removed, (_note(importance),))
+        model, details = self._cut(checkpoint.model, importance)
+        return replace(checkpoint, model=model), details
 
     @abstractmethod
-    def _cut(self, model: PreTrainedModel, importance: Importance) -> Cut:
+    def _cut(
+        self, model: PreTrainedModel, importance: Importance
+    ) -> tuple[PreTrainedModel, UnitsDetails]:
         """Removes the units that matter least."""
 
     def _importance(self, checkpoint: Checkpoint, context: Context) -> Importance:
@@ -166,7 +166,9 @@ class PruneHeads(PruneUnits):
         check_fraction("heads", self.fraction)
         super().__post_init__()
 
-    def _cut(self, model: PreTrainedModel, importance: Importance) -> Cut:
+    def _cut(
+        self, model: PreTrainedModel, importance: Importance
+    ) -> tuple[PreTrainedModel, HeadsDetails]:
         minimum = 0 if self.allow_empty_layers else 1
         kept = keep_units(importance.heads, self.fraction, scope=self.scope, minimum=minimum)
         before = shape_of(model).layer_heads
@@ -179,7 +181,8 @@ class PruneHeads(PruneUnits):
             )
             for layer, (count, stay) in enumerate(zip(before, kept, strict=True))
         )
-        return Cut(cut(model, heads=kept), rows, _removed(before, kept, "heads"))
+        removed = _removed(before, kept, "heads")
+        return cut(model, heads=kept), HeadsDetails(rows, removed, (_note(importance),))
 
 
 @dataclass(frozen=True)
@@ -198,14 +201,17 @@ class PruneFfn(PruneUnits):
         super().__post_init__()
         check_counts(multiple=self.multiple)
 
-    def _cut(self, model: PreTrainedModel, importance: Importance) -> Cut:
+    def _cut(
+        self, model: PreTrainedModel, importance: Importance
+    ) -> tuple[PreTrainedModel, FfnDetails]:
         kept = keep_units(importance.ffn, self.fraction, scope=self.scope, multiple=self.multiple)
         before = shape_of(model).layer_ffn
         rows = tuple(
             FfnRow(layer, width, len(stay))
             for layer, (width, stay) in enumerate(zip(before, kept, strict=True))
         )
-        return Cut(cut(model, ffn=kept), rows, _removed(before, kept, "neurons"))
+        removed = _removed(before, kept, "neurons")
+        return cut(model, ffn=kept), FfnDetails(rows, removed, (_note(importance),))
 
 
 def _removed(before: Sequence[int], kept: Kept, units: str) -> str:

@@ -10,8 +10,8 @@ import torch
 
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.batch_losses import Batch
+from bertcompress.bert.pruning.brain_surgeon import sweep
 from bertcompress.bert.pruning.curvature import error_costs, hessians
-from bertcompress.bert.pruning.obs import sweep
 from bertcompress.bert.pruning.sweeps import Swept, swept
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError
@@ -117,14 +117,14 @@ def test_what_was_stopped_goes_on_and_gives_the_same(
 ) -> None:
     model = tiny_checkpoint().model
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    expected = swept(model, batches(), heads=True, ffn=True, state_folder=str(whole))
+    expected = swept(model, batches(), heads=True, ffn=True, state=whole)
     with pytest.raises(Stop):
         swept(
             model,
             batches(),
             heads=True,
             ffn=True,
-            state_folder=str(halves),
+            state=halves,
             progress=stopping(at),
         )
     told: list[tuple[str, int]] = []
@@ -134,7 +134,7 @@ def test_what_was_stopped_goes_on_and_gives_the_same(
         batches(),
         heads=True,
         ffn=True,
-        state_folder=str(halves),
+        state=halves,
         progress=lambda stage, done, _: told.append((stage, done)),
     )
 
@@ -146,14 +146,14 @@ def test_what_was_stopped_goes_on_and_gives_the_same(
 
 def test_a_finished_state_is_only_read(tiny_checkpoint: Tiny, tmp_path: Path) -> None:
     model = tiny_checkpoint().model
-    first = swept(model, batches(), heads=True, ffn=True, state_folder=str(tmp_path))
+    first = swept(model, batches(), heads=True, ffn=True, state=tmp_path)
 
     again = swept(
         model,
         batches(),
         heads=True,
         ffn=True,
-        state_folder=str(tmp_path),
+        state=tmp_path,
         progress=stopping(("curvature", 3)),
     )
 
@@ -165,7 +165,7 @@ def test_a_finished_state_is_only_read(tiny_checkpoint: Tiny, tmp_path: Path) ->
 def test_the_state_of_something_else_is_passed_over(
     what: str, tiny_checkpoint: Tiny, tmp_path: Path
 ) -> None:
-    swept(tiny_checkpoint().model, batches(), heads=True, ffn=True, state_folder=str(tmp_path))
+    swept(tiny_checkpoint().model, batches(), heads=True, ffn=True, state=tmp_path)
     model, texts, seed = tiny_checkpoint().model, batches(), 0
     if what == "model":
         with torch.no_grad():
@@ -175,18 +175,18 @@ def test_the_state_of_something_else_is_passed_over(
     else:
         seed = 1
 
-    found = swept(model, texts, heads=True, ffn=True, seed=seed, state_folder=str(tmp_path))
+    found = swept(model, texts, heads=True, ffn=True, seed=seed, state=tmp_path)
 
     assert same(found, swept(model, texts, heads=True, ffn=True, seed=seed))
 
 
 def test_a_damaged_part_is_made_again(tiny_checkpoint: Tiny, tmp_path: Path) -> None:
     model = tiny_checkpoint().model
-    expected = swept(model, batches(), heads=True, ffn=True, state_folder=str(tmp_path))
+    expected = swept(model, batches(), heads=True, ffn=True, state=tmp_path)
     before = contents(tmp_path)
     (tmp_path / "ffn-01.safetensors").write_bytes(b"half")
 
-    found = swept(model, batches(), heads=True, ffn=True, state_folder=str(tmp_path))
+    found = swept(model, batches(), heads=True, ffn=True, state=tmp_path)
 
     assert same(found, expected)
     assert contents(tmp_path) == before
@@ -203,5 +203,5 @@ def test_a_state_that_can_not_be_kept_is_one_sentence(
             batches(),
             heads=True,
             ffn=True,
-            state_folder=str(tmp_path / "file"),
+            state=tmp_path / "file",
         )

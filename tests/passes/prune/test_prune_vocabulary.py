@@ -15,6 +15,7 @@ from bertcompress.bert.loading.load import load
 from bertcompress.bert.vocabulary import always_kept, smaller_tokenizer
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, TextExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
 
@@ -34,7 +35,7 @@ def answer(checkpoint: Checkpoint, text: str) -> torch.Tensor:
 def test_the_texts_are_answered_as_before(tiny_checkpoint: Checkpoints) -> None:
     before = tiny_checkpoint()
 
-    after = PruneVocabulary(TEXTS)(before)
+    after = PruneVocabulary()(before, Context(TEXTS))
 
     for one in TEXTS:
         words = before.tokenizer.tokenize(one.text)
@@ -54,7 +55,7 @@ def test_the_texts_are_answered_as_before(tiny_checkpoint: Checkpoints) -> None:
 def test_what_is_not_used_leaves(tiny_checkpoint: Checkpoints) -> None:
     before = tiny_checkpoint()
 
-    after = PruneVocabulary(TEXTS)(before)
+    after = PruneVocabulary()(before, Context(TEXTS))
 
     assert "berlin" in before.tokenizer.get_vocab()
     assert "berlin" not in after.tokenizer.get_vocab()
@@ -85,7 +86,7 @@ def test_any_text_that_could_be_encoded_still_can_be(
 def test_rare_tokens_leave_and_are_split(tiny_checkpoint: Checkpoints) -> None:
     texts = (*TEXTS, TextExample("2", "film film film"))
 
-    after = PruneVocabulary(texts, minimum_count=2)(tiny_checkpoint())
+    after = PruneVocabulary(minimum_count=2)(tiny_checkpoint(), Context(texts))
 
     assert "film" in after.tokenizer.get_vocab()
     assert "good" not in after.tokenizer.get_vocab()
@@ -100,7 +101,7 @@ def test_rare_tokens_leave_and_are_split(tiny_checkpoint: Checkpoints) -> None:
 def test_it_saves_loads_and_exports(
     task: str, tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path
 ) -> None:
-    made = PruneVocabulary(examples(task=task))(tiny_checkpoint(task=task))
+    made = PruneVocabulary()(tiny_checkpoint(task=task), Context(examples(task=task)))
 
     again = load(save(made, tmp_path / "small"))
 
@@ -115,7 +116,7 @@ def test_the_input_is_left_alone(tiny_checkpoint: Checkpoints) -> None:
     checkpoint = tiny_checkpoint()
     size = len(checkpoint.tokenizer)
 
-    PruneVocabulary(TEXTS)(checkpoint)
+    PruneVocabulary()(checkpoint, Context(TEXTS))
 
     assert len(checkpoint.tokenizer) == size
     assert checkpoint.config.vocab_size == checkpoint.model.get_input_embeddings().weight.shape[0]
@@ -123,8 +124,8 @@ def test_the_input_is_left_alone(tiny_checkpoint: Checkpoints) -> None:
 
 def test_what_can_not_be_meant_is_refused(tiny_checkpoint: Checkpoints) -> None:
     with pytest.raises(UsageError, match="none were given; add --data"):
-        PruneVocabulary(())
+        PruneVocabulary()(tiny_checkpoint())
     with pytest.raises(UsageError, match="minimum_count must be 1 or more, got 0"):
-        PruneVocabulary(TEXTS, minimum_count=0)
+        PruneVocabulary(minimum_count=0)
     with pytest.raises(PassError, match="a vocabulary needs"):
         smaller_tokenizer(tiny_checkpoint().tokenizer, [0, 1, 2])

@@ -12,13 +12,27 @@ and the remaining columns, and the inverse of what is left of ``H``, become::
     H^-1 <- H^-1 - (H^-1)_:S (H^-1)_SS^-1 (H^-1)_S:
 
 The errors of one removal after the other add up exactly, so one sweep that always takes the
-cheapest unit gives the cost of *every* number of units. Here units are blocks of several columns
-(heads); for those of one column (neurons), which are many, see
-`bertcompress.bert.pruning.column_sweep`.
+cheapest unit gives the cost of *every* number of units. Units are blocks of several columns (heads)
+or single columns (neurons). Of these there are many, so the updates of the matrices are put off. A
+sweep needs of each remaining column ``j`` the cost ``|w_j|^2 / (H^-1)_jj``, and takes the cheapest
+column ``p``. With ``r`` the row ``p`` of ``A = H^-1``, ``d = r_p`` and ``a = r / d``, what is left
+of weight and inverse is ``W - w_p a^T`` and ``A - d a a^T``. The costs need of the weights only the
+diagonal of ``G = W^T W``, and with ``g`` its row ``p`` and ``h = g - g_p / 2 * a``::
+
+    A <- A - u u^T                u = a sqrt(d)
+    G <- G - u v^T - v u^T        v = h / sqrt(d)
+
+Done at once, each removal reads and writes both matrices: ``n^3`` numbers in all, bound by memory.
+So we keep the matrices as they were and up to `PENDING` pairs ``u, v`` beside them. A removal needs
+one row of each matrix, which is the old row less a small product, and both diagonals, which are
+kept up to date. When the pairs are too many, one matrix product does all updates, and columns that
+are gone are left out. The result is that of the plain algorithm, up to rounding.
 
 Sources: Hassibi and Stork 1992, "Second order derivatives for network pruning: optimal brain
 surgeon"; Frantar and Alistarh 2022, arXiv:2208.11580 (layer-wise, with H of the inputs); Kurtic,
-Frantar and Alistarh 2023, arXiv:2302.04089, section 3.1 (structures, all levels in one sweep).
+Frantar and Alistarh 2023, arXiv:2302.04089, section 3.1 (structures, all levels in one sweep). The
+put-off updates are those of blocked factorisations, e.g. Golub and Van Loan, Matrix Computations,
+section 3.2.11, and of GPTQ, Frantar et al. 2022, arXiv:2210.17323, section 3.3.
 """
 
 from __future__ import annotations
@@ -29,7 +43,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bert.pruning.column_sweep import remove_columns
 from bertcompress.errors import PassError, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +50,10 @@ if TYPE_CHECKING:
 
 DAMPING = 0.01
 """Added to the diagonal of H, in its mean; as in GPTQ and its successors."""
-_COMPACT_AT = 0.75
+PENDING = 64
+"""The most updates that are put off."""
+_COMPACT_BLOCKS_AT, _COMPACT_COLUMNS_AT = 0.75, 0.9
+"""Matrices are made smaller where less than this part of their units is left."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +118,8 @@ def costs_of_each(
 ) -> NDArray[np.float64]:
     """Returns what removing each unit alone costs, float64 ``[units]``; arguments as in `sweep`."""
     costs = _costs(weight.detach().double(), damped_inverse(hessian, damping), width)
-    found: NDArray[np.float64] = costs.clamp_min(0.0).numpy()
-    return found
+    each: NDArray[np.float64] = costs.clamp_min(0.0).numpy()
+    return each
 
 
 def damped_inverse(matrix: torch.Tensor, damping: float) -> torch.Tensor:
@@ -144,7 +160,7 @@ def _remove_all(
         added.append(max(0.0, float(costs[chosen])))
         alive[chosen] = False
         _remove(weights, inverse, slice(chosen * width, (chosen + 1) * width))
-        if alive.sum() < _COMPACT_AT * len(alive) and alive.any():
+        if alive.sum() < _COMPACT_BLOCKS_AT * len(alive) and alive.any():
             stay = alive.repeat_interleave(width)
             weights, inverse = weights[:, stay].contiguous(), inverse[stay][:, stay].contiguous()
             units, alive = units[alive], alive[alive]
@@ -159,11 +175,11 @@ def _costs(weights: torch.Tensor, inverse: torch.Tensor, width: int) -> torch.Te
         return weights.square().sum(dim=0) / inverse.diagonal().clamp_min(1e-300)
     count = weights.shape[1] // width
     blocks = weights.reshape(weights.shape[0], count, width)
-    own = torch.stack(
+    diagonal = torch.stack(
         [inverse[s : s + width, s : s + width] for s in range(0, count * width, width)]
     )
     solved: torch.Tensor = torch.linalg.solve(
-        own, blocks.permute(1, 2, 0)
+        diagonal, blocks.permute(1, 2, 0)
     )  # [units, width, outputs]
     return (blocks.permute(1, 2, 0) * solved).sum(dim=(1, 2))
 
@@ -181,3 +197,90 @@ def _remove(weights: torch.Tensor, inverse: torch.Tensor, columns: slice) -> Non
     inverse[columns] = 0.0
     inverse[:, columns] = 0.0
     inverse[columns, columns] = torch.eye(width, dtype=inverse.dtype)
+
+
+def remove_columns(
+    weights: torch.Tensor, inverse: torch.Tensor, *, pending: int = PENDING
+) -> tuple[list[int], list[float]]:
+    """Removes column after column, the cheapest first.
+
+    Args:
+        weights: ``[outputs, inputs]``, float64.
+        inverse: ``H^-1``, ``[inputs, inputs]``, float64; is overwritten.
+        pending: How many updates are put off, 1 or more.
+
+    Returns:
+        The columns in the order of their removal, and what each added to the squared error.
+    """
+    matrices = _Matrices(inverse, weights.T @ weights, pending)
+    order, costs = [], []
+    for _ in range(weights.shape[1]):
+        column, cost = matrices.remove_cheapest()
+        order.append(column)
+        costs.append(cost)
+    return order, costs
+
+
+class _Matrices:
+    """What is left of inverse and Gram matrix, with the updates that are put off.
+
+    Args:
+        inverse: ``A``, ``[inputs, inputs]``.
+        gram: ``G``, ``[inputs, inputs]``.
+        pending: The most updates that are put off.
+    """
+
+    def __init__(self, inverse: torch.Tensor, gram: torch.Tensor, pending: int) -> None:
+        import torch
+
+        self._inverse, self._gram = inverse, gram
+        self._inverse_diagonal = inverse.diagonal().clone()
+        self._gram_diagonal = gram.diagonal().clone()  # infinite where a column is gone
+        self._columns = torch.arange(len(gram))  # the number of each column that is still here
+        self._u = inverse.new_empty(pending, len(gram))
+        self._v = torch.empty_like(self._u)
+        self._count = 0
+
+    def remove_cheapest(self) -> tuple[int, float]:
+        """Removes one column and returns it and its cost."""
+        if self._count == len(self._u):
+            self._update()
+        costs = self._gram_diagonal / self._inverse_diagonal.clamp_min(1e-300)
+        at = int(costs.argmin())
+        self._remove(at)
+        return int(self._columns[at]), max(0.0, float(costs[at]))
+
+    def _remove(self, at: int) -> None:
+        """Puts one column's update off, and does it on the diagonals."""
+        import torch
+
+        u, v, count = self._u[: self._count], self._v[: self._count], self._count
+        row = torch.addmv(self._inverse[at], u.T, u[:, at], alpha=-1.0)
+        gram = torch.addmv(self._gram[at], u.T, v[:, at], alpha=-1.0)
+        gram.addmv_(v.T, u[:, at], alpha=-1.0)
+        pivot = float(row[at])
+        gram.add_(row, alpha=-0.5 * float(gram[at]) / pivot)
+        new_u = torch.mul(row, pivot**-0.5, out=self._u[count])
+        new_v = torch.mul(gram, pivot**-0.5, out=self._v[count])
+        self._inverse_diagonal.addcmul_(new_u, new_u, value=-1.0)
+        self._gram_diagonal.addcmul_(new_u, new_v, value=-2.0)
+        self._gram_diagonal[at] = torch.inf
+        self._inverse_diagonal[at] = 1.0
+        self._count += 1
+
+    def _update(self) -> None:
+        """Does the updates that were put off; leaves out what is gone where that is much."""
+        import torch
+
+        stay = torch.isfinite(self._gram_diagonal).nonzero()[:, 0]
+        if len(stay) < _COMPACT_COLUMNS_AT * len(self._columns):
+            self._inverse = self._inverse[stay][:, stay]
+            self._gram = self._gram[stay][:, stay]
+            self._inverse_diagonal = self._inverse_diagonal[stay]
+            self._gram_diagonal = self._gram_diagonal[stay]
+            self._columns = self._columns[stay]
+            self._u, self._v = self._u[:, stay], self._v[:, stay]
+        self._inverse.addmm_(self._u.T, self._u, alpha=-1.0)
+        pairs = torch.cat([self._u, self._v]), torch.cat([self._v, self._u])
+        self._gram.addmm_(pairs[0].T, pairs[1], alpha=-1.0)
+        self._count = 0

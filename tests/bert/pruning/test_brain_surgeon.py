@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcompress.bert.pruning import obs
-from bertcompress.bert.pruning.obs import sweep
+from bertcompress.bert.pruning import brain_surgeon
+from bertcompress.bert.pruning.brain_surgeon import PENDING, remove_columns, sweep
 from bertcompress.errors import PassError, UsageError
 
 seeds = st.integers(0, 10_000)
@@ -38,7 +38,7 @@ def test_each_error_is_the_least_that_any_weight_on_what_is_left_can_have(
     seed: int, width: int
 ) -> None:
     weight, hessian = problem(seed)
-    damped = hessian + obs.DAMPING * hessian.diagonal().mean() * torch.eye(len(hessian))
+    damped = hessian + brain_surgeon.DAMPING * hessian.diagonal().mean() * torch.eye(len(hessian))
 
     found = sweep(weight, hessian, width=width)
 
@@ -94,7 +94,7 @@ def test_errors_rise_and_every_unit_goes_once(seed: int, width: int) -> None:
 def test_leaving_out_what_is_removed_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     weight, hessian = problem(3, inputs=24)
     compacted = sweep(weight, hessian, width=2)
-    monkeypatch.setattr(obs, "_COMPACT_AT", 0.0)
+    monkeypatch.setattr(brain_surgeon, "_COMPACT_BLOCKS_AT", 0.0)
 
     whole = sweep(weight, hessian, width=2)
 
@@ -129,3 +129,57 @@ def test_what_does_not_fit_is_refused() -> None:
         sweep(torch.ones(2, 8), -torch.eye(8) + 2)
     with pytest.raises(UsageError, match=r"within 0\.\.8, got 9"):
         sweep(*problem(0)).kept(9)
+
+
+def well_conditioned(seed: int, inputs: int, outputs: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weights, and the inverse of a well-conditioned Hessian."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = torch.randn(outputs, inputs, generator=generator, dtype=torch.float64)
+    x = torch.randn(4 * inputs, inputs, generator=generator, dtype=torch.float64)
+    return weights, torch.linalg.inv(x.T @ x / len(x))
+
+
+def one_by_one(weights: torch.Tensor, inverse: torch.Tensor) -> tuple[list[int], list[float]]:
+    """The plain algorithm: both matrices are updated at each removal."""
+    weights, inverse = weights.clone(), inverse.clone()
+    alive = torch.ones(weights.shape[1], dtype=torch.bool)
+    order, costs = [], []
+    while alive.any():
+        each = weights.square().sum(dim=0) / inverse.diagonal()
+        each[~alive] = torch.inf
+        column = int(each.argmin())
+        order.append(column)
+        costs.append(float(each[column]))
+        row = inverse[column] / inverse[column, column]
+        weights -= torch.outer(weights[:, column].clone(), row)
+        inverse -= inverse[column, column].clone() * torch.outer(row, row)
+        alive[column] = False
+        inverse[column, column] = 1.0
+    return order, costs
+
+
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 12), st.integers(1, 12))
+def test_put_off_updates_change_nothing(seed: int, inputs: int, outputs: int, pending: int) -> None:
+    weights, inverse = well_conditioned(seed, inputs, outputs)
+    order, costs = one_by_one(weights, inverse)
+
+    found = remove_columns(weights, inverse.clone(), pending=pending)
+
+    assert found[0] == order
+    assert np.cumsum(found[1]) == pytest.approx(np.cumsum(costs), rel=1e-8)
+
+
+def test_it_holds_over_several_products_of_the_usual_size() -> None:
+    weights, inverse = well_conditioned(0, 5 * PENDING // 2, 32)
+    order, costs = one_by_one(weights, inverse)
+
+    found = remove_columns(weights, inverse.clone())
+
+    assert found[0] == order
+    assert found[1] == pytest.approx(costs, rel=1e-8)
+
+
+def test_no_columns_are_no_problem() -> None:
+    empty = torch.zeros(0, 0, dtype=torch.float64)
+
+    assert remove_columns(torch.zeros(4, 0, dtype=torch.float64), empty) == ([], [])
