@@ -83,6 +83,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     from bertcompress.artifacts.artifact import Checkpoint, library_versions
     from bertcompress.bert.loading.load import load
     from bertcompress.machine.environment import read_environment
+    from bertcompress.passes.context import Context
     from bertcompress.passes.prune.prune import Prune
 
     torch.set_num_threads(arguments.threads)
@@ -91,8 +92,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     examples = texts(arguments.data, arguments.samples, words=arguments.words)
     clock = Clock()
     started, started_cpu = time.perf_counter(), time.process_time()
-    result = Prune(examples, heads=0.5, ffn=0.5, samples=arguments.samples)(
-        checkpoint, progress=clock
+    result = Prune(heads=0.5, ffn=0.5, samples=arguments.samples)(
+        checkpoint, Context(examples, progress=clock)
     )
     clock("rest", 1, 1)
     return {
@@ -110,7 +111,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def texts(data: str, count: int, *, words: int) -> Any:
-    """Returns training texts, joined until each has so many words."""
+    """Returns training texts, joined until each has the given number of words."""
     from bertcompress.data import load_dataset
     from bertcompress.examples import TextExample
 
@@ -128,7 +129,7 @@ def texts(data: str, count: int, *, words: int) -> Any:
 
 
 class Clock:
-    """Is told the progress; what passed since it was told last belongs to the stage told now."""
+    """Progress callback; the time since its last call belongs to the stage of this one."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter(), time.process_time()

@@ -32,15 +32,17 @@ from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
 from bertcompress.bert.loading.load import load, load_encoder
 from bertcompress.data import load_dataset
 from bertcompress.examples import Example, QuestionExample, TextExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune import Prune
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.runtimes import open_runtime
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, IntArray, Task
-from bertcompress_calibration import Calibrate
+from bertcompress_calibration import calibrate_ranges
 from interoperability_report import BOUND, LEAST_COSINE, ROUTES, kept, node_versions, write
 from reload import environment, text_of
 from reload_report import Found, cell, left_out, versions_of
@@ -139,15 +141,16 @@ def prepared(
         for one in test
     ]
     (scratch / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
-    calibrate = Calibrate(train, samples=SAMPLES)
+    context = Context(train, calibrate=calibrate_ranges)
+    quantize = QuantizeStatic(Ranges(samples=SAMPLES))
     float_graph = ExportOnnx()(checkpoint)
     makers: dict[str, Callable[[], OnnxModel]] = {
         "FP32": lambda: float_graph,
-        "INT8": lambda: QuantizeStatic(calibrate)(float_graph),
+        "INT8": lambda: quantize(float_graph, context),
         "INT8 dynamic": lambda: QuantizeDynamic()(float_graph),
         "INT4": lambda: QuantizeWeights(bits=4)(float_graph),
-        "pruned + INT8": lambda: QuantizeStatic(calibrate)(
-            ExportOnnx()(Prune(train, heads=0.5, ffn=0.5, samples=SAMPLES)(checkpoint))
+        "pruned + INT8": lambda: quantize(
+            ExportOnnx()(Prune(heads=0.5, ffn=0.5, samples=SAMPLES)(checkpoint, context)), context
         ),
     }
     for form, make in makers.items():

@@ -6,7 +6,7 @@ each (a seed draws the samples), and asks every model the whole test split:
     python benchmarks/pruning.py MODEL DATA --out benchmarks/reports/pruning-sst2 --work WORK
 
 Nothing is trained. All methods get equally many samples. Kwon and K-prune also choose between heads
-and neurons by themselves, within the FLOPs that ours left ("own split"). Each finished cell is
+and neurons themselves, within the FLOPs that ours left ("own split"). Each finished cell is
 kept under WORK until the code or the data changes, so that the same command goes on
 where it was stopped. Writes OUT.json (each example's part in the metric, of each cell) and OUT.md.
 """
@@ -43,6 +43,7 @@ from bertcompress.files import write_atomically
 from bertcompress.inference.answers import predict_all
 from bertcompress.machine.environment import read_environment
 from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.prune.prune import Prune
 from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
 from bertcompress.runtimes.torch.runtime import TorchRuntime
@@ -74,46 +75,40 @@ class Request:
     seed: int
 
 
-def scored(score: ScoreName) -> Callable[[Request], list[Pass]]:
+Prunes = list[Pass[Checkpoint, Checkpoint]]
+
+
+def scored(score: ScoreName) -> Callable[[Request], Prunes]:
     """Returns the maker of passes that cut by one score and re-fit nothing."""
 
-    def passes(a: Request) -> list[Pass]:
+    def passes(a: Request) -> Prunes:
         return [
-            one(a.fraction, a.examples, score=score, samples=a.samples, seed=a.seed)
-            for one in (PruneHeads, PruneFfn)
+            kind(a.fraction, score=score, samples=a.samples, seed=a.seed)
+            for kind in (PruneHeads, PruneFfn)
         ]
 
     return passes
 
 
-def ours(a: Request, *, refit: bool = True) -> list[Pass]:
+def ours(a: Request, *, refit: bool = True) -> Prunes:
     """Returns our pass."""
-    own = Prune(
-        a.examples,
-        heads=a.fraction,
-        ffn=a.fraction,
-        refit=refit,
-        samples=a.samples,
-        seed=a.seed,
-    )
-    return [own]
+    return [Prune(heads=a.fraction, ffn=a.fraction, refit=refit, samples=a.samples, seed=a.seed)]
 
 
 def published(
     method: type[KPrune] | type[KwonPrune], *, own_split: bool = False
-) -> Callable[[Request], list[Pass]]:
+) -> Callable[[Request], Prunes]:
     """Returns the maker of a published method's pass: our fractions, or our FLOPs."""
 
-    def passes(a: Request) -> list[Pass]:
+    def passes(a: Request) -> Prunes:
         if own_split:
-            return [method(a.examples, flops=a.flops, samples=a.samples, seed=a.seed)]
-        one = method(a.examples, heads=a.fraction, ffn=a.fraction, samples=a.samples, seed=a.seed)
-        return [one]
+            return [method(flops=a.flops, samples=a.samples, seed=a.seed)]
+        return [method(heads=a.fraction, ffn=a.fraction, samples=a.samples, seed=a.seed)]
 
     return passes
 
 
-METHODS: dict[str, Callable[[Request], list[Pass]]] = {
+METHODS: dict[str, Callable[[Request], Prunes]] = {
     OURS: ours,
     "K-prune": published(KPrune),
     "Kwon": published(KwonPrune),
@@ -141,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--samples", type=int, default=1024, help="for each method")
-    parser.add_argument("--limit", type=int, help="so many test examples; all if left out")
+    parser.add_argument("--limit", type=int, help="the number of test examples; all if left out")
     parser.add_argument("--threads", type=int, default=2)
     given = parser.parse_args(arguments)
     bench = Bench.of(given.model, given.data, given.threads, given.limit)
@@ -236,25 +231,23 @@ class Bench:
 
     def _measured(self, method: str, request: Request) -> Cell:
         started = time.perf_counter()
-        made = self._checkpoint
-        for one in METHODS[method](request) if method != DENSE else ():
-            artifact = one(made)
-            assert isinstance(artifact, Checkpoint)
-            made = artifact
+        smaller, context = self._checkpoint, Context(request.examples)
+        for prune in METHODS[method](request) if method != DENSE else ():
+            smaller = prune(smaller, context)
         seconds = time.perf_counter() - started
-        with TorchRuntime(made.model, threads=self._threads) as runtime:
+        with TorchRuntime(smaller.model, threads=self._threads) as runtime:
             answers = predict_all(
                 runtime,
                 self.task,
                 self._features,
                 self._test,
-                pad_token_id=pad_token_of(made.tokenizer),
+                pad_token_id=pad_token_of(smaller.tokenizer),
             ).predictions
         score = self.task.score(answers, self._test, reference=answers)
         rows = metric_rows(score, answers, self._test)
         if rows is None:
             raise PassError(f"{score.primary} can't be resampled example by example")
-        shape = shape_of(made.model)
+        shape = shape_of(smaller.model)
         return Cell(
             method=method,
             fraction=request.fraction,
@@ -262,10 +255,10 @@ class Bench:
             value=score.value,
             seconds=round(seconds, 1),
             flops_kept=self._costs.of(shape) / self._costs.of(shape_of(self._checkpoint.model)),
-            parameters_kept=made.parameters / self._checkpoint.parameters,
+            parameters_kept=smaller.parameters / self._checkpoint.parameters,
             layer_heads=shape.layer_heads,
             layer_ffn=shape.layer_ffn,
-            columns=tuple(" ".join(f"{value:g}" for value in one) for one in rows.rows.T),
+            columns=tuple(" ".join(f"{value:g}" for value in column) for column in rows.rows.T),
         )
 
 

@@ -32,6 +32,7 @@ from bertcompress.bert.loading.load import load
 from bertcompress.bert.surgery import cut
 from bertcompress.data import load_dataset
 from bertcompress.examples import TextExample, TokenExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune import Prune
 from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
@@ -103,9 +104,8 @@ def prove(
     texts = [text_of(one) for one in test]
     (scratch / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
     print(f"{name}: pruning", file=sys.stderr)
-    prune = Prune(train, heads=REMOVED, ffn=REMOVED, samples=SAMPLES)
-    pruned = prune(checkpoint)
-    smaller = PruneVocabulary((*train, *test))(pruned)
+    pruned = Prune(heads=REMOVED, ffn=REMOVED, samples=SAMPLES)(checkpoint, Context(train))
+    smaller = PruneVocabulary()(pruned, Context((*train, *test)))
     forms = list(pruned_forms(pruned, smaller, model, texts, scratch))
     found = []
     if pythons["4"] is None:

@@ -39,16 +39,16 @@ from numpy.typing import NDArray
 from baselines.flops import UnitFlops, check_removal, unit_flops
 from baselines.knowledge import Key, Vector, knowledge
 from baselines.walk import Sums, Walk
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.brain_surgeon import damped_inverse
 from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, shape_of
 from bertcompress.bert.surgery import cut
-from bertcompress.examples import Example
-from bertcompress.passes.base import checkpoint_for, settings_of
+from bertcompress.passes.base import NoDetails, Pass
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.samples import batches_for
-from bertcompress.progress import Progress, silent
+from bertcompress.progress import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -59,11 +59,10 @@ DAMPING = 1e-6
 
 
 @dataclass(frozen=True)
-class KPrune:
+class KPrune(Pass[Checkpoint, Checkpoint]):
     """Prunes sub-layer after sub-layer by what units know, and solves for the remaining weights.
 
     Attributes:
-        examples: Labels are not looked at.
         heads: Of all heads, the part to remove, [0, 1).
         ffn: Of all neurons, the part to remove, [0, 1).
         flops: Of the FLOPs of heads and neurons, the part to remove, instead of the two.
@@ -78,7 +77,6 @@ class KPrune:
         seed: Draws the samples and the answers.
     """
 
-    examples: tuple[Example, ...]
     heads: float = 0.0
     ffn: float = 0.0
     flops: float | None = None
@@ -98,29 +96,30 @@ class KPrune:
     def __post_init__(self) -> None:
         check_removal(self.heads, self.ffn, self.flops)
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What knowledge is measured on; labels are not looked at."""
+        return ("examples",)
+
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[Checkpoint, NoDetails]:
         """Returns the smaller checkpoint.
 
         Raises:
-            PassError: If the artifact is a graph, or activations are not finite.
+            PassError: If activations are not finite.
             DataError: If the examples do not fit the task.
         """
-        checkpoint = checkpoint_for(self, artifact)
-        timer = StepTimer(checkpoint)
         smaller = cut(checkpoint.model)
         if self.heads or self.ffn or self.flops:
             batches = batches_for(
                 checkpoint,
-                self.examples,
+                context.examples,
                 samples=self.samples,
                 batch_size=self.batch_size,
                 max_length=self.max_length,
                 seed=self.seed,
             )
-            smaller = _Work(self, checkpoint.model, smaller, batches).pruned(progress)
-        result = replace(checkpoint, model=smaller)
-        step = timer.step("KPrune", settings_of(self), result)
-        return replace(result, history=(*checkpoint.history, step))
+            smaller = _Work(self, checkpoint.model, smaller, batches).pruned(context.progress)
+        return replace(checkpoint, model=smaller), NoDetails()
 
 
 class _Work:

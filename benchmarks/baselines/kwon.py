@@ -33,15 +33,15 @@ from numpy.typing import NDArray
 
 from baselines.flops import check_removal, unit_flops
 from baselines.walk import Sums, Walk
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.importance import mask_gradients
 from bertcompress.bert.pruning.selection import Kept, keep_units
 from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, shape_of
 from bertcompress.bert.surgery import cut
-from bertcompress.examples import Example
-from bertcompress.passes.base import checkpoint_for, settings_of
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context, Need
 from bertcompress.passes.samples import batches_for
 from bertcompress.progress import Progress, silent
 
@@ -56,11 +56,17 @@ Gradients = dict[Unit, list[Matrix]]
 
 
 @dataclass(frozen=True)
-class KwonPrune:
+class KwonDetails:
+    """What the pass tells: where tuning was refused."""
+
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class KwonPrune(Pass[Checkpoint, Checkpoint]):
     """Prunes in one shot by the Fisher information of masks, and tunes the masks.
 
     Attributes:
-        examples: With labels.
         heads: Of all heads, the part to remove, [0, 1).
         ffn: Of all neurons, the part to remove, [0, 1).
         flops: Of the FLOPs of heads and neurons, the part to remove, instead of the two.
@@ -72,7 +78,6 @@ class KwonPrune:
         seed: Draws the samples.
     """
 
-    examples: tuple[Example, ...]
     heads: float = 0.0
     ffn: float = 0.0
     flops: float | None = None
@@ -89,18 +94,22 @@ class KwonPrune:
     def __post_init__(self) -> None:
         check_removal(self.heads, self.ffn, self.flops)
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What gradients are taken on, with labels."""
+        return ("examples",)
+
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[Checkpoint, KwonDetails]:
         """Returns the smaller checkpoint.
 
         Raises:
-            PassError: If the artifact is a graph, or activations are not finite.
+            PassError: If activations are not finite.
             DataError: If the examples do not fit the task or the model's labels.
         """
-        checkpoint = checkpoint_for(self, artifact)
-        timer = StepTimer(checkpoint)
+        progress = context.progress
         batches = batches_for(
             checkpoint,
-            self.examples,
+            context.examples,
             samples=self.samples,
             batch_size=self.batch_size,
             max_length=self.max_length,
@@ -118,10 +127,8 @@ class KwonPrune:
                 classifies=checkpoint.task == "text-classification",
                 progress=progress,
             )
-        result = replace(checkpoint, model=smaller)
-        details = {"notes": [f"tuning refused: {', '.join(refused) or 'none'}"]}
-        step = timer.step("KwonPrune", settings_of(self), result, details=details)
-        return replace(result, history=(*checkpoint.history, step))
+        note = f"tuning refused: {', '.join(refused) or 'none'}"
+        return replace(checkpoint, model=smaller), KwonDetails((note,))
 
     def _cut(
         self, model: PreTrainedModel, gradients: Gradients, batches: Sequence[Batch], power: float
@@ -217,7 +224,7 @@ def tune_masks(
         batches: Real texts.
         damping: Of the least squares.
         classifies: Whether of the last layer's output only the first token is read.
-        progress: Is told the sub-layers done and their number.
+        progress: Progress callback.
     """
     import torch
 

@@ -124,13 +124,9 @@ class TrainQuantized(Pass[Checkpoint, Checkpoint]):
         self._distillation()  # refuses what can't be meant
         check_patterns(self.keep_float)
         check_blocks(self.bits, self.block_size)
-        if self.bits == 4 and (self.method != Ranges.method or self.table is not None):
-            name = "table" if self.table is not None else "method"
-            raise UsageError(
-                f"{name} is not used with 4 bits, which have no ranges; leave one of them out"
-            )
-        if self.table is not None and self.method != Ranges.method:
-            raise UsageError("method is not used with a saved table; leave one of them out")
+        ranges = self._ranges()
+        if self.bits == 4:
+            ranges.refuse("4 bits, which have no ranges")
 
     @property
     def needs(self) -> tuple[Need, ...]:

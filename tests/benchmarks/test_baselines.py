@@ -18,6 +18,7 @@ from bertcompress.bert.structure import encoder_of, shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import batches_for
 
 Tiny = Callable[..., Checkpoint]
@@ -47,14 +48,14 @@ def logits(checkpoint: Checkpoint) -> torch.Tensor:
 def test_removing_nothing_gives_the_same_answers(method: Any, tiny_checkpoint: Tiny) -> None:
     before = tiny_checkpoint()
 
-    after = method(texts())(before)
+    after = method()(before, Context(texts()))
 
     assert torch.equal(logits(after), logits(before))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_fractions_are_met_exactly(method: Any, tiny_checkpoint: Tiny) -> None:
-    after = method(texts(), heads=0.5, ffn=0.3)(tiny_checkpoint())
+    after = method(heads=0.5, ffn=0.3)(tiny_checkpoint(), Context(texts()))
 
     shape = shape_of(after.model)
     assert sum(shape.layer_heads) == 4
@@ -69,7 +70,7 @@ def test_flops_stay_within_the_budget(method: Any, flops: float, tiny_checkpoint
     batches = batches_for(before, texts(), samples=64, batch_size=8, max_length=None, seed=0)
     costs = unit_flops(shape_of(before.model), batches)
 
-    after = method(texts(), flops=flops)(before)
+    after = method(flops=flops)(before, Context(texts()))
 
     left = costs.of(shape_of(after.model)) / costs.of(shape_of(before.model))
     assert 0.9 * (1 - flops) < left <= (1 - flops) + 1e-9
@@ -82,7 +83,7 @@ def test_dead_units_go_first(method: Any, tiny_checkpoint: Tiny) -> None:
         layer.output.dense.weight.data[:, ::4] = 0.0  # a quarter of the neurons
         layer.attention.output.dense.weight.data[:, 8:16] = 0.0  # the second of four heads
 
-    after = method(texts(), heads=0.25, ffn=0.25)(dead)
+    after = method(heads=0.25, ffn=0.25)(dead, Context(texts()))
 
     assert shape_of(after.model).layer_heads == (3, 3)
     assert shape_of(after.model).layer_ffn == (48, 48)
@@ -92,7 +93,7 @@ def test_dead_units_go_first(method: Any, tiny_checkpoint: Tiny) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_tuning_lowers_the_error_of_the_hidden_states(method: Any, tiny_checkpoint: Tiny) -> None:
     before = tiny_checkpoint()
-    after = method(texts(), heads=0.5, ffn=0.5)(before)
+    after = method(heads=0.5, ffn=0.5)(before, Context(texts()))
     batches = batches_for(before, texts(), samples=64, batch_size=8, max_length=None, seed=0)
     stay = _kept_like(before, after)
 
@@ -103,7 +104,7 @@ def test_tuning_lowers_the_error_of_the_hidden_states(method: Any, tiny_checkpoi
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_same_seed_gives_the_same_weights(method: Any, tiny_checkpoint: Tiny) -> None:
-    one, two = (method(texts(), ffn=0.5, seed=5)(tiny_checkpoint()) for _ in range(2))
+    one, two = (method(ffn=0.5, seed=5)(tiny_checkpoint(), Context(texts())) for _ in range(2))
 
     assert torch.equal(logits(one), logits(two))
 
@@ -113,7 +114,7 @@ def test_the_input_is_left_as_it_was(method: Any, tiny_checkpoint: Tiny) -> None
     before = tiny_checkpoint()
     weights = {name: one.clone() for name, one in before.model.state_dict().items()}
 
-    method(texts(), heads=0.5, ffn=0.5)(before)
+    method(heads=0.5, ffn=0.5)(before, Context(texts()))
 
     after = before.model.state_dict()
     assert list(after) == list(weights)
@@ -123,9 +124,9 @@ def test_the_input_is_left_as_it_was(method: Any, tiny_checkpoint: Tiny) -> None
 @pytest.mark.parametrize("method", METHODS)
 def test_bad_settings_are_refused(method: Any) -> None:
     with pytest.raises(UsageError, match="not both"):
-        method(texts(), heads=0.3, flops=0.3)
+        method(heads=0.3, flops=0.3)
     with pytest.raises(UsageError, match=r"flops must be in \[0, 1\)"):
-        method(texts(), flops=1.5)
+        method(flops=1.5)
 
 
 def test_k_prune_measures_tokens_too(tiny_checkpoint: Tiny) -> None:
@@ -136,7 +137,7 @@ def test_k_prune_measures_tokens_too(tiny_checkpoint: Tiny) -> None:
         for at in range(32)
     )
 
-    after = KPrune(rows, heads=0.5, ffn=0.5)(tiny_checkpoint(task="token-classification"))
+    after = KPrune(heads=0.5, ffn=0.5)(tiny_checkpoint(task="token-classification"), Context(rows))
 
     assert sum(shape_of(after.model).layer_heads) == 4
 

@@ -12,7 +12,7 @@ from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress.search import latency_table as measure_latency
-from bertcompress.search.latency_table import MeasureLatency
+from bertcompress.search.latency_table import MeasureLatency, Timing
 
 TEXTS = tuple(TextExample(str(at), "the film is not bad" + " good" * at) for at in range(6))
 
@@ -30,9 +30,8 @@ def test_the_table_covers_all_widths_and_whole_models_are_compared(
         pytest.importorskip(library)
     monkeypatch.setattr(measure_latency, "HEAD_STEPS", 1)
     monkeypatch.setattr(measure_latency, "FFN_STEPS", 1)
-    measure = MeasureLatency(
-        TEXTS, precision=precision, runtime=runtime, threads=1, sentences=4, rounds=1
-    )
+    timing = Timing(threads=1, sentences=4, rounds=1)
+    measure = MeasureLatency(TEXTS, timing, precision, runtime)
     checkpoint = tiny_checkpoint()
     told = []
 
@@ -59,4 +58,6 @@ def test_what_can_not_be_meant_is_refused() -> None:
     with pytest.raises(UsageError, match="int8 can't be measured in openvino"):
         MeasureLatency(TEXTS, precision="int8", runtime="openvino")
     with pytest.raises(UsageError, match="rounds must be 1 or more, got 0"):
-        MeasureLatency(TEXTS, rounds=0)
+        Timing(rounds=0)
+    with pytest.raises(UsageError, match=r"length must be within 3\.\.512 tokens, got 2"):
+        Timing(length=2)

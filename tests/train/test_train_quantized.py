@@ -17,16 +17,19 @@ from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRan
 from bertcompress.artifacts.manifest import RANGES_NAME
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.surgery import cut
+from bertcompress.codec import from_plain
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import Example, TextExample
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import weight_products
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.trained_ranges import TrainedRanges
+from bertcompress.passes.quantize.ranges import TRAINED, Ranges
+from bertcompress.passes.quantize.trained_ranges import trained_ranges
 from bertcompress.passes.samples import batches_for
 from bertcompress.runtimes.ort.runtime import run_graph
-from bertcompress.train.train_quantized import TrainQuantized
+from bertcompress.train.train_quantized import QuantizedTrainingDetails, TrainQuantized
 
 pytest.importorskip("accelerate")
 
@@ -45,20 +48,26 @@ class StoppedError(Exception):
     """Stands for an interruption."""
 
 
-def narrow_ranges(model: OnnxModel) -> CalibrationTable:
+def narrow_ranges(
+    model: OnnxModel, ranges: Ranges, context: Context, *, seed: int, attention: bool = False
+) -> CalibrationTable:
+    del ranges, context, seed, attention
     none = np.zeros(0, dtype=np.int64)
-    ranges = {
+    ends = {
         product.module: TensorRange(product.tensor, *ENDS, *ENDS, 1, none)
         for product in weight_products(model.graph)
     }
-    return CalibrationTable(ranges, "minmax", ("0",), 0, "data", weights_fingerprint(model.graph))
+    return CalibrationTable(ends, "minmax", ("0",), 0, "data", weights_fingerprint(model.graph))
 
 
 def quick(teacher: str, **changed: Any) -> TrainQuantized:
     """Returns the pass with settings for a tiny model."""
-    calibrate = None if changed.get("bits") == 4 else narrow_ranges
     settings = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-3, **changed}
-    return TrainQuantized(TEXTS, teacher, calibrate, **settings)
+    return TrainQuantized(teacher, **settings)
+
+
+CONTEXT = Context(TEXTS, calibrate=narrow_ranges)
+shipped = QuantizeStatic(Ranges(TRAINED))
 
 
 @dataclass(frozen=True)
@@ -73,14 +82,18 @@ class Made:
 @pytest.fixture(scope="module")
 def made(tiny_checkpoint: Checkpoints, tmp_path_factory: pytest.TempPathFactory) -> Made:
     teacher = str(save(tiny_checkpoint(), tmp_path_factory.mktemp("made") / "teacher"))
-    checkpoint = quick(teacher)(tiny_checkpoint())
+    checkpoint = quick(teacher)(tiny_checkpoint(), CONTEXT)
     return Made(teacher, checkpoint, ExportOnnx()(checkpoint))
 
 
+def told(checkpoint: Checkpoint) -> QuantizedTrainingDetails:
+    return from_plain(QuantizedTrainingDetails, checkpoint.history[-1].details)
+
+
 def losses_of(checkpoint: Checkpoint) -> list[float]:
-    epochs: Any = checkpoint.history[-1].details["epochs"]
-    assert [one["epoch"] for one in epochs] == list(range(len(epochs)))
-    return [one["validation_loss"] for one in epochs]
+    epochs = told(checkpoint).epochs
+    assert [epoch.epoch for epoch in epochs] == list(range(len(epochs)))
+    return [epoch.validation_loss for epoch in epochs]
 
 
 def error_of(graph: OnnxModel, original: Checkpoint) -> float:
@@ -100,7 +113,7 @@ def same_weights(one: Checkpoint, other: Checkpoint) -> bool:
 def test_the_shipped_graph_answers_nearer_to_the_original(
     made: Made, tiny_checkpoint: Checkpoints, tiny_graph: Callable[..., OnnxModel]
 ) -> None:
-    before, after = QuantizeStatic(narrow_ranges)(tiny_graph()), QuantizeStatic()(made.graph)
+    before, after = QuantizeStatic()(tiny_graph(), CONTEXT), shipped(made.graph)
 
     assert error_of(after, tiny_checkpoint()) < 0.7 * error_of(before, tiny_checkpoint())
     losses = losses_of(made.checkpoint)
@@ -112,16 +125,14 @@ def test_saved_and_loaded_it_carries_the_ranges_into_the_graph(made: Made, tmp_p
     graph = load(save(made.graph, tmp_path / "graph"))
     assert isinstance(graph, OnnxModel)
 
-    table, result = TrainedRanges()(graph), QuantizeStatic()(graph)
+    table, result = trained_ranges(graph), shipped(graph)
 
     assert checkpoint.side_files == graph.side_files == made.checkpoint.side_files
     ends = json.loads(made.checkpoint.side_files[RANGES_NAME])["ranges"][QUERY]
     found = table.range_of(QUERY)
     assert [found.low, found.high] == ends != list(ENDS)
     assert found == table.range_of(QUERY.replace("query", "key"))
-    assert (
-        result.graph.SerializeToString() == QuantizeStatic()(made.graph).graph.SerializeToString()
-    )
+    assert result.graph.SerializeToString() == shipped(made.graph).graph.SerializeToString()
     assert result.history[-1].details["calibration"] == {
         "method": "trained",
         "samples": 1,
@@ -135,7 +146,7 @@ def test_ranges_of_other_weights_are_refused(
     made: Made, tiny_graph: Callable[..., OnnxModel]
 ) -> None:
     def of(graph: OnnxModel, content: bytes) -> OnnxModel:
-        return QuantizeStatic()(replace(graph, side_files={RANGES_NAME: content}))
+        return shipped(replace(graph, side_files={RANGES_NAME: content}))
 
     with pytest.raises(CalibrationError, match="was changed after its ranges were trained"):
         of(tiny_graph(), made.checkpoint.side_files[RANGES_NAME])
@@ -144,21 +155,21 @@ def test_ranges_of_other_weights_are_refused(
     with pytest.raises(CalibrationError, match="has format 2, this bertcompress reads up to 1"):
         of(made.graph, b'{"format": 2}')
     with pytest.raises(CalibrationError, match="carries no trained ranges"):
-        QuantizeStatic()(tiny_graph())
+        shipped(tiny_graph())
 
 
 def test_interrupted_it_goes_on_and_ends_the_same(
     made: Made, tiny_checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
-    kept = quick(made.teacher, state_folder=str(tmp_path / "state"))
+    train, kept = quick(made.teacher), CONTEXT.changed(state=tmp_path / "state")
 
     def stop(stage: str, done: int, total: int) -> None:
         if stage == "train quantized" and done == 7:
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        kept(tiny_checkpoint(), progress=stop)
-    result = kept(tiny_checkpoint())
+        train(tiny_checkpoint(), kept.changed(progress=stop))
+    result = train(tiny_checkpoint(), kept)
 
     assert same_weights(result, made.checkpoint)
     assert result.side_files == made.checkpoint.side_files
@@ -172,7 +183,8 @@ def test_blocks_of_4_bits_are_trained_on_what_pruning_leaves(
     original = tiny_checkpoint()
     model = cut(original.model, heads=((), (0, 2, 3)), ffn=(tuple(range(37)), ()))
 
-    result = quick(made.teacher, bits=4, dropout=dropout)(replace(original, model=model))
+    train = quick(made.teacher, bits=4, dropout=dropout)
+    result = train(replace(original, model=model), Context(TEXTS))
 
     losses = losses_of(result)
     assert min(losses) < 0.8 * losses[0]
@@ -184,20 +196,26 @@ def test_blocks_of_4_bits_are_trained_on_what_pruning_leaves(
 
 
 def test_training_that_does_not_help_is_not_kept(made: Made, tiny_checkpoint: Checkpoints) -> None:
-    result = quick(made.teacher, bits=4, learning_rate=0.5, epochs=1)(tiny_checkpoint())
+    train = quick(made.teacher, bits=4, learning_rate=0.5, epochs=1)
+
+    result = train(tiny_checkpoint(), Context(TEXTS))
 
     assert same_weights(result, tiny_checkpoint())
-    assert "before training" in str(result.history[-1].details["kept"])
+    assert "before training" in str(told(result).kept)
 
 
 def test_what_can_not_be_meant_is_refused(made: Made, tiny_checkpoint: Checkpoints) -> None:
     with pytest.raises(UsageError, match="bits must be 4 or 8, got 3"):
         quick("teacher", bits=3)
     with pytest.raises(UsageError, match="8 bits need ranges to start from"):
-        TrainQuantized(TEXTS, "teacher")
-    with pytest.raises(UsageError, match="4 bits are for weights only"):
-        TrainQuantized(TEXTS, "teacher", narrow_ranges, bits=4)
+        quick("teacher")(tiny_checkpoint(), Context(TEXTS))
+    with pytest.raises(UsageError, match="method is not used with 4 bits, which have no ranges"):
+        quick("teacher", bits=4, method="minmax")
+    with pytest.raises(UsageError, match="method is not used with a saved table"):
+        quick("teacher", method="minmax", table="table.npz")
     with pytest.raises(UsageError, match="training for quantization needs texts"):
-        TrainQuantized((), "teacher", narrow_ranges)
+        quick("teacher")(tiny_checkpoint(), Context(calibrate=narrow_ranges))
     with pytest.raises(UsageError, match=r"fits no module.*did you mean"):
-        quick(made.teacher, bits=4, keep_float=("bert.poler.dense",))(tiny_checkpoint())
+        quick(made.teacher, bits=4, keep_float=("bert.poler.dense",))(
+            tiny_checkpoint(), Context(TEXTS)
+        )

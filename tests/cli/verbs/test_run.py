@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bertcompress.artifacts.artifact import Artifact, read_manifest
-from bertcompress.passes.prune.prune_units import PruneHeads
-from bertcompress.progress import Progress
+from bertcompress.artifacts.artifact import Checkpoint, read_manifest
+from bertcompress.passes.context import Context
+from bertcompress.passes.prune.prune_units import PruneHeads, UnitsDetails
 
 Ok = Callable[..., str]
 WriteRecipe = Callable[..., Path]
@@ -31,13 +31,15 @@ def weights_of(folder: Path) -> dict[str, str]:
 def pruned_times(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Collects a fraction each time that heads are pruned."""
     calls: list[float] = []
-    prune = PruneHeads.__call__
+    prune = PruneHeads.apply
 
-    def counted(self: PruneHeads, artifact: Artifact, *, progress: Progress) -> Artifact:
+    def counted(
+        self: PruneHeads, checkpoint: Checkpoint, context: Context
+    ) -> tuple[Checkpoint, UnitsDetails]:
         calls.append(self.fraction)
-        return prune(self, artifact, progress=progress)
+        return prune(self, checkpoint, context)
 
-    monkeypatch.setattr(PruneHeads, "__call__", counted)
+    monkeypatch.setattr(PruneHeads, "apply", counted)
     return calls
 
 
