@@ -59,5 +59,5 @@ $(OPTIMUM_VENV)/.done: pyproject.toml
 	$(PYTHON) -m venv $(OPTIMUM_VENV)
 	$(OPTIMUM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
 	  -e ".[cpu,train,optimum]" "pytest>=8" "pytest-randomly>=3.15" "pytest-xdist>=3.6" \
-	  "hypothesis>=6.100"
+	  "hypothesis>=6.100" "scikit-learn>=1.4" "seqeval>=1.2.2"
 	touch $@

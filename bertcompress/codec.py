@@ -1,21 +1,30 @@
-"""Frozen dataclasses to JSON and back, and their JSON Schema, from the type annotations alone.
+"""Plain values (JSON, YAML) to frozen dataclasses and back, from the type annotations alone.
 
-Covers what reports are made of: dataclasses, tuples of one type, string-keyed mappings, scalars,
-literals and optional fields. Missing optional fields take their defaults, unknown fields are
-passed over, so that a report of a later minor version still opens.
+Covers what reports, manifests, recipes and the measuring process's messages are made of:
+dataclasses, tuples, string-keyed mappings, scalars, paths, literals and optional fields. Missing
+optional fields take their defaults. There are two ways to read, for two kinds of authors:
+
+- `from_plain` reads what this library wrote. Unknown fields are passed over, so that a report of
+  a later minor version still opens.
+- `decode` reads what people write. Unknown keys are errors that name the nearest known one, and
+  ``5e-5``, which YAML takes for a text, is a number.
+
+See docs/adr/0010-codec.md for why no library does this.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
-from typing import TypeVar, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from bertcompress.errors import DataError
+from bertcompress.errors import BertCompressError, DataError, UsageError, did_you_mean
 
 T = TypeVar("T")
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -25,7 +34,16 @@ _JSON_TYPES: dict[object, str] = {
     int: "integer",
     float: "number",
     str: "string",
+    Path: "string",
     type(None): "null",
+}
+_WORDS: dict[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    Path: "a path",
+    type(None): "nothing",
 }
 
 
@@ -34,23 +52,47 @@ def to_plain(value: object) -> Json:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+        return {name: to_plain(getattr(value, name)) for name in _fields_of(type(value))}
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_plain(item) for item in value]
     if isinstance(value, np.generic):
         return cast("Json", value.item())
+    if isinstance(value, Path):
+        return str(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def from_plain(kind: type[T], plain: object) -> T:
-    """Makes a dataclass from its JSON form.
+def from_plain(kind: type[T], plain: object, place: str | None = None) -> T:
+    """Makes a value from the JSON form that `to_plain` gave it.
+
+    Args:
+        kind: Its type, mostly a dataclass.
+        plain: The JSON value.
+        place: What errors call it; the type's name if it is None.
 
     Raises:
         DataError: If a field is missing or of another type; it names the place.
     """
-    return cast("T", _decode(kind, plain, kind.__name__))
+    return cast("T", _STORED.read(kind, plain, place or kind.__name__))
+
+
+def decode(kind: type[T], plain: object, place: str, *, key_word: str = "key") -> T:
+    """Makes a dataclass from what people wrote, such as the settings of a recipe's step.
+
+    Literals are left to the dataclass, which knows what its choices mean.
+
+    Args:
+        kind: The dataclass.
+        plain: The YAML value.
+        place: What errors call it: ``prune``, ``bench``.
+        key_word: What errors call one of its fields.
+
+    Raises:
+        UsageError: If a key is unknown or missing, or a value can't be meant.
+    """
+    return cast("T", _Reading(UsageError, "a mapping", key_word).read(kind, plain, place))
 
 
 def schema_of(kind: type) -> dict[str, Json]:
@@ -60,51 +102,124 @@ def schema_of(kind: type) -> dict[str, Json]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **top, "$defs": parts}
 
 
-def _decode(kind: object, plain: object, place: str) -> object:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        return _decode_union(arguments, plain, place)
-    if origin is typing.Literal:
-        if plain not in arguments:
-            raise DataError(f"{place} must be one of {arguments}, got {plain!r}")
-        return plain
-    if origin is tuple:
-        if not isinstance(plain, list):
-            raise DataError(f"{place} must be a list, got {type(plain).__name__}")
-        return tuple(_decode(arguments[0], item, f"{place}[{i}]") for i, item in enumerate(plain))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(plain, dict):
-            raise DataError(f"{place} must be an object, got {type(plain).__name__}")
-        return {key: _decode(arguments[1], item, f"{place}.{key}") for key, item in plain.items()}
-    if isinstance(kind, type) and is_dataclass(kind):
-        return _decode_dataclass(kind, plain, place)
-    if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
-        return float(plain)
-    if type(plain) is not kind:
-        raise DataError(f"{place} must be {_name(kind)}, got {plain!r}")
-    return plain
+class _Field(NamedTuple):
+    kind: object
+    required: bool
 
 
-def _decode_union(kinds: tuple[object, ...], plain: object, place: str) -> object:
-    if plain is None and type(None) in kinds:
-        return None
-    others = [kind for kind in kinds if kind is not type(None)]
-    exact = [kind for kind in others if type(plain) is kind]
-    return _decode((exact or others)[0], plain, place)
-
-
-def _decode_dataclass(kind: type, plain: object, place: str) -> object:
-    if not isinstance(plain, dict):
-        raise DataError(f"{place} must be an object, got {type(plain).__name__}")
+@cache
+def _fields_of(kind: type) -> dict[str, _Field]:
     hints = typing.get_type_hints(kind)
-    values = {}
-    for field in fields(kind):
-        if field.name in plain:
-            where = f"{place}.{field.name}"
-            values[field.name] = _decode(hints[field.name], plain[field.name], where)
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise DataError(f"{place}.{field.name} is missing")
-    return kind(**values)
+    return {
+        field.name: _Field(
+            hints[field.name], field.default is MISSING and field.default_factory is MISSING
+        )
+        for field in fields(kind)
+        if field.init
+    }
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One way to read plain values.
+
+    Attributes:
+        error: What is raised.
+        mapping: What messages call a JSON object.
+        key_word: What messages call a key that is not known; None passes unknown keys over and
+            takes scalars as they are.
+    """
+
+    error: type[BertCompressError]
+    mapping: str
+    key_word: str | None = None
+
+    def read(self, kind: object, plain: object, place: str) -> object:
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if origin in (typing.Union, types.UnionType):
+            return self._union(arguments, plain, place)
+        if origin is typing.Literal:
+            if self.key_word is None and plain not in arguments:
+                raise self.error(f"{place} must be one of {arguments}, got {plain!r}")
+            return plain
+        if origin is tuple:
+            return self._tuple(arguments, plain, place)
+        if origin is not None and issubclass(origin, Mapping):
+            items = self._object(plain, place).items()
+            return {key: self.read(arguments[1], item, f"{place}.{key}") for key, item in items}
+        if isinstance(kind, type) and is_dataclass(kind):
+            return self._dataclass(kind, plain, place)
+        return self._scalar(kind, plain, place)
+
+    def _union(self, kinds: Sequence[object], plain: object, place: str) -> object:
+        if plain is None and type(None) in kinds:
+            return None
+        others = [kind for kind in kinds if kind is not type(None)]
+        exact = [kind for kind in others if type(plain) is kind]
+        return self.read((exact or others)[0], plain, place)
+
+    def _tuple(self, kinds: Sequence[object], plain: object, place: str) -> tuple[object, ...]:
+        if not isinstance(plain, list | tuple):
+            raise self._wrong(place, "a list", plain)
+        if kinds[-1] is Ellipsis and all(type(item) is kinds[0] for item in plain):
+            return tuple(plain)  # thousands of seconds need no place of their own
+        every = [kinds[0]] * len(plain) if kinds[-1] is Ellipsis else kinds
+        if len(every) != len(plain):
+            raise self.error(f"{place} must be a list of {len(every)}, got {plain!r}")
+        return tuple(
+            self.read(kind, item, f"{place}[{i}]")
+            for i, (kind, item) in enumerate(zip(every, plain, strict=True))
+        )
+
+    def _dataclass(self, kind: type, plain: object, place: str) -> object:
+        known = _fields_of(kind)
+        values = self._object(plain, place, keys=tuple(known))
+        for key in values if self.key_word else ():
+            if key not in known:
+                near = did_you_mean(str(key), known) or f"; it has {', '.join(known)}"
+                raise self.error(f"{place} has no {self.key_word} {key!r}{near}")
+        for name, field in known.items():
+            if field.required and name not in values:
+                raise self.error(f"{place}.{name} is missing")
+        return kind(
+            **{
+                name: self.read(field.kind, values[name], f"{place}.{name}")
+                for name, field in known.items()
+                if name in values
+            }
+        )
+
+    def _object(
+        self, plain: object, place: str, *, keys: Sequence[str] = ()
+    ) -> Mapping[str, object]:
+        if isinstance(plain, Mapping):
+            return plain
+        known = f" with {', '.join(keys)}" if keys and self.key_word else ""
+        raise self._wrong(place, f"{self.mapping}{known}", plain)
+
+    def _scalar(self, kind: object, plain: object, place: str) -> object:
+        if kind is object or type(plain) is kind:
+            return plain
+        if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
+            return float(plain)
+        if kind is float and self.key_word and isinstance(plain, str):
+            try:
+                return float(plain)
+            except ValueError:
+                pass
+        if kind is Path and isinstance(plain, str):
+            return Path(plain)
+        quotes = kind is str and self.key_word and isinstance(plain, int | float)
+        hint = f'; write "{plain}"' if quotes else ""
+        raise self.error(f"{place} must be {_WORDS.get(kind, str(kind))}, got {plain!r}{hint}")
+
+    def _wrong(self, place: str, wanted: str, plain: object) -> BertCompressError:
+        """Names the value where a person wrote it, the type where it may be a whole report."""
+        got = repr(plain) if self.key_word else type(plain).__name__
+        return self.error(f"{place} must be {wanted}, got {got}")
+
+
+_STORED = _Reading(DataError, "an object")
 
 
 def _schema(kind: object, parts: dict[str, Json]) -> dict[str, Json]:
@@ -125,20 +240,12 @@ def _schema(kind: object, parts: dict[str, Json]) -> dict[str, Json]:
 def _schema_of_dataclass(kind: type, parts: dict[str, Json]) -> dict[str, Json]:
     if kind.__name__ not in parts:
         parts[kind.__name__] = {}  # taken, so that a type may hold itself
-        hints = typing.get_type_hints(kind)
-        needed: list[Json] = [
-            field.name
-            for field in fields(kind)
-            if field.default is MISSING and field.default_factory is MISSING
-        ]
+        known = _fields_of(kind)
+        needed: list[Json] = [name for name, field in known.items() if field.required]
         parts[kind.__name__] = {
             "type": "object",
             "description": (kind.__doc__ or "").strip().split("\n", 1)[0],
-            "properties": {field.name: _schema(hints[field.name], parts) for field in fields(kind)},
+            "properties": {name: _schema(field.kind, parts) for name, field in known.items()},
             "required": needed,
         }
     return {"$ref": f"#/$defs/{kind.__name__}"}
-
-
-def _name(kind: object) -> str:
-    return _JSON_TYPES.get(kind, str(kind))

@@ -61,7 +61,7 @@ def take_widths(
         )
 
 
-class PrunedBertConfig(BertConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+class PrunedBertConfig(BertConfig):
     """A BertConfig with the widths that each layer has left.
 
     Args:
@@ -154,7 +154,7 @@ def resize(model: Any, config: Any) -> None:
     model.post_init()
 
 
-class PrunedBertModel(BertModel):  # type: ignore[no-untyped-call]
+class PrunedBertModel(BertModel):
     """`BertModel` with unequal layers."""
 
     config_class = PrunedBertConfig
@@ -164,7 +164,7 @@ class PrunedBertModel(BertModel):  # type: ignore[no-untyped-call]
         resize(self, config)
 
 
-class PrunedBertForSequenceClassification(BertForSequenceClassification):  # type: ignore[no-untyped-call]
+class PrunedBertForSequenceClassification(BertForSequenceClassification):
     """`BertForSequenceClassification` with unequal layers."""
 
     config_class = PrunedBertConfig
@@ -174,7 +174,7 @@ class PrunedBertForSequenceClassification(BertForSequenceClassification):  # typ
         resize(self, config)
 
 
-class PrunedBertForTokenClassification(BertForTokenClassification):  # type: ignore[no-untyped-call]
+class PrunedBertForTokenClassification(BertForTokenClassification):
     """`BertForTokenClassification` with unequal layers."""
 
     config_class = PrunedBertConfig
@@ -184,7 +184,7 @@ class PrunedBertForTokenClassification(BertForTokenClassification):  # type: ign
         resize(self, config)
 
 
-class PrunedBertForQuestionAnswering(BertForQuestionAnswering):  # type: ignore[no-untyped-call]
+class PrunedBertForQuestionAnswering(BertForQuestionAnswering):
     """`BertForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedBertConfig

@@ -22,7 +22,7 @@ from transformers import (
 from .modeling_pruned_bert import BiasOnly, take_widths
 
 
-class PrunedDistilBertConfig(DistilBertConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+class PrunedDistilBertConfig(DistilBertConfig):
     """A DistilBertConfig with the widths that each layer has left; see `PrunedBertConfig`."""
 
     model_type = "pruned_distilbert"
@@ -106,7 +106,7 @@ def resize_blocks(model: Any, config: Any) -> None:
     model.post_init()
 
 
-class PrunedDistilBertModel(DistilBertModel):  # type: ignore[no-untyped-call]
+class PrunedDistilBertModel(DistilBertModel):
     """`DistilBertModel` with unequal layers."""
 
     config_class = PrunedDistilBertConfig
@@ -116,7 +116,7 @@ class PrunedDistilBertModel(DistilBertModel):  # type: ignore[no-untyped-call]
         resize_blocks(self, config)
 
 
-class PrunedDistilBertForSequenceClassification(DistilBertForSequenceClassification):  # type: ignore[no-untyped-call]
+class PrunedDistilBertForSequenceClassification(DistilBertForSequenceClassification):
     """`DistilBertForSequenceClassification` with unequal layers."""
 
     config_class = PrunedDistilBertConfig
@@ -126,7 +126,7 @@ class PrunedDistilBertForSequenceClassification(DistilBertForSequenceClassificat
         resize_blocks(self, config)
 
 
-class PrunedDistilBertForTokenClassification(DistilBertForTokenClassification):  # type: ignore[no-untyped-call]
+class PrunedDistilBertForTokenClassification(DistilBertForTokenClassification):
     """`DistilBertForTokenClassification` with unequal layers."""
 
     config_class = PrunedDistilBertConfig
@@ -136,7 +136,7 @@ class PrunedDistilBertForTokenClassification(DistilBertForTokenClassification): 
         resize_blocks(self, config)
 
 
-class PrunedDistilBertForQuestionAnswering(DistilBertForQuestionAnswering):  # type: ignore[no-untyped-call]
+class PrunedDistilBertForQuestionAnswering(DistilBertForQuestionAnswering):
     """`DistilBertForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedDistilBertConfig

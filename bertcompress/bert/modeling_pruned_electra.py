@@ -20,7 +20,7 @@ from transformers import (
 from .modeling_pruned_bert import resize, take_widths
 
 
-class PrunedElectraConfig(ElectraConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+class PrunedElectraConfig(ElectraConfig):
     """An ElectraConfig with the widths that each layer has left; see `PrunedBertConfig`."""
 
     model_type = "pruned_electra"
@@ -36,7 +36,7 @@ class PrunedElectraConfig(ElectraConfig):  # type: ignore[no-untyped-call]  # it
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedElectraModel(ElectraModel):  # type: ignore[no-untyped-call]
+class PrunedElectraModel(ElectraModel):
     """`ElectraModel` with unequal layers."""
 
     config_class = PrunedElectraConfig
@@ -46,7 +46,7 @@ class PrunedElectraModel(ElectraModel):  # type: ignore[no-untyped-call]
         resize(self, config)
 
 
-class PrunedElectraForSequenceClassification(ElectraForSequenceClassification):  # type: ignore[no-untyped-call]
+class PrunedElectraForSequenceClassification(ElectraForSequenceClassification):
     """`ElectraForSequenceClassification` with unequal layers."""
 
     config_class = PrunedElectraConfig
@@ -56,7 +56,7 @@ class PrunedElectraForSequenceClassification(ElectraForSequenceClassification): 
         resize(self, config)
 
 
-class PrunedElectraForTokenClassification(ElectraForTokenClassification):  # type: ignore[no-untyped-call]
+class PrunedElectraForTokenClassification(ElectraForTokenClassification):
     """`ElectraForTokenClassification` with unequal layers."""
 
     config_class = PrunedElectraConfig
@@ -66,7 +66,7 @@ class PrunedElectraForTokenClassification(ElectraForTokenClassification):  # typ
         resize(self, config)
 
 
-class PrunedElectraForQuestionAnswering(ElectraForQuestionAnswering):  # type: ignore[no-untyped-call]
+class PrunedElectraForQuestionAnswering(ElectraForQuestionAnswering):
     """`ElectraForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedElectraConfig

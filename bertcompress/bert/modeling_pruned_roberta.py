@@ -30,7 +30,7 @@ from transformers import (
 from .modeling_pruned_bert import resize, take_widths
 
 
-class PrunedRobertaConfig(RobertaConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+class PrunedRobertaConfig(RobertaConfig):
     """A RobertaConfig with the widths that each layer has left; see `PrunedBertConfig`."""
 
     model_type = "pruned_roberta"
@@ -46,7 +46,7 @@ class PrunedRobertaConfig(RobertaConfig):  # type: ignore[no-untyped-call]  # it
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedRobertaModel(RobertaModel):  # type: ignore[no-untyped-call]
+class PrunedRobertaModel(RobertaModel):
     """`RobertaModel` with unequal layers."""
 
     config_class = PrunedRobertaConfig
@@ -56,7 +56,7 @@ class PrunedRobertaModel(RobertaModel):  # type: ignore[no-untyped-call]
         resize(self, config)
 
 
-class PrunedRobertaForSequenceClassification(RobertaForSequenceClassification):  # type: ignore[no-untyped-call]
+class PrunedRobertaForSequenceClassification(RobertaForSequenceClassification):
     """`RobertaForSequenceClassification` with unequal layers."""
 
     config_class = PrunedRobertaConfig
@@ -66,7 +66,7 @@ class PrunedRobertaForSequenceClassification(RobertaForSequenceClassification): 
         resize(self, config)
 
 
-class PrunedRobertaForTokenClassification(RobertaForTokenClassification):  # type: ignore[no-untyped-call]
+class PrunedRobertaForTokenClassification(RobertaForTokenClassification):
     """`RobertaForTokenClassification` with unequal layers."""
 
     config_class = PrunedRobertaConfig
@@ -76,7 +76,7 @@ class PrunedRobertaForTokenClassification(RobertaForTokenClassification):  # typ
         resize(self, config)
 
 
-class PrunedRobertaForQuestionAnswering(RobertaForQuestionAnswering):  # type: ignore[no-untyped-call]
+class PrunedRobertaForQuestionAnswering(RobertaForQuestionAnswering):
     """`RobertaForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedRobertaConfig
@@ -86,7 +86,7 @@ class PrunedRobertaForQuestionAnswering(RobertaForQuestionAnswering):  # type: i
         resize(self, config)
 
 
-class PrunedXLMRobertaConfig(XLMRobertaConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+class PrunedXLMRobertaConfig(XLMRobertaConfig):
     """An XLMRobertaConfig with the widths that each layer has left; see `PrunedBertConfig`."""
 
     model_type = "pruned_xlm_roberta"
@@ -102,7 +102,7 @@ class PrunedXLMRobertaConfig(XLMRobertaConfig):  # type: ignore[no-untyped-call]
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedXLMRobertaModel(XLMRobertaModel):  # type: ignore[no-untyped-call]
+class PrunedXLMRobertaModel(XLMRobertaModel):
     """`XLMRobertaModel` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
@@ -112,7 +112,7 @@ class PrunedXLMRobertaModel(XLMRobertaModel):  # type: ignore[no-untyped-call]
         resize(self, config)
 
 
-class PrunedXLMRobertaForSequenceClassification(XLMRobertaForSequenceClassification):  # type: ignore[no-untyped-call]
+class PrunedXLMRobertaForSequenceClassification(XLMRobertaForSequenceClassification):
     """`XLMRobertaForSequenceClassification` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
@@ -122,7 +122,7 @@ class PrunedXLMRobertaForSequenceClassification(XLMRobertaForSequenceClassificat
         resize(self, config)
 
 
-class PrunedXLMRobertaForTokenClassification(XLMRobertaForTokenClassification):  # type: ignore[no-untyped-call]
+class PrunedXLMRobertaForTokenClassification(XLMRobertaForTokenClassification):
     """`XLMRobertaForTokenClassification` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
@@ -132,7 +132,7 @@ class PrunedXLMRobertaForTokenClassification(XLMRobertaForTokenClassification): 
         resize(self, config)
 
 
-class PrunedXLMRobertaForQuestionAnswering(XLMRobertaForQuestionAnswering):  # type: ignore[no-untyped-call]
+class PrunedXLMRobertaForQuestionAnswering(XLMRobertaForQuestionAnswering):
     """`XLMRobertaForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
@@ -142,7 +142,7 @@ class PrunedXLMRobertaForQuestionAnswering(XLMRobertaForQuestionAnswering):  # t
         resize(self, config)
 
 
-class PrunedCamembertConfig(CamembertConfig):  # type: ignore[no-untyped-call]  # its base is untyped
+class PrunedCamembertConfig(CamembertConfig):
     """A CamembertConfig with the widths that each layer has left; see `PrunedBertConfig`."""
 
     model_type = "pruned_camembert"
@@ -158,7 +158,7 @@ class PrunedCamembertConfig(CamembertConfig):  # type: ignore[no-untyped-call]  
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedCamembertModel(CamembertModel):  # type: ignore[no-untyped-call]
+class PrunedCamembertModel(CamembertModel):
     """`CamembertModel` with unequal layers."""
 
     config_class = PrunedCamembertConfig
@@ -168,7 +168,7 @@ class PrunedCamembertModel(CamembertModel):  # type: ignore[no-untyped-call]
         resize(self, config)
 
 
-class PrunedCamembertForSequenceClassification(CamembertForSequenceClassification):  # type: ignore[no-untyped-call]
+class PrunedCamembertForSequenceClassification(CamembertForSequenceClassification):
     """`CamembertForSequenceClassification` with unequal layers."""
 
     config_class = PrunedCamembertConfig
@@ -178,7 +178,7 @@ class PrunedCamembertForSequenceClassification(CamembertForSequenceClassificatio
         resize(self, config)
 
 
-class PrunedCamembertForTokenClassification(CamembertForTokenClassification):  # type: ignore[no-untyped-call]
+class PrunedCamembertForTokenClassification(CamembertForTokenClassification):
     """`CamembertForTokenClassification` with unequal layers."""
 
     config_class = PrunedCamembertConfig
@@ -188,7 +188,7 @@ class PrunedCamembertForTokenClassification(CamembertForTokenClassification):  #
         resize(self, config)
 
 
-class PrunedCamembertForQuestionAnswering(CamembertForQuestionAnswering):  # type: ignore[no-untyped-call]
+class PrunedCamembertForQuestionAnswering(CamembertForQuestionAnswering):
     """`CamembertForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedCamembertConfig

@@ -89,7 +89,7 @@ def smaller_tokenizer(
     _renumber(plain.get("post_processor"), numbers)
     if plain.get("padding"):
         plain["padding"]["pad_id"] = numbers[plain["padding"]["pad_id"]]
-    return Fast(  # type: ignore[no-untyped-call]  # Transformers has no types here
+    return Fast(
         tokenizer_object=Tokenizer.from_str(json.dumps(plain)),
         model_max_length=tokenizer.model_max_length,
         model_input_names=list(tokenizer.model_input_names),

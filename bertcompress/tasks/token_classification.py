@@ -4,10 +4,10 @@ A word's first sub-token carries its tag; the others are -100 in training and ar
 prediction. A word that was cut away by `max_length`, or that the tokenizer turns into nothing, is
 answered with ``O`` and counted.
 
-Entities are scored by seqeval in strict IOB2 mode: an entity counts when its type and both ends
-agree, and one that does not open with ``B-`` is none.
-Source: https://github.com/chakki-works/seqeval. Tags that are not IOB2 (parts of speech) are scored
-a word at a time.
+Entities are scored as seqeval does in its strict IOB2 mode: an entity counts when its type and both
+ends agree, and one that does not open with ``B-`` is none.
+Source: https://github.com/chakki-works/seqeval, which the tests compare with. Tags that are not
+IOB2 (parts of speech) are scored a word at a time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from bertcompress.tasks.base import (
 )
 from bertcompress.tasks.encoding import check_length, input_rows
 from bertcompress.tasks.label_check import check_labels
-from bertcompress.tasks.metrics import count_classes, macro, mean
+from bertcompress.tasks.metrics import Counts, count_classes, macro, mean, micro
 from bertcompress.tasks.outputs import check_counts, examples_of, output_array, softmax
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ IGNORED = -100
 """The target that Transformers' losses pass over."""
 
 _Tags = tuple[str, ...]
+_Span = tuple[str, int, int, int]
+"""Type, number of the text, first word, word after the last."""
 
 
 @dataclass(frozen=True)
@@ -261,28 +263,37 @@ def _entity_scores(
     gold: Sequence[_Tags], answers: Sequence[_Tags]
 ) -> tuple[dict[str, float], dict[str, ClassScore]]:
     """Returns precision, recall and F1 over all entities, and the scores of each type."""
-    from seqeval.metrics import classification_report
-    from seqeval.scheme import IOB2
-
-    if not any(tag != OUTSIDE for tags in (*gold, *answers) for tag in tags):
-        return {"f1": 0.0, "precision": 0.0, "recall": 0.0}, {}
-    report = classification_report(
-        [list(tags) for tags in gold],
-        [list(tags) for tags in answers],
-        mode="strict",
-        scheme=IOB2,
-        output_dict=True,
-        zero_division=0,
-    )
-    scores = {
-        kind: ClassScore(
-            precision=float(row["precision"]),
-            recall=float(row["recall"]),
-            f1=float(row["f1-score"]),
-            support=int(row["support"]),
+    gold_spans, answered = _strict_spans(gold), _strict_spans(answers)
+    kinds = sorted({kind for kind, _, _, _ in gold_spans | answered})
+    counts = {
+        kind: _span_counts(
+            {span for span in gold_spans if span[0] == kind},
+            {span for span in answered if span[0] == kind},
         )
-        for kind, row in report.items()
+        for kind in kinds
     }
-    total = scores["micro avg"]
+    total = micro(counts)
     figures = {"f1": total.f1, "precision": total.precision, "recall": total.recall}
-    return figures, {kind: one for kind, one in scores.items() if not kind.endswith(" avg")}
+    return figures, {kind: count.score for kind, count in counts.items()}
+
+
+def _span_counts(gold: set[_Span], answered: set[_Span]) -> Counts:
+    return Counts(len(gold & answered), len(answered - gold), len(gold - answered))
+
+
+def _strict_spans(tagged: Sequence[_Tags]) -> set[_Span]:
+    """Returns the entities of all texts: each opens with ``B-`` and goes on with its own ``I-``.
+
+    >>> sorted(_strict_spans([("B-PER", "I-PER", "I-ORG", "O", "I-PER", "B-PER")]))
+    [('PER', 0, 0, 2), ('PER', 0, 5, 6)]
+    """
+    spans: set[_Span] = set()
+    for text, tags in enumerate(tagged):
+        for start, tag in enumerate(tags):
+            if not tag.startswith("B-"):
+                continue
+            end = start + 1
+            while end < len(tags) and tags[end] == f"I-{tag[2:]}":
+                end += 1
+            spans.add((tag[2:], text, start, end))
+    return spans

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+from seqeval.metrics import classification_report
+from seqeval.scheme import IOB2
 from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from bertcompress.data import load_dataset
@@ -92,6 +97,38 @@ def test_scores_by_hand() -> None:
     assert score.per_class["PER"].precision == 0.5
     assert score.per_class["LOC"].recall == 0.5
     assert score.correct == (0.75, 0.5)
+
+
+TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG")
+TAG = st.sampled_from(TAGS)
+SENTENCE = st.lists(st.tuples(TAG, TAG), min_size=1, max_size=8)
+
+
+@given(st.lists(SENTENCE, min_size=1, max_size=5))
+@example([[("B-PER", "I-PER")]])
+def test_scores_are_those_of_seqeval(sentences: list[list[tuple[str, str]]]) -> None:
+    gold = [[right for right, _ in words] for words in sentences]
+    answers = [[answered for _, answered in words] for words in sentences]
+    assume(any(tag.startswith("B-") for tags in (*gold, *answers) for tag in tags))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = classification_report(
+            gold, answers, mode="strict", scheme=IOB2, output_dict=True, zero_division=0
+        )
+    task = TokenClassification(TAGS)
+    examples = [
+        TokenExample(str(i), ("w",) * len(tags), tuple(tags)) for i, tags in enumerate(gold)
+    ]
+
+    score = task.score([Prediction(tuple(tags), 1.0, {}) for tags in answers], examples)
+
+    assert score.value == pytest.approx(report["micro avg"]["f1-score"])
+    for kind, found in score.per_class.items():
+        row = report[kind]
+        assert (found.precision, found.recall, found.f1) == pytest.approx(
+            (row["precision"], row["recall"], row["f1-score"])
+        )
+        assert found.support == row["support"]
 
 
 def test_an_entity_must_open_with_b() -> None:

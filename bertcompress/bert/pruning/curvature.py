@@ -211,7 +211,7 @@ def _gradients(
             if not output.requires_grad:
                 output = output.detach().requires_grad_()
                 first.append(output)
-            output.register_hook(functools.partial(note, key))  # type: ignore[no-untyped-call]  # no types
+            output.register_hook(functools.partial(note, key))
             return output
 
         return watch

@@ -110,7 +110,7 @@ class CudaRecorder:
         import torch
 
         inputs = {name: values.cuda().clone() for name, values in tensors.items()}
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch has no types here
+        side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(_WARM_UP):

