@@ -212,9 +212,9 @@ TENSORS = {"errors": torch.arange(3.0), "order": torch.tensor([2, 0, 1])}
 
 def test_a_part_comes_back_in_another_process(tmp_path: Path) -> None:
     folder = tmp_path / "made" / "when needed"
-    FinishedParts(str(folder), lambda: "run 1").write("heads-00", TENSORS)
+    FinishedParts(folder, lambda: "run 1").write("heads-00", TENSORS)
 
-    read = FinishedParts(str(folder), lambda: "run 1").read("heads-00")
+    read = FinishedParts(folder, lambda: "run 1").read("heads-00")
 
     assert read is not None
     assert read.keys() == TENSORS.keys()
@@ -223,11 +223,11 @@ def test_a_part_comes_back_in_another_process(tmp_path: Path) -> None:
 
 
 def test_a_part_of_another_run_and_a_damaged_one_are_passed_over(tmp_path: Path) -> None:
-    parts = FinishedParts(str(tmp_path), lambda: "run 1")
+    parts = FinishedParts(tmp_path, lambda: "run 1")
     parts.write("heads-00", TENSORS)
     (tmp_path / "heads-01.safetensors").write_bytes(b"half")
 
-    assert FinishedParts(str(tmp_path), lambda: "run 2").read("heads-00") is None
+    assert FinishedParts(tmp_path, lambda: "run 2").read("heads-00") is None
     assert parts.read("heads-01") is None
     assert parts.read("heads-02") is None  # never made
 
@@ -249,7 +249,7 @@ def test_the_fingerprint_is_asked_for_once(tmp_path: Path) -> None:
         asked.append("again")
         return "run 1"
 
-    parts = FinishedParts(str(tmp_path), fingerprint)
+    parts = FinishedParts(tmp_path, fingerprint)
     for name in ("heads-00", "ffn-00"):
         parts.write(name, TENSORS)
         assert parts.read(name) is not None
@@ -258,7 +258,7 @@ def test_the_fingerprint_is_asked_for_once(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_written_leaves_what_is_there(tmp_path: Path) -> None:
-    parts = FinishedParts(str(tmp_path), lambda: "run 1")
+    parts = FinishedParts(tmp_path, lambda: "run 1")
     parts.write("heads-00", TENSORS)
     (tmp_path / "ffn-00.safetensors").mkdir()
 
