@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bertcompress.errors import BertCompressError
     from bertcompress.examples import Dataset, QuestionExample, TextExample, TokenExample
     from bertcompress.gates.gate import GateLimits
+    from bertcompress.inference.predictor import Predictor
     from bertcompress.one_liners import prune_model, quantize_model
     from bertcompress.passes.export.export_onnx import ExportOnnx
     from bertcompress.passes.export.halve_precision import HalvePrecision
@@ -70,6 +71,7 @@ _HOMES = {
     "HalvePrecision": "bertcompress.passes.export.halve_precision",
     "OnnxModel": "bertcompress.artifacts.artifact",
     "Pipeline": "bertcompress.pipeline",
+    "Predictor": "bertcompress.inference.predictor",
     "Prune": "bertcompress.passes.prune.prune",
     "PruneFfn": "bertcompress.passes.prune.prune_units",
     "PruneHeads": "bertcompress.passes.prune.prune_units",
@@ -119,6 +121,7 @@ __all__ = [
     "HalvePrecision",
     "OnnxModel",
     "Pipeline",
+    "Predictor",
     "Prune",
     "PruneFfn",
     "PruneHeads",

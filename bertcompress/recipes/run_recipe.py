@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bertcompress.artifacts.artifact import Artifact, save
 from bertcompress.artifacts.manifest import read_manifest, verify
-from bertcompress.bench.variant import Variant
-from bertcompress.bert.loading.locate import locate
+from bertcompress.bench.variant import Variant, subject_of
 from bertcompress.errors import LoadError, UsageError
+from bertcompress.inference.predictor import Predictor
 from bertcompress.pipeline import Pipeline, PlannedStep, StepStore
 from bertcompress.progress import Progress
 from bertcompress.recipes.apply_steps import (
@@ -34,7 +34,6 @@ from bertcompress.recipes.recipe_file import RECIPE_NAME, variant_folder
 from bertcompress.recipes.resources import Material
 from bertcompress.report.schema import Report
 from bertcompress.tasks import Feature
-from bertcompress_cli.measured_data import Opened, opened
 
 STORE, REPORT = ".steps", "report"
 
@@ -74,17 +73,16 @@ def run_recipe(recipe: Recipe, *, command: str = "", progress: Progress) -> Repo
         _save_if_changed(with_recipe(made, recipe, steps, folder), folder)
         if recipe.bench is None:
             continue
-        one = opened(made, folder)
         variants.append(Variant(name, folder))
         if subject is None:
-            subject = one.subject(material.test)
+            subject = subject_of(Predictor.open(folder), material.test)
     if recipe.bench is None or subject is None:
         return None
     peers = None
     if recipe.bench.peers:
-        start, material = starts.of(())
-        folder = locate(recipe.model)
-        peers = peer_source(opened(start, folder), material, seed=recipe.seed)
+        _, material = starts.of(())
+        model = Predictor.open(recipe.model, task=recipe.task)
+        peers = peer_source(model, material, seed=recipe.seed)
     return measure(
         variants,
         subject,
@@ -96,7 +94,7 @@ def run_recipe(recipe: Recipe, *, command: str = "", progress: Progress) -> Repo
     )
 
 
-def peer_source(model: Opened, material: Material, *, seed: int) -> PeerSource:
+def peer_source(model: Predictor, material: Material, *, seed: int) -> PeerSource:
     """Returns what peers are made from: a checkpoint, and training texts drawn by the seed."""
 
     def features(count: int) -> list[Feature]:

@@ -240,7 +240,7 @@ def test_peers_are_measured_beside_the_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from bertcompress.bench import peers
-    from bertcompress_cli import show_report as bench_report
+    from bertcompress.recipes import measure as bench_report
 
     chosen = [one for one in peers.PEERS if one.recipe == "transformers-bf16"]
     chosen.append(peers.Peer("Other INT8", "other", ("no_such_library",)))
@@ -279,7 +279,7 @@ def test_a_recipe_asks_for_peers_in_its_benchmark(
     ok: Ok, here: Path, quick_recipe: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bertcompress.bench import peers
-    from bertcompress_cli import show_report as bench_report
+    from bertcompress.recipes import measure as bench_report
 
     chosen = [one for one in peers.PEERS if one.recipe == "transformers-fp32"]
     monkeypatch.setattr(bench_report, "make_peers", partial(peers.make_peers, peers=chosen))

@@ -1,10 +1,16 @@
-"""Which CPUs add products in 16 bits, here and on the machines that graphs are made for."""
+"""Which CPUs need weights of 7 bits."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.machine.cpu import saturates, target_flags
+from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
+
+Graphs = Callable[..., OnnxModel]
 
 
 @pytest.mark.parametrize(
@@ -20,6 +26,10 @@ from bertcompress.machine.cpu import saturates, target_flags
 )
 def test_only_x64_without_vnni_saturates(flags: tuple[str, ...], expected: bool) -> None:
     assert saturates(flags) is expected
+
+
+def test_no_pair_of_reduced_products_overflows() -> None:
+    assert 255 * S8_REDUCED * 2 <= 2**15 - 1 < 255 * S8_MAX * 2
 
 
 @pytest.mark.parametrize(("target", "expected"), [("avx512", True), ("arm", False)])

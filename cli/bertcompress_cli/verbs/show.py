@@ -18,7 +18,7 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from bertcompress.artifacts.artifact import artifact_bytes, kind_of, read_manifest, verify
-    from bertcompress.bert.loading.load import load_config
+    from bertcompress.bert.loading.frontend import load_config
     from bertcompress.bert.loading.locate import locate
     from bertcompress.formatting import bytes_text
     from bertcompress.passes.prune.removed import explanation_of

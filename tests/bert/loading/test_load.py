@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from transformers import PreTrainedModel
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, Step, save
-from bertcompress.bert.loading.load import load, load_config, load_encoder
+from bertcompress.bert.loading.load import load, load_encoder
 from bertcompress.errors import UsageError
 from fixtures.loading import checkpoint, refusal
 
@@ -74,24 +74,6 @@ def test_a_size_of_the_wrong_type_is_refused(copy_of: Callable[..., Path]) -> No
     folder = copy_of(hidden_size="wide")
 
     assert str(folder) in refusal(lambda: load(folder))
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"{junk", "config.json is not JSON"),
-        (b"\xff\xfe\x00", "config.json is not JSON"),
-        (b"[]", "config.json must hold a JSON object"),
-        (b"{}", "without a model_type"),
-    ],
-)
-def test_a_configuration_that_is_junk_is_refused(
-    copy_of: Callable[..., Path], content: bytes, sentence: str
-) -> None:
-    folder = copy_of()
-    (folder / "config.json").write_bytes(content)
-
-    assert sentence in refusal(lambda: load_config(folder))
 
 
 @pytest.mark.parametrize(

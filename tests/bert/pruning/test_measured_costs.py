@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.answers import answer_loss
+from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.measured_costs import (
     costs_alone,
     divergence,
@@ -20,13 +21,13 @@ from bertcompress.bert.pruning.measured_costs import (
 )
 from bertcompress.bert.pruning.sublayers import Key, sublayers_of
 from bertcompress.bert.structure import layers_of, shape_of
-from fixtures.batches import drawn_batches
 
+Batches = Callable[..., list[Batch]]
 Tiny = Callable[..., Checkpoint]
 
 
 def test_what_keeps_all_units_costs_nothing_and_what_keeps_none_costs_the_most(
-    task: str, tiny_checkpoint: Tiny
+    task: str, tiny_checkpoint: Tiny, batches: Batches
 ) -> None:
     model = tiny_checkpoint(task=task).model
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -36,7 +37,7 @@ def test_what_keeps_all_units_costs_nothing_and_what_keeps_none_costs_the_most(
         count = (shape.layer_heads if unit == "heads" else shape.layer_ffn)[layer]
         kept[unit, layer] = [tuple(range(count)), ()]
 
-    found = costs_alone(model, drawn_batches(4), drawn_batches(2, seed=1), kept)
+    found = costs_alone(model, batches(4), batches(2, seed=1), kept)
 
     assert found.keys() == kept.keys()
     for whole, emptied in found.values():
@@ -46,28 +47,26 @@ def test_what_keeps_all_units_costs_nothing_and_what_keeps_none_costs_the_most(
     assert all(value.equal(after[name]) for name, value in before.items())
 
 
-def test_a_dead_unit_costs_nothing(tiny_checkpoint: Tiny) -> None:
+def test_a_dead_unit_costs_nothing(tiny_checkpoint: Tiny, batches: Batches) -> None:
     model = tiny_checkpoint().model
     _, layer = layers_of(model)
     assert layer.attention_output is not None
     layer.attention_output.weight.data[:, 8:16] = 0  # head 1
 
-    found = costs_alone(
-        model, drawn_batches(4), drawn_batches(2, seed=1), {("heads", 1): [(0, 2, 3), (0, 1)]}
-    )
+    found = costs_alone(model, batches(4), batches(2, seed=1), {("heads", 1): [(0, 2, 3), (0, 1)]})
 
     dead, alive = found["heads", 1]
     assert dead == pytest.approx(0.0, abs=1e-6)
     assert alive > dead
 
 
-def test_the_divergence_from_itself_is_nothing(tiny_checkpoint: Tiny) -> None:
+def test_the_divergence_from_itself_is_nothing(tiny_checkpoint: Tiny, batches: Batches) -> None:
     one, other = tiny_checkpoint().model, tiny_checkpoint().model
     for parameter in other.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
 
-    assert divergence(one, one, drawn_batches(4)) == 0.0
-    assert divergence(one, other, drawn_batches(4)) > 0.0
+    assert divergence(one, one, batches(4)) == 0.0
+    assert divergence(one, other, batches(4)) > 0.0
 
 
 def test_the_unit_is_told(tiny_checkpoint: Tiny) -> None:

@@ -1,30 +1,27 @@
-"""An encoder run one sub-layer after the other gives what the model gives."""
+"""Sub-layers run one by one: together they are the model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 import torch
 
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.sublayers import UNITS, enter, first_calls, leave
-from fixtures.batches import drawn_batches
 
 Tiny = Callable[..., Checkpoint]
+Batches = Callable[..., list[Batch]]
+States = Callable[[torch.nn.Module, Batch], torch.Tensor]
+TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")
 
 
-def states(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
-    with torch.no_grad():
-        found = model(**batch.inputs, output_hidden_states=True).hidden_states[-1]
-    real: torch.Tensor = found[batch.inputs["attention_mask"].bool()]
-    return real
-
-
+@pytest.mark.parametrize("task", TASKS)
 def test_sub_layer_by_sub_layer_gives_what_the_model_gives(
-    task: str, tiny_checkpoint: Tiny
+    task: str, tiny_checkpoint: Tiny, batches: Batches, states: States
 ) -> None:
-    model, probe = tiny_checkpoint(task=task).model, drawn_batches(1)[0]
+    model, probe = tiny_checkpoint(task=task).model, batches(1)[0]
     encoder = getattr(model, model.base_model_prefix, model).encoder
 
     [call] = first_calls(model, [probe])
