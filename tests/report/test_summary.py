@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bertcompress.report.pareto import dominates, front, latency_cost, size_cost
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import summarize
+from bertcompress.report.summary import dominates, front, latency_cost, size_cost, summarize
 
 MakeReport = Callable[..., Report]
 

@@ -1,4 +1,4 @@
-"""The precision map in words and cells: one table for terminal, Markdown and page."""
+"""What ran in which precision: a table for each quantized variant."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from collections.abc import Iterable, Sequence
 from bertcompress.formatting import percent_text, ratio_text, seconds_text
 from bertcompress.profiling.precision_map import MappedProduct, PrecisionMap
 from bertcompress.profiling.precision_map_groups import MappedGroup
+from bertcompress.report.summary import Summary
+from bertcompress.report.tables.blocks import (
+    Block,
+    Fold,
+    Heading,
+    Section,
+    Table,
+    Words,
+    text_table,
+)
 
 HEADING = "What ran in which precision"
 HOW_TO_READ = (
@@ -18,6 +28,35 @@ HOW_TO_READ = (
 _BUSY = 1.25
 _LAYER = re.compile(r"\.\d+\.")
 _COLUMNS = ("module", "kernel", "precision", "before µs", "after µs", "why in float")
+
+
+def precision_section(summary: Summary) -> Section:
+    """Returns a table for each variant that has a map: its layers together, then each alone."""
+    blocks: list[Block] = []
+    for variant in summary.variants:
+        mapped = variant.result.precision_map
+        if mapped is not None:
+            blocks += _blocks(variant.name, mapped)
+    if blocks:
+        blocks.insert(0, Words(HOW_TO_READ, soft=False))
+    return Section("precision", HEADING, tuple(blocks))
+
+
+def _blocks(name: str, mapped: PrecisionMap) -> list[Block]:
+    head, rows = columns(mapped), joined_rows(mapped) + other_rows(mapped)
+    each = text_table(f"{name}: each product", head, product_rows(mapped))
+    return [
+        Heading(name),
+        Words(" ".join(sentences(mapped))),
+        text_table(f"{name}: what ran, layers together", head, rows),
+        Fold("Each product by itself", (each,)),
+    ]
+
+
+def products_table(name: str, mapped: PrecisionMap) -> Table:
+    """Returns each product alone, and all that ran beside them."""
+    rows = product_rows(mapped) + other_rows(mapped)
+    return text_table(f"{name}: what ran", columns(mapped), rows)
 
 
 def columns(mapped: PrecisionMap) -> list[str]:

@@ -11,20 +11,20 @@ from bertcompress.profiling.precision_map import MappedProduct, PrecisionMap
 from bertcompress.profiling.precision_map_groups import MappedGroup
 from bertcompress.report.markdown import markdown_of
 from bertcompress.report.page import html_of
-from bertcompress.report.page_precision_map import precision_section
-from bertcompress.report.precision_map_text import (
+from bertcompress.report.report_files import read_report, write_report
+from bertcompress.report.schema import Report
+from bertcompress.report.summary import summarize
+from bertcompress.report.tables.precision import (
     HEADING,
     columns,
     joined_rows,
     other_rows,
+    precision_section,
     product_rows,
     sentences,
 )
-from bertcompress.report.report_files import read_report, write_report
-from bertcompress.report.schema import Report
-from bertcompress.report.summary import summarize
 
-REPORTS = sorted((Path(__file__).resolve().parents[2] / "benchmarks" / "reports").glob("*/*.json"))
+REPORTS = sorted((Path(__file__).resolve().parents[3] / "benchmarks" / "reports").glob("*/*.json"))
 
 
 def product(layer: int, name: str, before: float | None, after: float) -> MappedProduct:
@@ -138,7 +138,7 @@ def test_markdown_and_page_have_the_section_for_the_variant_that_has_a_map(
 
 def test_a_report_without_maps_has_no_section(report: Report) -> None:
     assert HEADING not in markdown_of(report)
-    assert precision_section(summarize(report)).markup == ""
+    assert precision_section(summarize(report)).blocks == ()
 
 
 def test_the_map_is_written_and_read_back(mapped_report: Report, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_the_page_has_the_block_and_the_drawing_its_dashed_lines(limited_report:
 
 def test_a_limit_above_all_times_stays_inside_the_drawing() -> None:
     ys = (Interval(1.0, 0.9, 1.1), Interval(2.0, 1.9, 2.1))
-    one = charts.Line("FP32", 0, (16.0, 128.0), ys, limits=(3.0, 40.0))
+    one = charts.Curve("FP32", 0, (16.0, 128.0), ys, limits=(3.0, 40.0))
     words = charts.Words("by-length", "", "", "", "")
 
     drawing = charts.lines([one], words, x_text=str, y_text=str, doubling=False)

@@ -15,7 +15,7 @@ from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.examples import Dataset
 from bertcompress.gates.comparison import Build, CompareSettings
-from bertcompress.gates.counts import LENGTH
+from bertcompress.gates.variant_counts import LENGTH
 from bertcompress.inference.answers import predict_all
 from bertcompress.profiling.operations import operations_of
 from bertcompress.progress import Progress

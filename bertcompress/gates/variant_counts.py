@@ -14,7 +14,7 @@ FLOAT_PRODUCTS = "float weight products"
 
 
 @dataclass(frozen=True)
-class Counts:
+class VariantCounts:
     """Counts of one variant, each None where the artifact does not tell.
 
     Attributes:
@@ -28,10 +28,10 @@ class Counts:
     float_products: int | None
 
 
-def counts_of(result: VariantResult) -> Counts:
+def counts_of(result: VariantResult) -> VariantCounts:
     """Returns a variant's counts."""
     work = result.operations.work(sentences=1, length=LENGTH) if result.operations else None
-    return Counts(
+    return VariantCounts(
         parameters=result.size.parameters,
         operations=round(work.operations) if work else None,
         float_products=_kernels(result).get(FLOAT_PRODUCTS),

@@ -12,11 +12,10 @@ from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import CandidateRate, ThreadLatency, Tuning
 from bertcompress.inference.best_settings import RuntimeSettings
 from bertcompress.report.markdown import markdown_of
-from bertcompress.report.markup import written
 from bertcompress.report.page import html_of
 from bertcompress.report.schema import Measurement, Report, VariantResult
 from bertcompress.report.summary import summarize
-from bertcompress.report.tuned_tables import best_section, candidate_rows
+from bertcompress.report.tables.tuned import best_section, candidates_table, requests_section
 
 FEW = BenchSettings(rounds=2, requests=20)
 
@@ -103,10 +102,10 @@ def test_tried_settings_are_shares_of_the_best(tuned: Report) -> None:
     tuning = tuned.results[0].tuning
     assert tuning is not None
 
-    rows = candidate_rows(tuning.candidates)
+    rows = candidates_table("FP32", tuning).rows
 
-    assert [row[3] for row in rows] == ["100%", "50%"]
-    assert rows[0][0] == "2 streams × 1 thread, batch 8"
+    assert [row[3].text for row in rows] == ["100%", "50%"]
+    assert rows[0][0].text == "2 streams × 1 thread, batch 8"
 
 
 def test_requests_have_a_table_and_their_rule(make_report: Callable[..., Report]) -> None:
@@ -127,5 +126,6 @@ def test_requests_have_a_table_and_their_rule(make_report: Callable[..., Report]
 def test_without_them_there_is_no_block(make_report: Callable[..., Report]) -> None:
     report = make_report(settings=FEW)
 
-    assert written(best_section(summarize(report))) == ""
+    assert best_section(summarize(report)).blocks == ()
+    assert requests_section(summarize(report)).blocks == ()
     assert "best settings" not in markdown_of(report)
