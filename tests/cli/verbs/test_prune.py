@@ -1,8 +1,7 @@
-"""The user's own lines, in a workspace and outside of one."""
+"""Pruned as typed: by scores, to a target, in rounds, with and without a workspace."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,25 +18,6 @@ def test_outside_a_workspace_the_same_line_says_what_to_type(fails: Ok, here: Pa
     assert "bertcompress prune MODEL --heads 0.3" in sentence
     assert "bertcompress init --model MODEL" in sentence
     assert not any(here.iterdir())
-
-
-def test_prune_and_quantize_work_as_typed(ok: Ok, workspace: Path) -> None:
-    assert ok("prune", "--heads", "0.3") == "artifacts/001-prune"
-    assert ok("quantize", "--bits", "8") == "artifacts/002-quantize"
-
-    manifest = read_manifest(workspace / "artifacts/002-quantize")
-    assert manifest is not None
-    names = [step.name for step in manifest.history]
-    assert names == ["Prune", "ExportOnnx", "QuantizeBest"]
-    assert (workspace / "artifacts/002-quantize/onnx/model.onnx").is_file()
-
-
-def test_what_is_too_slow_is_kept_and_marked_rejected(fails: Ok, ok: Ok, workspace: Path) -> None:
-    sentence = fails(4, "quantize", "--target-latency", "0.001ms")
-
-    assert "0.00 ms were asked" in sentence
-    assert "kept in artifacts/001-quantize, marked rejected" in sentence
-    assert "rejected" in ok("show", "artifacts/001-quantize")
 
 
 def test_prune_after_quantize_names_the_checkpoint_to_give(
@@ -61,67 +41,6 @@ def test_numbering_goes_on_after_a_failure(ok: Ok, fails: Ok, workspace: Path) -
         "001-prune",
         "002-prune",
     ]
-
-
-def test_log_shows_what_a_bench_measured(ok: Ok, workspace: Path, short_quick: None) -> None:
-    ok("prune", "--heads", "0.3")
-    ok("export")
-    page = ok("bench", "artifacts/002-export", "--quick", "--threads", "1")
-
-    logged = json.loads(ok("log", "--json"))["artifacts"]
-
-    assert page == "reports/001/report.html"
-    assert [line["folder"] for line in logged] == ["artifacts/001-prune", "artifacts/002-export"]
-    assert logged[0]["accuracy"] is None
-    assert 0 <= logged[1]["accuracy"] <= 1
-    assert logged[1]["latency_s"] > 0
-    assert "002-export" in ok("log")
-
-
-def test_log_outside_a_workspace_says_how_to_make_one(fails: Ok, here: Path) -> None:
-    assert "bertcompress init --model MODEL --data DATA" in fails(2, "log")
-
-
-def test_init_writes_nothing_when_the_model_or_the_data_is_wrong(
-    fails: Ok, here: Path, model: Path, data: Path, write_csv: Callable[..., Path]
-) -> None:
-    other = write_csv(here.parent / "stars.csv", 10, labels=("one", "two"))
-
-    fails(1, "init", "--model", here.parent / "none", "--data", data)
-    fails(1, "init", "--model", model, "--data", here.parent / "none.csv")
-    sentence = fails(1, "init", "--model", model, "--data", other)
-
-    assert "one, two" in sentence
-    assert "negative, positive" in sentence
-    assert not any(here.iterdir())
-
-
-def test_init_keeps_a_workspace_that_is_there(fails: Ok, workspace: Path, model: Path) -> None:
-    before = (workspace / "bertcompress.yaml").read_text()
-
-    assert "is there already" in fails(2, "init", "--model", model)
-    assert (workspace / "bertcompress.yaml").read_text() == before
-
-
-def test_columns_given_to_init_are_used_by_the_verbs(ok: Ok, here: Path, model: Path) -> None:
-    rows = [f"film {at},{('good', 'bad')[at % 2]},negative" for at in range(20)]
-    (here / "odd.csv").write_text("\n".join(["said,word,mood", *rows]))
-    columns = ("--text-column", "said", "--label-column", "mood")
-
-    ok("init", "--model", model, "--data", "odd.csv", *columns)
-
-    assert ok("prune", "--heads", "0.3") == "artifacts/001-prune"
-
-
-@pytest.mark.parametrize(
-    ("text", "code"), [("", 2), ("modell: x\n", 2), ("model: x\nsede: 1\n", 2), ("model: [\n", 1)]
-)
-def test_a_damaged_workspace_file_is_one_sentence(
-    fails: Callable[..., str], here: Path, text: str, code: int
-) -> None:
-    (here / "bertcompress.yaml").write_text(text)
-
-    assert "bertcompress.yaml" in fails(code, "prune", "--heads", "0.3")
 
 
 def test_a_score_or_no_data_ranks_and_cuts_without_a_re_fit(
@@ -209,13 +128,6 @@ def test_a_stock_layout_is_written_on_request(ok: Ok, fails: Ok, workspace: Path
     assert manifest is not None
     assert [step.name for step in manifest.history] == ["Prune", "Relayout"]
     assert "layout must be one of" in fails(2, "prune", "--heads", "0.3", "--layout", "tight")
-
-
-def test_convert_legacy_says_when_there_is_nothing_to_convert(
-    fails: Ok, here: Path, model: Path
-) -> None:
-    assert "has no pruned_heads" in fails(2, "convert-legacy", model, "-o", "new")
-    assert not (here / "new").exists()
 
 
 def test_rounds_become_steps_that_train_in_between() -> None:
