@@ -122,8 +122,8 @@ def _before(folder: Path, against: Path | None) -> tuple[str, Path] | None:
 
 def _print(model: str, mapped: PrecisionMap, *, as_json: bool) -> None:
     from bertcompress.codec import to_plain
-    from bertcompress.report import precision_map_text
-    from bertcompress_cli.output import result, table
+    from bertcompress.report.tables.precision import HOW_TO_READ, products_table, sentences
+    from bertcompress_cli.output import print_table, result
 
     plain = to_plain(mapped)
     assert isinstance(plain, dict)
@@ -136,7 +136,6 @@ def _print(model: str, mapped: PrecisionMap, *, as_json: bool) -> None:
     if as_json:
         result("", facts, as_json=True)
         return
-    rows = [*precision_map_text.product_rows(mapped), *precision_map_text.other_rows(mapped)]
-    table(precision_map_text.columns(mapped), rows)
-    for sentence in (*precision_map_text.sentences(mapped), precision_map_text.HOW_TO_READ):
+    print_table(products_table(model, mapped))
+    for sentence in (*sentences(mapped), HOW_TO_READ):
         result(f"  {sentence}", facts, as_json=False)
