@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bertcompress.formatting import (
@@ -51,9 +51,7 @@ def figures_of(report: Report, summary: Summary) -> list[Figure]:
     return [
         *_speedups(summary),
         *_changes(report, summary),
-        *_accuracy_against_latency(report, summary),
-        *_accuracy_against_size(report, summary),
-        *_accuracy_against_throughput(report, summary),
+        *_accuracy_against_costs(report, summary),
         *_latency_by_length(report, summary),
         *_latency_distribution(summary),
         *_throughput(summary),
@@ -126,57 +124,30 @@ def _changes(report: Report, summary: Summary) -> Iterator[Figure]:
     yield Figure("What it costs in answers", caption, svg)
 
 
-def _accuracy_against_latency(report: Report, summary: Summary) -> Iterator[Figure]:
-    if any(variant.latency is None for variant in summary.variants):
-        return
-    yield from _scatter(
-        report,
-        summary,
-        x_of=lambda v: _scaled(v.latency.median, 1e3) if v.latency else Interval(0, 0, 0),
-        cost=latency_cost,
-        names=("latency", "median latency", "median latency of one sentence, ms"),
-    )
-
-
-def _accuracy_against_size(report: Report, summary: Summary) -> Iterator[Figure]:
-    yield from _scatter(
-        report,
-        summary,
-        x_of=lambda v: _exact(v.result.size.file_bytes / 1e6),
-        cost=size_cost,
-        names=("size", "file size", "file size, MB"),
-    )
-
-
-def _accuracy_against_throughput(report: Report, summary: Summary) -> Iterator[Figure]:
-    if any(variant.best_throughput is None for variant in summary.variants):
-        return
-
-    def rate(variant: VariantSummary) -> Interval:
-        best = variant.best_throughput
-        return best.sentences_per_s if best else _exact(0.0)
-
-    yield from _scatter(
-        report,
-        summary,
-        x_of=rate,
-        cost=throughput_cost,
-        names=("throughput", "throughput", "sentences a second, each at its best"),
-        better="right",
-    )
+def _accuracy_against_costs(report: Report, summary: Summary) -> Iterator[Figure]:
+    variants = summary.variants
+    medians = {v.name: _scaled(v.latency.median, 1e3) for v in variants if v.latency}
+    sizes = {v.name: _exact(v.result.size.file_bytes / 1e6) for v in variants}
+    rates = {v.name: v.best_throughput.sentences_per_s for v in variants if v.best_throughput}
+    names = ("latency", "median latency", "median latency of one sentence, ms")
+    yield from _scatter(report, summary, medians, latency_cost, names)
+    names = ("size", "file size", "file size, MB")
+    yield from _scatter(report, summary, sizes, size_cost, names)
+    names = ("throughput", "throughput", "sentences a second, each at its best")
+    yield from _scatter(report, summary, rates, throughput_cost, names, better="right")
 
 
 def _scatter(
     report: Report,
     summary: Summary,
-    *,
-    x_of: Callable[[VariantSummary], Interval],
+    xs: Mapping[str, Interval],
     cost: Cost,
     names: tuple[str, str, str],
+    *,
     better: str = "left",
 ) -> Iterator[Figure]:
     base = summary.base.result.accuracy
-    if base is None:
+    if base is None or len(xs) < len(summary.variants):
         return
     name, words_x, axis = names
     metric, series = report.metric, summary.series
@@ -185,7 +156,7 @@ def _scatter(
         charts.Point(
             "" if variant.is_peer and variant.name not in best else variant.name,
             series[variant.name],
-            x_of(variant),
+            xs[variant.name],
             _with_change(variant, base.value),
             variant.name in best,
         )

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Sequence
 
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, summarize
-from bertcompress.report.tables.blocks import Block, Heading, Lines, Table, Words
+from bertcompress.report.tables.blocks import Block, Heading, Lines, Paragraph, Table
 from bertcompress.report.tables.sections import sections_of
 
 _CELL_CHARACTERS = 120
@@ -67,7 +67,7 @@ def _lines(block: Block) -> list[str]:
     match block:
         case Table():
             return table_lines(block, most_characters=_CELL_CHARACTERS)
-        case Words():
+        case Paragraph():
             return [block.text]
         case Heading():
             return [f"### {block.text}"]

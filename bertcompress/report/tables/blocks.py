@@ -100,13 +100,13 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Words:
+class Paragraph:
     """A paragraph; `soft` for what explains rather than tells."""
 
     text: str
     soft: bool = True
     where: Where = "both"
-    form: ClassVar[str] = "words"
+    form: ClassVar[str] = "paragraph"
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class Fold:
     form: ClassVar[str] = "fold"
 
 
-Block = Table | Words | Heading | Lines | Drawing | Fold
+Block = Table | Paragraph | Heading | Lines | Drawing | Fold
 
 
 @dataclass(frozen=True)

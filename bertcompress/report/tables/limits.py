@@ -13,9 +13,9 @@ from bertcompress.report.tables.blocks import (
     Block,
     Cell,
     Column,
+    Paragraph,
     Section,
     Table,
-    Words,
     text_table,
 )
 
@@ -37,7 +37,7 @@ def limits_section(report: Report, summary: Summary) -> Section:
     shares = {result.name: shares_of(report, result) for result in report.results}
     if any(shares.values()):
         blocks.append(_share_table(report, shares, summary.series))
-    blocks += [Words(sentence) for sentence in _remarks(report, shares)]
+    blocks += [Paragraph(sentence) for sentence in _remarks(report, shares)]
     return Section("limits", "The machine's limits", tuple(blocks))
 
 

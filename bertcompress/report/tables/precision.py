@@ -13,9 +13,9 @@ from bertcompress.report.tables.blocks import (
     Block,
     Fold,
     Heading,
+    Paragraph,
     Section,
     Table,
-    Words,
     text_table,
 )
 
@@ -38,7 +38,7 @@ def precision_section(summary: Summary) -> Section:
         if mapped is not None:
             blocks += _blocks(variant.name, mapped)
     if blocks:
-        blocks.insert(0, Words(HOW_TO_READ, soft=False))
+        blocks.insert(0, Paragraph(HOW_TO_READ, soft=False))
     return Section("precision", HEADING, tuple(blocks))
 
 
@@ -47,7 +47,7 @@ def _blocks(name: str, mapped: PrecisionMap) -> list[Block]:
     each = text_table(f"{name}: each product", head, product_rows(mapped))
     return [
         Heading(name),
-        Words(" ".join(sentences(mapped))),
+        Paragraph(" ".join(sentences(mapped))),
         text_table(f"{name}: what ran, layers together", head, rows),
         Fold("Each product by itself", (each,)),
     ]

@@ -18,10 +18,10 @@ from bertcompress.report.tables.blocks import (
     Fold,
     Heading,
     Lines,
+    Paragraph,
     Row,
     Section,
     Table,
-    Words,
     text_table,
 )
 
@@ -45,19 +45,19 @@ def pruning_section(summary: Summary) -> Section:
     groups = grouped((one.name, one.result.explanation) for one in summary.variants)
     blocks: list[Block] = []
     if groups:
-        blocks = [Words(_CAPTION, soft=False, where="page"), Words(LEGEND, where="text")]
+        blocks = [Paragraph(_CAPTION, soft=False, where="page"), Paragraph(LEGEND, where="text")]
     for number, (name, explanation) in enumerate(groups):
         blocks += [
             Heading(name),
-            Words(f"{removed_text(explanation)}."),
+            Paragraph(f"{removed_text(explanation)}."),
             Lines(tuple(text_map(explanation)), f"Map of {name}", where="text"),
             _drawing(name, explanation, f"pruned-{number}"),
             Fold("The figures of the map", _figures(name, explanation)),
         ]
         if explanation.pieces:
             how = how_to_read(explanation)
-            blocks.append(Words(f"What each removed piece cost. {how}", where="text"))
-            blocks += [pieces_table(name, explanation), Words(how, where="page")]
+            blocks.append(Paragraph(f"What each removed piece cost. {how}", where="text"))
+            blocks += [pieces_table(name, explanation), Paragraph(how, where="page")]
     return Section("pruned", "What pruning removed", tuple(blocks))
 
 

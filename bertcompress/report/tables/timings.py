@@ -13,7 +13,15 @@ from bertcompress.formatting import (
     seconds_text,
 )
 from bertcompress.report.summary import Summary
-from bertcompress.report.tables.blocks import Block, Cell, Column, Section, Table, Words, text_table
+from bertcompress.report.tables.blocks import (
+    Block,
+    Cell,
+    Column,
+    Paragraph,
+    Section,
+    Table,
+    text_table,
+)
 from bertcompress.report.variant_summary import Throughput, VariantSummary, joules_per_sentence
 
 _THROUGHPUT = "Sentences a second, sorted by length"
@@ -68,7 +76,7 @@ def throughput_section(summary: Summary) -> Section:
     if blocks and summary.tokenization_s is not None:
         took = seconds_text(summary.tokenization_s)
         text = f"Tokenizing one example takes {took} more; no latency here includes it."
-        blocks.append(Words(text))
+        blocks.append(Paragraph(text))
     return Section("throughput", _THROUGHPUT, tuple(blocks), "text")
 
 
@@ -77,7 +85,7 @@ def cost_section(summary: Summary) -> Section:
     blocks: tuple[Block, ...] = (
         *_throughput_table(summary),
         _start_table(summary),
-        *(Words(sentence) for sentence in _cost_sentences(summary)),
+        *(Paragraph(sentence) for sentence in _cost_sentences(summary)),
     )
     return Section("cost", "Throughput, start and memory", blocks, "page")
 

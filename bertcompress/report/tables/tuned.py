@@ -21,10 +21,10 @@ from bertcompress.report.tables.blocks import (
     Cell,
     Column,
     Fold,
+    Paragraph,
     Row,
     Section,
     Table,
-    Words,
     text_table,
 )
 from bertcompress.report.variant_summary import VariantSummary
@@ -46,7 +46,7 @@ def best_section(summary: Summary) -> Section:
         rows=tuple(_best_row(variant, tuning, series[variant.name]) for variant, tuning in tuned),
     )
     tried = tuple(candidates_table(variant.name, tuning) for variant, tuning in tuned)
-    sentences = Words(" ".join(_how_found(tuned)))
+    sentences = Paragraph(" ".join(_how_found(tuned)))
     return Section(
         "best", BEST_HEADING, (table, sentences, Fold("All settings that were tried", tried))
     )
@@ -147,7 +147,7 @@ def requests_section(summary: Summary) -> Section:
         f"highest found whose p99, from arrival to answer, stays under "
         f"{seconds_text(served[0][1].bound_s)}. Nothing is batched."
     )
-    return Section("requests", REQUESTS_HEADING, (table, Words(sentence)))
+    return Section("requests", REQUESTS_HEADING, (table, Paragraph(sentence)))
 
 
 def _server_cells(server: ServerResult) -> Row:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertcompress.report.tables.blocks import Cell, Column, Section, Table, Words, text_table
+from bertcompress.report.tables.blocks import Cell, Column, Paragraph, Section, Table, text_table
 
 
 def test_a_table_keeps_the_columns_of_its_place() -> None:
@@ -17,7 +17,7 @@ def test_a_table_keeps_the_columns_of_its_place() -> None:
 
 
 def test_a_section_keeps_the_blocks_of_its_place() -> None:
-    both, page = Words("both"), Words("page", where="page")
+    both, page = Paragraph("both"), Paragraph("page", where="page")
 
     section = Section("s", "S", (both, page))
 
