@@ -11,7 +11,8 @@ from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
 from bertcompress.passes.prune.prune_heads import PruneHeads
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.profiling.operations import Operations, operations_of
+from bertcompress.profiling.count_operations import operations_of
+from bertcompress.profiling.operations import Operations
 from bertcompress.profiling.operations_graph import graph_operations
 
 # The tiny BERT: 2 layers of width 32 with 64 neurons; each product is 2 * in * out operations.

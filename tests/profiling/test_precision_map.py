@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from bertcompress.artifacts.manifest import Manifest, Step
 from bertcompress.bench.precision_runs import drawn_workload, float_graph_of
 from bertcompress.errors import LoadError, UsageError
-from bertcompress.profiling.executed import Executed, RanNode
-from bertcompress.profiling.precision_map import PrecisionMap, joined, precision_map
-from bertcompress.profiling.precision_map_groups import GROUPS, OTHER
+from bertcompress.profiling.precision_map import GROUPS, OTHER, PrecisionMap, joined, precision_map
+from bertcompress.profiling.profiled_run import ProfiledRun, RanNode
 
 EXPORT = Step("ExportOnnx", {"opset": 23}, 1.0, 10, None, 400, 400)
 QUANTIZE = Step("QuantizeStatic", {}, 1.0, None, None, 400, 120, details={"precision": []})
@@ -29,12 +28,12 @@ def node(
     )
 
 
-def executed(*nodes: RanNode, runs: tuple[float, ...]) -> Executed:
+def executed(*nodes: RanNode, runs: tuple[float, ...]) -> ProfiledRun:
     seconds = tuple(one * 1e-6 for one in runs)
-    return Executed("ort-cpu", nodes, seconds, tuple(one * 0.9 for one in seconds))
+    return ProfiledRun("ort-cpu", nodes, seconds, tuple(one * 0.9 for one in seconds))
 
 
-def mapped(after: Executed, before: Executed | None = None) -> PrecisionMap:
+def mapped(after: ProfiledRun, before: ProfiledRun | None = None) -> PrecisionMap:
     return precision_map(
         after, (EXPORT, QUANTIZE), inputs="x", threads=1, before=before, against="fp32"
     )
