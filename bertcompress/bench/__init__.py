@@ -1,4 +1,4 @@
-"""Measuring artifacts: latency, throughput, memory, requests and answers, in processes of their own.
+"""Measuring artifacts in processes of their own: latency, throughput, memory, requests, answers.
 
     settings.py    BenchSettings: how much is measured
     variant.py     Variant, Subject: what is measured, and on what

@@ -162,8 +162,8 @@ def precision_map(
             module=module,
             kernel=_kernels(nodes),
             precision=_precision(nodes),
-            before_s=_summed(old[module]) if module in old else None,
-            after_s=_summed(nodes),
+            before_s=summed(old[module]) if module in old else None,
+            after_s=summed(nodes),
             reason=reason_for(
                 module,
                 _precision(nodes),
@@ -182,7 +182,7 @@ def precision_map(
         runs=len(run.run_s),
         against=against if before else None,
         products=products,
-        others=_groups(run.nodes, before.nodes if before else None, gone),
+        others=groups(run.nodes, before.nodes if before else None, gone),
         covered=_covered(run),
         plain_s=median(run.plain_s),
         before_covered=_covered(before) if before else None,
@@ -219,7 +219,7 @@ def joined(parts: Sequence[ProfiledRun]) -> ProfiledRun:
     )
 
 
-def _groups(
+def groups(
     nodes: Sequence[RanNode], before: Sequence[RanNode] | None, gone: Sequence[RanNode]
 ) -> tuple[MappedGroup, ...]:
     """Puts operators together.
@@ -237,8 +237,8 @@ def _groups(
         MappedGroup(
             name=name,
             operators=_counted(own.get(name, [])),
-            before_s=None if before is None else _summed(old.get(name, [])),
-            after_s=_summed(own.get(name, [])),
+            before_s=None if before is None else summed(old.get(name, [])),
+            after_s=summed(own.get(name, [])),
         )
         for name in names
     )
@@ -285,6 +285,6 @@ def _counted(nodes: Sequence[RanNode]) -> str:
     return ", ".join(f"{kind} {count}" for kind, count in ordered)
 
 
-def _summed(nodes: Sequence[RanNode]) -> float:
+def summed(nodes: Sequence[RanNode]) -> float:
     """Returns the sum of the operators' median seconds."""
     return sum(median(node.seconds) for node in nodes)
