@@ -21,7 +21,7 @@ from bertcompress.errors import (
     RunError,
     UsageError,
 )
-from bertcompress.profiling.executed import execute
+from bertcompress.profiling.profile_run import profile_run
 from bertcompress.runtimes import open_runtime, open_runtimes, runtime_for
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.runtimes.tensorrt.runtime import RunCounts, TensorRtRuntime
@@ -195,7 +195,7 @@ def test_a_gap_between_profiles_is_said(engine: Made, fake_tensorrt: Fake) -> No
 def test_what_ran_is_not_asked_of_it(engine: Made) -> None:
     folder, _ = engine()
     with pytest.raises(RunError, match=f"bertcompress show {folder}"):
-        execute(folder, "tensorrt", [feed_of(1, 3)], threads=1)
+        profile_run(folder, "tensorrt", [feed_of(1, 3)], threads=1)
 
 
 def test_answers_are_the_callers_own(engine: Made) -> None:

@@ -19,7 +19,7 @@ from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.profiling.executed import execute
+from bertcompress.profiling.profile_run import profile_run
 from bertcompress_calibration import Calibrate
 
 Graphs = Callable[..., OnnxModel]
@@ -53,7 +53,7 @@ def test_every_product_is_told_with_its_precision(
 ) -> None:
     folder = save(MAKE[kind](tiny_graph()), tmp_path / "out")
 
-    executed = execute(folder, "auto", feeds(), threads=1)
+    executed = profile_run(folder, "auto", feeds(), threads=1)
 
     assert executed.runtime == "ort-cpu"
     told = {node.module: node.precision for node in executed.nodes if node.precision is not None}
@@ -70,7 +70,7 @@ def test_what_pruning_left_is_told_and_what_it_emptied_is_not(
     model = cut(checkpoint.model, heads=((0, 1, 3), ()), ffn=(tuple(range(37)), ()))
     graph = MAKE["static"](ExportOnnx()(replace(checkpoint, model=model)))
 
-    executed = execute(save(graph, tmp_path / "out"), "ort-cpu", feeds(), threads=1)
+    executed = profile_run(save(graph, tmp_path / "out"), "ort-cpu", feeds(), threads=1)
 
     told = {node.module: node.precision for node in executed.nodes if node.precision is not None}
     first, attention = "bert.encoder.layer.0", "bert.encoder.layer.0.attention"
@@ -89,7 +89,7 @@ def test_what_pruning_left_is_told_and_what_it_emptied_is_not(
 def test_operators_fit_into_their_runs(tiny_graph: Graphs, tmp_path: Path) -> None:
     folder = save(tiny_graph(), tmp_path / "out")
 
-    executed = execute(folder, "ort-cpu", feeds(5), threads=1)
+    executed = profile_run(folder, "ort-cpu", feeds(5), threads=1)
 
     assert len(executed.run_s) == len(executed.plain_s) == 5
     assert all(len(node.seconds) == 5 for node in executed.nodes)
@@ -103,7 +103,7 @@ def test_a_checkpoint_has_no_operators_to_tell(
     folder = save(tiny_checkpoint(), tmp_path / "out")
     for name in ("auto", "ort-cpu"):
         with pytest.raises(RunError, match="type: bertcompress export"):
-            execute(folder, name, feeds(), threads=1)
+            profile_run(folder, name, feeds(), threads=1)
 
 
 @pytest.mark.parametrize("kind", ["float", "static", "int4"])
@@ -111,7 +111,7 @@ def test_openvino_tells_the_same_products(kind: str, tiny_graph: Graphs, tmp_pat
     pytest.importorskip("openvino", reason='needs: pip install "bertcompress[openvino]"')
     folder = save(MAKE[kind](tiny_graph()), tmp_path / "out")
 
-    executed = execute(folder, "openvino", feeds(), threads=1)
+    executed = profile_run(folder, "openvino", feeds(), threads=1)
 
     told = {node.module: node.precision for node in executed.nodes if node.module is not None}
     products = {product.module for product in weight_products(tiny_graph().graph)}
