@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,23 @@ from bertcompress.bert.surgery import cut
 from bertcompress.errors import RunError
 from bertcompress.examples import TextExample
 from bertcompress.graph.products import weight_products
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.profiling.profile_run import profile_run
-from bertcompress_calibration import Calibrate
+from bertcompress_calibration import calibrate_ranges
 
 Graphs = Callable[..., OnnxModel]
 
 TEXTS = tuple(TextExample(str(at), "the film is not bad" + " good" * at) for at in range(8))
 MAKE: dict[str, Callable[[OnnxModel], OnnxModel]] = {
     "float": lambda model: model,
-    "static": QuantizeStatic(Calibrate(TEXTS, samples=8)),
+    "static": partial(
+        QuantizeStatic(Ranges(samples=8)), context=Context(TEXTS, calibrate=calibrate_ranges)
+    ),
     "dynamic": QuantizeDynamic(),
     "int4": QuantizeWeights(bits=4, block_size=16),
     "int8 weights": QuantizeWeights(bits=8),
