@@ -25,7 +25,7 @@ from bertcompress.runtimes import runtime_for
 from bertcompress.runtimes.base import Arrays, Runtime
 from bertcompress.runtimes.catalog import ENTRIES
 from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
-from bertcompress.runtimes.ort.runtime import OrtRuntime
+from bertcompress.runtimes.ort.runtime import Audit, OrtRuntime
 
 TELLING = ("ort-cpu", "openvino", "openvino-bf16")
 """The runtimes whose operators can be told."""
@@ -81,9 +81,7 @@ def _traced(
 
     with tempfile.TemporaryDirectory(prefix="bertcompress-trace-") as folder:
         optimized, prefix = Path(folder) / "optimized.onnx", Path(folder) / "trace"
-        with OrtRuntime(
-            path, threads=threads, optimized_path=optimized, trace_prefix=prefix
-        ) as runtime:
+        with OrtRuntime(path, threads=threads, audit=Audit(optimized, prefix)) as runtime:
             _timed(runtime, feeds)
             events = json.loads(runtime.end_trace().read_text(encoding="utf-8"))
         products = run_products(onnx.load_model(str(optimized)))
@@ -152,7 +150,7 @@ def _timed(runtime: Runtime, feeds: Sequence[Arrays]) -> Seconds:
 
 
 def _taken(runtime: Runtime, feeds: Sequence[Arrays]) -> list[Arrays]:
-    return [{name: feed[name] for name in runtime.inputs} for feed in feeds]
+    return [{name: feed[name] for name in runtime.input_names} for feed in feeds]
 
 
 def _seconds(runtime: Runtime, feed: Arrays) -> float:

@@ -123,7 +123,7 @@ class WorkerProcess:
         return self._running().pid
 
     @property
-    def inputs(self) -> tuple[str, ...]:
+    def input_names(self) -> tuple[str, ...]:
         """The names of the model's inputs; known once loaded."""
         return self._inputs
 

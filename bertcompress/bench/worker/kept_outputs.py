@@ -34,7 +34,7 @@ class KeptOutputs:
         self._process: WorkerProcess | None = None
         self._count = 0
 
-    inputs = INPUT_NAMES
+    input_names = INPUT_NAMES
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)

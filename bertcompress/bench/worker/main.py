@@ -115,7 +115,7 @@ class Worker:
         return LoadedArtifact(
             seconds=seconds,
             runtime=runtime.name,
-            inputs=tuple(runtime.inputs),
+            inputs=runtime.input_names,
             outputs=tuple(runtime.outputs),
             interpreter_bytes=before,
             resident_bytes=resident_bytes(),
@@ -201,7 +201,7 @@ class Worker:
         return (time.perf_counter_ns() - started) * 1e-9
 
     def _taken(self, feed: Feed) -> Feed:
-        return {name: feed[name] for name in self._runtime().inputs}
+        return {name: feed[name] for name in self._runtime().input_names}
 
     def _runtime(self) -> Runtime:
         if not self._runtimes:

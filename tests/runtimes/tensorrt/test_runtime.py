@@ -46,7 +46,7 @@ def test_it_answers_as_the_graph_does(version: str, task: str, engine: Made) -> 
     feeds = [feed_of(*shape, seed=at) for at, shape in enumerate([(1, 5), (2, 12), (1, 5)] * 3)]
     with open_runtime(folder, threads=1) as runtime:
         assert runtime.name == "tensorrt"
-        assert set(runtime.inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+        assert set(runtime.input_names) == {"input_ids", "attention_mask", "token_type_ids"}
         got = [runtime.run(feed) for feed in feeds]
         assert isinstance(runtime, TensorRtRuntime)
         counts = runtime.counts
@@ -156,7 +156,7 @@ def test_a_packed_engine_is_given_no_padding(task: str, engine: Made) -> None:
         padded((3, 9, 4, 8, 2), 9),  # more than it holds
     ]
     with open_runtime(folder, threads=1) as runtime:
-        assert set(runtime.inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+        assert set(runtime.input_names) == {"input_ids", "attention_mask", "token_type_ids"}
         got = [runtime.run(feed) for feed in feeds]
         assert isinstance(runtime, TensorRtRuntime)
         assert runtime.counts == RunCounts(replayed=1, enqueued=6, captured=1, split=1)
