@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 from bertcompress.errors import UsageError
 from bertcompress.passes.base import AnyPass
-from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.prune.prune import Prune, check_goals
 from bertcompress.passes.prune.prune_layers import PruneLayers
 from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
 from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
 from bertcompress.passes.prune.relayout import Layout, Relayout
+from bertcompress.recipes.recipe import or_default
 from bertcompress.search.latency_table import Timing
 from bertcompress.search.prune_to_target import PruneToTarget
-from bertcompress.train.recover import Recover
+from bertcompress.train.distill_checkpoint import Recover
 
 if TYPE_CHECKING:
     from bertcompress.bert.pruning.importance import ScoreName
     from bertcompress.bert.pruning.selection import Scope
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -141,25 +140,16 @@ def remark_on(asked: PruneOptions, *, has_data: bool) -> str | None:
 
 
 def check_goal(*, fractions: bool, targets: Sequence[str], timing: Sequence[str]) -> None:
-    """Fails with a UsageError if settings of one goal were given with another.
+    """Fails with a UsageError unless one goal is given, and only settings that belong to it.
 
     Args:
         fractions: Whether parts of heads or neurons are given.
         targets: The targets that are given.
         timing: The given settings of how something is timed.
     """
-    if fractions and targets:
-        raise UsageError(
-            "prune must know what to remove; give heads 0.3 or ffn 0.3, or one target, not "
-            f"heads and ffn and {' and '.join(targets)}"
-        )
+    check_goals([*(["heads and ffn"] if fractions else []), *targets])
     if timing and not {"target_speedup", "target_latency"} & {*targets}:
         raise UsageError(f"{timing[0]} is for a target in time; add target_speedup")
-
-
-def or_default(value: T | None, default: T) -> T:
-    """Returns a setting that was given, or else a pass's own."""
-    return default if value is None else value
 
 
 def _layers(asked: PruneOptions, count: int, seed: int) -> PruneLayers:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.gates.gate import GateLimits
@@ -31,8 +32,8 @@ from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.recipes.data_source import DataSource
 from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.prune_to_target import PruneToTarget
+from bertcompress.train.distill_checkpoint import Recover
 from bertcompress.train.finetune import Finetune
-from bertcompress.train.recover import Recover
 from bertcompress.train.train_quantized import TrainQuantized
 
 STEPS: Mapping[str, type[AnyPass]] = {
@@ -58,6 +59,8 @@ STEPS: Mapping[str, type[AnyPass]] = {
     "ort-format": WriteOrtFormat,
     "build-engine": BuildEngine,
 }
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,8 @@ def with_exports(
     if graph_wanted and not is_graph:
         chain.append(ExportOnnx(seed=seed))
     return tuple(chain)
+
+
+def or_default(value: T | None, default: T) -> T:
+    """Returns a setting that was given, or else its pass's own."""
+    return default if value is None else value

@@ -161,6 +161,11 @@ class RecipeContext(Context):
         return super().has_examples or self._splits.data is not None
 
     @property
+    def has_train(self) -> bool:
+        """Whether there are labelled examples to learn from; asking reads none."""
+        return super().has_train or self._splits.data is not None
+
+    @property
     def machine(self) -> str:
         """What engines are built for."""
         return machine_name()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.errors import UsageError
@@ -103,26 +103,21 @@ def place_of(
 
 def source_from_options(options: DataOptions, default: DataSource | None) -> DataSource | None:
     """Returns the data that was typed, or the workspace's with what was typed about it."""
-    typed = {
-        "split": options.split,
-        "limit": options.limit,
-        "text": options.text_column,
-        "text_pair": options.pair_column,
-        "label": options.label_column,
-        "question": options.question_column,
-        "context": options.context_column,
-        "answers": options.answers_column,
-        "label_separator": options.label_separator,
-        "label_kind": options.label_kind,
-        "label_map": label_map_of(options.label_map) or None,
-    }
-    base = DataSource(source=options.data) if options.data is not None else default
-    given = {name: value for name, value in typed.items() if value is not None}
-    if base is not None:
-        return replace(base, **given)  # type: ignore[arg-type]  # options have the fields' types
-    if given:
-        raise UsageError("an option about the data was given without --data; type --data DATA")
-    return None
+    typed = DataSource(
+        source=options.data,
+        split=options.split,
+        limit=options.limit,
+        text=options.text_column,
+        text_pair=options.pair_column,
+        label=options.label_column,
+        question=options.question_column,
+        context=options.context_column,
+        answers=options.answers_column,
+        label_separator=options.label_separator,
+        label_kind=options.label_kind,
+        label_map=label_map_of(options.label_map),
+    )
+    return typed.over(default)
 
 
 def command_line() -> str:

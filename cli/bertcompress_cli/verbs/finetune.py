@@ -33,18 +33,21 @@ def finetune(
     options: DataOptions,
 ) -> None:
     """Fine-tune on labelled data, with a new head if needed."""
-    from bertcompress.recipes.recipe import StepSpec
-    from bertcompress_cli.make_artifact import run_verb, typed
+    from bertcompress.recipes.recipe import or_default
+    from bertcompress.train.finetune import Finetune
+    from bertcompress_cli.make_artifact import run_verb
     from bertcompress_cli.place import place_of
 
     place = place_of("finetune", model, options, wants_checkpoint=True)
     place.required_data("finetune")
-    settings = typed(
-        epochs=epochs,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        max_length=max_length,
-        weight_decay=weight_decay,
+    passes = (
+        Finetune(
+            epochs=or_default(epochs, Finetune.epochs),
+            learning_rate=or_default(learning_rate, Finetune.learning_rate),
+            batch_size=or_default(batch_size, Finetune.batch_size),
+            max_length=or_default(max_length, Finetune.max_length),
+            weight_decay=or_default(weight_decay, Finetune.weight_decay),
+            seed=place.seed,
+        ),
     )
-    steps = [StepSpec("finetune", settings)]
-    run_verb("finetune", place, steps, out=out, overwrite=overwrite, as_json=as_json)
+    run_verb("finetune", place, passes, out=out, overwrite=overwrite, as_json=as_json)

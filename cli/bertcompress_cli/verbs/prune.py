@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from bertcompress.errors import UsageError
 from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
@@ -112,53 +111,42 @@ def prune(
     options: DataOptions,
 ) -> None:
     """Remove heads, feed-forward neurons or layers."""
-    from bertcompress.recipes.recipe import StepSpec
-    from bertcompress_cli.make_artifact import run_verb, typed
+    from bertcompress.recipes.prune_recipe import PruneOptions, prune_passes, remark_on
+    from bertcompress_cli.make_artifact import run_verb
     from bertcompress_cli.place import place_of
     from bertcompress_cli.quantities import amount, fraction, seconds
-    from bertcompress_cli.verbs.prune_steps import by_score, in_rounds
 
-    targets = typed(
+    asked = PruneOptions(
+        heads=heads,
+        ffn=ffn,
+        layers=layers,
         target_speedup=target_speedup,
         target_latency=seconds("target-latency", target_latency),
         target_params=amount("target-params", target_params),
         target_flops=amount("target-flops", target_flops),
+        min_agreement=fraction("min-agreement", min_agreement),
+        precision=precision,
+        runtime=runtime,
+        length=at_length,
+        vocabulary=vocabulary,
+        recover=recover,
+        rounds=rounds,
+        layout=layout,
+        score=score,
+        scope=scope,
+        allow_empty_layers=allow_empty_layers,
+        samples=samples,
+        multiple=multiple,
+        max_length=max_length,
     )
-    if not vocabulary and not targets and (heads, ffn, layers) == (None,) * 3:
-        raise UsageError(
-            "prune must know what to remove; give --heads 0.3, --ffn 0.3, --layers 2, "
-            "--vocabulary or --target-speedup 1.5"
-        )
     place = place_of("prune", model, options, wants_checkpoint=True)
-    measured = typed(samples=samples, max_length=max_length)
-    ranked = {**measured, **typed(score=score, scope=scope)}
-    if allow_empty_layers:
-        ranked["allow_empty_layers"] = True
-    steps = []
-    if layers is not None:
-        steps.append(StepSpec("prune-layers", {"count": layers, **measured}))
-    asked = {
-        **typed(heads=heads, ffn=ffn, precision=precision, runtime=runtime, length=at_length),
-        **typed(multiple=multiple),
-        **targets,
-        **typed(min_agreement=fraction("min-agreement", min_agreement)),
-        **measured,
-    }
-    if targets or (place.data is not None and ranked == measured):
-        if ranked != measured:
-            raise UsageError("a target does not go with --score, --scope or empty layers")
-        if targets or heads is not None or ffn is not None:
-            steps += in_rounds(asked, rounds, recover)
-            recover = None
-    else:
-        steps += by_score(heads, ffn, ranked, multiple)
-    if recover is not None:
-        steps.append(StepSpec("recover", {"epochs": recover}))
-    if vocabulary:
-        steps.append(StepSpec("prune-vocabulary", typed(max_length=max_length)))
-    if layout is not None:
-        steps.append(StepSpec("layout", {"layout": layout}))
-    guess = None
-    if place.data is None and score is None and layers is None:
-        guess = "no data was given, so the size of the weights decides; --data DATA is better"
-    run_verb("prune", place, steps, out=out, overwrite=overwrite, as_json=as_json, remark=guess)
+    has_data = place.data is not None
+    run_verb(
+        "prune",
+        place,
+        prune_passes(asked, has_data=has_data, seed=place.seed),
+        out=out,
+        overwrite=overwrite,
+        as_json=as_json,
+        remark=remark_on(asked, has_data=has_data),
+    )
