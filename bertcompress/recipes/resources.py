@@ -1,4 +1,4 @@
-"""What a run gives its passes: the recipe's examples, each split read once, when it is asked for."""
+"""What a run gives its passes: a recipe's examples, each split read when it is first asked for."""
 
 from __future__ import annotations
 
