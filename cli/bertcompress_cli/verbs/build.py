@@ -17,7 +17,7 @@ from bertcompress_cli.options import (
     takes_data,
 )
 
-_SHAPES, _BUILDER = "Shapes", "Builder"
+_GRAPH, _SHAPES, _BUILDER = "Graph", "Shapes", "Builder"
 
 
 @takes_data
@@ -41,7 +41,10 @@ def build(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="With --precision: the oldest TensorRT that reads the graph, as 8.5."),
+        typer.Option(
+            help="With --precision: the oldest TensorRT that reads the graph, as 8.5.",
+            rich_help_panel=_GRAPH,
+        ),
     ] = None,
     lengths: Annotated[
         str | None,
@@ -102,7 +105,10 @@ def build(
     ] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Largest difference to the graph that is allowed, relative."),
+        typer.Option(
+            help="Largest difference to the graph that is allowed, relative.",
+            rich_help_panel=_BUILDER,
+        ),
     ] = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,

@@ -14,14 +14,25 @@ from bertcompress_cli.options import (
     OverwriteOption,
 )
 
+_DETAILS = "Exporter"
+
 
 def export(
     model: ModelArgument = None,
     *,
-    exporter: Annotated[str | None, typer.Option(help="dynamo or optimum.")] = None,
-    opset: Annotated[int | None, typer.Option(help="The ONNX operator set.")] = None,
+    exporter: Annotated[
+        str | None,
+        typer.Option(help="dynamo or optimum.", rich_help_panel=_DETAILS),
+    ] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option(help="The ONNX operator set.", rich_help_panel=_DETAILS),
+    ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Largest difference to torch that is allowed, relative.")
+        float | None,
+        typer.Option(
+            help="Largest difference to torch that is allowed, relative.", rich_help_panel=_DETAILS
+        ),
     ] = None,
     precision: Annotated[
         str,

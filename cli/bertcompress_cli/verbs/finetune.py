@@ -15,6 +15,8 @@ from bertcompress_cli.options import (
     takes_data,
 )
 
+_TRAINING = "Training"
+
 
 @takes_data
 def finetune(
@@ -24,9 +26,15 @@ def finetune(
     learning_rate: Annotated[
         float | None, typer.Option(help="The highest of the schedule.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Examples of one step.")] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(help="Examples of one step.", rich_help_panel=_TRAINING),
+    ] = None,
     max_length: Annotated[int | None, typer.Option(help="Longest text in tokens.")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    weight_decay: Annotated[
+        float | None,
+        typer.Option(help="Of AdamW.", rich_help_panel=_TRAINING),
+    ] = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,

@@ -16,6 +16,9 @@ from bertcompress_cli.options import (
     takes_data,
 )
 
+_TARGETS, _MORE, _TRAINING = "Targets", "What else leaves", "Training"
+_RANKING, _MEASURING = "Rank and cut", "Measuring"
+
 
 @takes_data
 def prune(
@@ -27,83 +30,128 @@ def prune(
     ffn: Annotated[
         float | None, typer.Option(help="Fraction of all feed-forward neurons to remove.")
     ] = None,
-    layers: Annotated[int | None, typer.Option(help="Number of layers to remove.")] = None,
+    layers: Annotated[
+        int | None,
+        typer.Option(help="Number of layers to remove.", rich_help_panel=_MORE),
+    ] = None,
     target_speedup: Annotated[
         float | None,
         typer.Option(
-            help="Remove heads and neurons until one sentence is so many times as fast here, "
+            help="Remove heads and neurons until one sentence is this many times as fast here, "
             "such as 1.5; it is measured."
         ),
     ] = None,
     target_latency: Annotated[
-        str | None, typer.Option(help="Until one sentence takes so long here, such as 5ms.")
+        str | None,
+        typer.Option(
+            help="Until one sentence takes this long here, such as 5ms.", rich_help_panel=_TARGETS
+        ),
     ] = None,
     target_params: Annotated[
         str | None,
-        typer.Option(help="Until the model has so many parameters, 12M, or such a part, 0.6."),
+        typer.Option(
+            help="Until the model has this many parameters, 12M, or this part, 0.6.",
+            rich_help_panel=_TARGETS,
+        ),
     ] = None,
     target_flops: Annotated[
         str | None,
-        typer.Option(help="Until a text takes so many operations, 0.3G, or such a part, 0.5."),
+        typer.Option(
+            help="Until a text takes this many operations, 0.3G, or this part, 0.5.",
+            rich_help_panel=_TARGETS,
+        ),
     ] = None,
     min_agreement: Annotated[
         str | None,
-        typer.Option(help="Fail if fewer answers than this stay the same, such as 95%."),
+        typer.Option(
+            help="Fail if fewer answers than this stay the same, such as 95%.",
+            rich_help_panel=_TARGETS,
+        ),
     ] = None,
     precision: Annotated[
         str | None,
-        typer.Option(help="With a target in time: what will be deployed, fp32 (default) or int8."),
+        typer.Option(
+            help="With a target in time: what will be deployed, fp32 (default) or int8.",
+            rich_help_panel=_TARGETS,
+        ),
     ] = None,
     runtime: Annotated[
         str | None,
-        typer.Option(help="With a target in time: what will run it, ort-cpu or openvino."),
+        typer.Option(
+            help="With a target in time: what will run it, ort-cpu or openvino.",
+            rich_help_panel=_TARGETS,
+        ),
     ] = None,
     at_length: Annotated[
         int | None,
-        typer.Option(help="With a target in time: tokens of each sentence timed, not the data's."),
+        typer.Option(
+            help="With a target in time: tokens of each sentence timed, not the data's.",
+            rich_help_panel=_TARGETS,
+        ),
     ] = None,
     vocabulary: Annotated[
         bool,
-        typer.Option("--vocabulary", help="Remove the tokens that the data does not use."),
+        typer.Option(
+            "--vocabulary",
+            help="Remove the tokens that the data does not use.",
+            rich_help_panel=_MORE,
+        ),
     ] = False,
     recover: Annotated[
         float | None,
         typer.Option(
-            help="Then train so many epochs to answer as the model before; no labels needed."
+            help="Then train this many epochs to answer as the model before; no labels needed.",
+            rich_help_panel=_TRAINING,
         ),
     ] = None,
     rounds: Annotated[
         int | None,
-        typer.Option(help="With --recover: prune in so many rounds, training after each."),
+        typer.Option(
+            help="With --recover: prune in this many rounds, training after each.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
     layout: Annotated[
         str | None,
         typer.Option(
             help="Write a stock BERT that loads anywhere: uniform (all heads, the widest layer's "
-            "neurons) or dense (zeros for what was removed, not faster)."
+            "neurons) or dense (zeros for what was removed, not faster).",
+            rich_help_panel=_MORE,
         ),
     ] = None,
     score: Annotated[
         str | None,
         typer.Option(
             help="Rank by fisher, true-fisher, taylor, wanda, obs, magnitude or random and cut, "
-            "with no re-fit. Left out: what the rest makes up for best goes, with a re-fit."
+            "with no re-fit. Left out: what the rest makes up for best goes, with a re-fit.",
+            rich_help_panel=_RANKING,
         ),
     ] = None,
     scope: Annotated[
         str | None,
-        typer.Option(help="With --score: rank over the whole model (global) or in each layer."),
+        typer.Option(
+            help="With --score: rank over the whole model (global) or in each layer.",
+            rich_help_panel=_RANKING,
+        ),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(help="Examples that importance is measured on.")
+        int | None,
+        typer.Option(help="Examples that importance is measured on.", rich_help_panel=_MEASURING),
     ] = None,
     multiple: Annotated[
-        int | None, typer.Option(help="Layer widths are rounded to multiples of this.")
+        int | None,
+        typer.Option(
+            help="Layer widths are rounded to multiples of this.", rich_help_panel=_MEASURING
+        ),
     ] = None,
     max_length: MaxLengthOption = None,
     allow_empty_layers: Annotated[
         bool,
-        typer.Option("--allow-empty-layers", help="With --score: a layer may lose all its heads."),
+        typer.Option(
+            "--allow-empty-layers",
+            help="With --score: a layer may lose all its heads.",
+            rich_help_panel=_RANKING,
+        ),
     ] = False,
     out: OutOption = None,
     overwrite: OverwriteOption = False,

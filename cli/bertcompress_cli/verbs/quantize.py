@@ -17,6 +17,11 @@ from bertcompress_cli.options import (
     takes_data,
 )
 
+_SEARCH = "Search of the fastest"
+_RANGES = "Ranges"
+_BLOCKS = "4 bits"
+_FLOAT = "What stays in float, and where it runs"
+
 
 @takes_data
 def quantize(
@@ -33,55 +38,81 @@ def quantize(
     ranges: Annotated[
         str | None,
         typer.Option(
-            help="How static ranges are found: percentile, minmax, mean, entropy, mse or tokens."
+            help="How static ranges are found: percentile, minmax, mean, entropy, mse or tokens.",
+            rich_help_panel=_RANGES,
         ),
     ] = None,
-    samples: Annotated[int | None, typer.Option(help="Examples that are run.")] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(help="Examples that are run.", rich_help_panel=_RANGES),
+    ] = None,
     max_drop: Annotated[
         str | None,
         typer.Option(help="What the metric may lose on held-out texts: 0.5% if not set."),
     ] = None,
     target_latency: Annotated[
         str | None,
-        typer.Option(help="Take the most accurate within this time a text, such as 2ms."),
+        typer.Option(
+            help="Take the most accurate within this time a text, such as 2ms.",
+            rich_help_panel=_SEARCH,
+        ),
     ] = None,
     at_length: Annotated[
         int | None,
-        typer.Option(help="Tokens of the texts timed; as long as the data's if not set."),
+        typer.Option(
+            help="Tokens of the texts timed; as long as the data's if not set.",
+            rich_help_panel=_SEARCH,
+        ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads of what is timed.")] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(help="Threads of what is timed.", rich_help_panel=_SEARCH),
+    ] = None,
     max_length: MaxLengthOption = None,
     table: Annotated[
-        Path | None, typer.Option(help="A table that bertcompress calibrate wrote.")
+        Path | None,
+        typer.Option(help="A table that bertcompress calibrate wrote.", rich_help_panel=_RANGES),
     ] = None,
     keep_float: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="A module or pattern that stays in float; repeatable."),
+        typer.Option(
+            metavar="NAME",
+            help="A module or pattern that stays in float; repeatable.",
+            rich_help_panel=_FLOAT,
+        ),
     ] = None,
     no_embeddings: Annotated[
-        bool, typer.Option("--no-embeddings", help="Leave the embedding tables in float.")
+        bool,
+        typer.Option(
+            "--no-embeddings", help="Leave the embedding tables in float.", rich_help_panel=_FLOAT
+        ),
     ] = False,
     block_size: Annotated[
-        int | None, typer.Option(help="With 4 bits: weights that share a scale, 16 to 256.")
+        int | None,
+        typer.Option(
+            help="With 4 bits: weights that share a scale, 16 to 256.", rich_help_panel=_BLOCKS
+        ),
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
             help="With --method static or dynamic: the CPU it is made for, avx2, avx512, vnni or "
-            "arm, if not this one."
+            "arm, if not this one.",
+            rich_help_panel=_FLOAT,
         ),
     ] = None,
     rounding: Annotated[
         str | None,
         typer.Option(
             help="With 4 bits: gptq (with data, the default) or awq, or without data mse (then "
-            "the default), hqq or rtn."
+            "the default), hqq or rtn.",
+            rich_help_panel=_BLOCKS,
         ),
     ] = None,
     target_size: Annotated[
         str | None,
         typer.Option(
-            help="The graph's file may be so large, such as 12MB: each weight gets the 4 or 8 "
+            help="The graph's file may have this size, such as 12MB: each weight gets the 4 or 8 "
             "bits that cost the answers least."
         ),
     ] = None,
