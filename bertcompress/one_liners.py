@@ -34,6 +34,7 @@ Data = Dataset | Sequence[Example] | DataSource | str | Path
 """Examples, or where they are read from."""
 Target = Literal["head", "ffn"]
 TARGETS: tuple[Target, ...] = ("head", "ffn")
+ANY_PRUNING, ANY_QUANTIZING = PruneOptions(), QuantizeOptions()
 
 
 def prune(
@@ -44,7 +45,7 @@ def prune(
     layers: int | None = None,
     target_speedup: float | None = None,
     target_latency: float | None = None,
-    more: PruneOptions = PruneOptions(),
+    more: PruneOptions = ANY_PRUNING,
     data: Data = (),
     task: str | None = None,
     seed: int = 0,
@@ -98,7 +99,7 @@ def quantize(
     max_drop: float | None = None,
     target_latency: float | None = None,
     target_size: int | None = None,
-    more: QuantizeOptions = QuantizeOptions(),
+    more: QuantizeOptions = ANY_QUANTIZING,
     data: Data = (),
     task: str | None = None,
     seed: int = 0,

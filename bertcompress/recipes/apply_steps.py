@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import Artifact, Engine, save
-from bertcompress.artifacts.manifest import REJECTED_FOR, kind_of
+from bertcompress.artifacts.manifest import kind_of
 from bertcompress.bert.loading.load import load, load_config, load_encoder
 from bertcompress.errors import (
     AccuracyGateError,
@@ -28,16 +28,23 @@ from bertcompress.errors import (
 )
 from bertcompress.examples import Example, TextExample, TokenExample
 from bertcompress.passes.base import AnyPass
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.quantize.smooth_activations import SmoothActivations
+from bertcompress.passes.quantize.trained_ranges import METHOD as TRAINED
+from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Progress, silent
 from bertcompress.recipes.recipe import Recipe, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, recipe_text
 from bertcompress.recipes.resources import RecipeContext, Splits
+from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.prune_to_target import PruneToTarget
 from bertcompress.tasks import labels_of, make_task, task_of
 from bertcompress.train.distill_checkpoint import Recover
 from bertcompress.train.finetune import Finetune
 from bertcompress.train.train_quantized import TrainQuantized
+from bertcompress_calibration import check_ranges
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -111,7 +118,7 @@ def refuse_rejected(artifact: Artifact, folder: Path) -> None:
     """
     for step in artifact.history:
         if step.rejected is not None:
-            kind = SpeedGateError if step.details[REJECTED_FOR] == "speed" else AccuracyGateError
+            kind = SpeedGateError if step.rejected_for == "speed" else AccuracyGateError
             raise kind(f"{step.rejected}; the attempt is kept in {folder}, marked rejected")
 
 
@@ -127,6 +134,7 @@ def check_passes(recipe: Recipe, passes: Sequence[AnyPass]) -> None:
     context = RecipeContext(Splits(recipe.data, task=recipe.task or ""))
     for number, pass_ in enumerate(passes):
         pass_.check(context)
+        _check_method(pass_)
         setting = _of_the_original(pass_)
         if setting is not None and any(isinstance(it, Finetune) for it in passes[:number]):
             raise UsageError(
@@ -174,6 +182,16 @@ def with_recipe(
     )
     text = recipe_text(again, out).encode()
     return replace(artifact, side_files={**artifact.side_files, RECIPE_NAME: text})
+
+
+def _check_method(pass_: AnyPass) -> None:
+    """Fails with a UsageError if there is no such way to find ranges."""
+    if isinstance(pass_, TrainQuantized):
+        check_ranges(Ranges(pass_.method))
+    if isinstance(pass_, SmoothActivations | QuantizeTensorrt | QuantizeBest):
+        check_ranges(pass_.ranges)
+    if isinstance(pass_, QuantizeStatic) and pass_.ranges.method != TRAINED:
+        check_ranges(pass_.ranges)
 
 
 def _of_the_original(pass_: AnyPass) -> str | None:

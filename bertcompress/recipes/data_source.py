@@ -156,11 +156,11 @@ def source_from_plain(value: object, folder: Path, where: str) -> DataSource:
     if not isinstance(value, Mapping):
         allowed = ", ".join(setting.name for setting in fields(DataSource))
         raise UsageError(f"{where} must be a path or a mapping with {allowed}")
-    source = decode(DataSource, {**value, **_label_map(value.get("label_map"), where)}, where)
-    paths = {name: getattr(source, name) for name in _PATHS}
-    return replace(
-        source, **{name: resolved(path, folder) for name, path in paths.items() if path is not None}
-    )
+    plain = {
+        key: resolved(item, folder) if key in _PATHS and isinstance(item, str) else item
+        for key, item in value.items()
+    }
+    return decode(DataSource, {**plain, **_label_map(value.get("label_map"), where)}, where)
 
 
 def resolved(name: str, folder: Path) -> str:

@@ -24,6 +24,13 @@ from bertcompress.recipes.recipe import STEPS
 from bertcompress.search.prune_to_target import PruneToTarget
 
 _SEED = "seed"
+_GONE: Mapping[str, tuple[str, ...]] = {
+    "smooth": ("threads", "attention"),
+    "quantize": ("attention",),
+    "quantize-static": ("threads", "attention"),
+    "quantize-tensorrt": ("threads",),
+}
+"""Settings of version 0.1.0 that changed nothing about the result; they are passed over."""
 
 
 def read_step(name: str, settings: Mapping[str, object], *, seed: int, folder: Path) -> AnyPass:
@@ -47,7 +54,7 @@ def read_step(name: str, settings: Mapping[str, object], *, seed: int, folder: P
         kind = _pruning(settings)
         known += [key for key in _names(PruneToTarget) if key not in known]
     for key in settings:
-        if key not in known:
+        if key not in (*known, *_GONE.get(name, ())):
             near = did_you_mean(str(key), known) or "; it has " + ", ".join(known)
             raise UsageError(f"{name} has no setting {key!r}{near}")
     plain = _resolved({_SEED: seed, **settings}, kind, folder)
@@ -56,8 +63,7 @@ def read_step(name: str, settings: Mapping[str, object], *, seed: int, folder: P
         for group, part in _groups(kind).items()
     }
     own = _chosen(plain, (field.name for field in fields(kind)))
-    pass_ = decode(kind, {**own, **groups}, name, key_word="setting")
-    return pass_
+    return decode(kind, {**own, **groups}, name, key_word="setting")
 
 
 def plain_step(pass_: AnyPass, *, seed: int, folder: Path) -> dict[str, object]:
