@@ -65,7 +65,7 @@ def test_one_saved_table_for_both(
     graph = tiny_graph()
     task = make_task(graph.task, graph.config)
     table = calibrate(graph, TEXTS, task=task, threads=1).save(tmp_path / "table.safetensors")
-    pass_ = read_step(name, {"table": "table.safetensors"}, seed=5, folder=tmp_path)
+    pass_ = read(name, table=str(table))
     assert pass_ == kind(Ranges(table=str(table)), seed=5)
     assert pass_(graph, RecipeContext()).history[-1].name == kind.__name__
 
