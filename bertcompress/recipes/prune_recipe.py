@@ -6,6 +6,7 @@ target takes; with a score, or without data, units are ranked by it and cut.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
@@ -279,4 +280,4 @@ def _approached(name: str, target: float | None, way: float) -> float | None:
 
 
 def _power(ratio: float | None, way: float) -> float | None:
-    return None if ratio is None else round(ratio**way, 6)
+    return None if ratio is None else round(math.pow(ratio, way), 6)

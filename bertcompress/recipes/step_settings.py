@@ -58,12 +58,11 @@ def read_step(name: str, settings: Mapping[str, object], *, seed: int, folder: P
             near = did_you_mean(str(key), known) or "; it has " + ", ".join(known)
             raise UsageError(f"{name} has no setting {key!r}{near}")
     plain = _resolved({_SEED: seed, **settings}, kind, folder)
-    groups = {
+    groups: dict[str, object] = {
         group: decode(part, _chosen(plain, _names(part)), name, key_word="setting")
         for group, part in _groups(kind).items()
     }
-    own = _chosen(plain, (field.name for field in fields(kind)))
-    return decode(kind, {**own, **groups}, name, key_word="setting")
+    return decode(kind, {**_chosen(plain, _fields(kind)), **groups}, name, key_word="setting")
 
 
 def plain_step(pass_: AnyPass, *, seed: int, folder: Path) -> dict[str, object]:
@@ -108,18 +107,21 @@ def _pruning(settings: Mapping[str, object]) -> type[AnyPass]:
 @cache
 def _groups(kind: type) -> Mapping[str, type]:
     """Returns the fields that are groups of settings, with their dataclasses."""
-    hints = typing.get_type_hints(kind)
-    named = {field.name: hints[field.name] for field in fields(kind)}
-    return {name: hint for name, hint in named.items() if is_dataclass(hint)}
+    hints: dict[str, type] = typing.get_type_hints(kind)
+    return {name: hints[name] for name in _fields(kind) if is_dataclass(hints[name])}
 
 
 @cache
 def _names(kind: type) -> tuple[str, ...]:
     """Returns the settings that a step has in a file."""
     groups, names = _groups(kind), list[str]()
-    for field in fields(kind):
-        names += _names(groups[field.name]) if field.name in groups else [field.name]
+    for name in _fields(kind):
+        names += _names(groups[name]) if name in groups else [name]
     return tuple(names)
+
+
+def _fields(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def _chosen(plain: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:

@@ -8,7 +8,6 @@ from pathlib import Path
 from bertcompress.artifacts.artifact import artifact_bytes
 from bertcompress.passes.base import AnyPass
 from bertcompress.recipes.apply_steps import make_artifact, refuse_rejected
-from bertcompress.recipes.recipe import Recipe
 from bertcompress_cli.output import note, result
 from bertcompress_cli.place import Place
 from bertcompress_cli.progress import progress_on_stderr
@@ -36,15 +35,7 @@ def run_verb(
         remark: What the user should know, said once the settings are found to be right.
     """
     target = place.out_folder(verb, out, overwrite=overwrite)
-    recipe = Recipe(
-        name=verb,
-        model=place.model,
-        task=place.task,
-        data=place.data,
-        seed=place.seed,
-        variants={verb: tuple(passes)},
-        output=target,
-    )
+    recipe = place.recipe(verb, passes, target)
     with progress_on_stderr() as progress:
         artifact = make_artifact(
             recipe, target, overwrite=overwrite, remark=remark, note=note, progress=progress

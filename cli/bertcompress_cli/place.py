@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.errors import UsageError
+from bertcompress.passes.base import AnyPass
 from bertcompress.recipes.data_source import DataSource, source_from_plain
+from bertcompress.recipes.recipe import Recipe
 from bertcompress.workspace import FILE_NAME, Workspace, find_workspace
 from bertcompress_cli.options import DataOptions, label_map_of
 
@@ -54,6 +57,18 @@ class Place:
         if self.workspace is not None:
             return self.workspace.next_report()
         raise UsageError(f"bench must know where to write; type: {_typed()} -o REPORT")
+
+    def recipe(self, verb: str, passes: Sequence[AnyPass] = (), out: Path = Path()) -> Recipe:
+        """Returns the recipe of one verb's passes."""
+        return Recipe(
+            name=verb,
+            model=self.model,
+            task=self.task,
+            data=self.data,
+            seed=self.seed,
+            variants={verb: tuple(passes)},
+            output=out,
+        )
 
     def required_data(self, verb: str) -> DataSource:
         """Returns the data, or fails with the sentence that says what to type."""
