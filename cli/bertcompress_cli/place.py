@@ -7,13 +7,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertcompress.errors import UsageError
-from bertcompress.passes.base import AnyPass
 from bertcompress.recipes.data_source import DataSource, source_from_plain
-from bertcompress.recipes.recipe import Recipe
 from bertcompress.workspace import FILE_NAME, Workspace, find_workspace
 from bertcompress_cli.options import DataOptions, label_map_of
+
+if TYPE_CHECKING:
+    from bertcompress.passes.base import AnyPass
+    from bertcompress.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Place:
 
     def recipe(self, verb: str, passes: Sequence[AnyPass] = (), out: Path = Path()) -> Recipe:
         """Returns the recipe of one verb's passes."""
+        from bertcompress.recipes.recipe import Recipe
+
         return Recipe(
             name=verb,
             model=self.model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,11 @@ def test_a_folder_is_whole_and_its_recipe_is_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_folder_answers_the_same(name: str, ok: object) -> None:
+def test_a_folder_answers_the_same(name: str, ok: Callable[..., str]) -> None:
     expected = [
         json.loads(line)
         for line in (FOLDERS / f"{name}.answers.jsonl").read_text(encoding="utf-8").splitlines()
     ]
-    assert callable(ok)
 
     texts = ("the film is good", "anna lives in berlin", "not bad")
     answers = [json.loads(line) for line in ok("predict", FOLDERS / name, *texts).splitlines()]
