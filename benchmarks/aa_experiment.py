@@ -25,13 +25,14 @@ from statistics import median
 
 from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.bench.state import StateFolder
-from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.variant import Subject, Variant, subject_of
 from bertcompress.bench.worker.client import thread_variables
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
 from bertcompress.codec import from_plain, to_plain
 from bertcompress.files import write_atomically
 from bertcompress.gates.compare import Contest, measure_slowdown
 from bertcompress.gates.comparison import CompareSettings
+from bertcompress.inference.predictor import Predictor
 from bertcompress.machine.environment import Environment, available_threads, read_environment
 from bertcompress.report.noise import noise_of
 from bertcompress.stats.slowdown import Slowdown
@@ -91,23 +92,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = CompareSettings(
         requests=given.requests, warm_minimum_s=0.1, warm_maximum_s=0.5, threads=given.threads
     )
-    subject = subject_of(given.model, given.data)
+    subject = read_subject(given.model, given.data)
     experiment = run(given.model, subject, settings, count=given.count, kept=given.out.parent)
     write(experiment, given.out)
     print(text_of(experiment))
 
 
-def subject_of(model: Path, data: str) -> Subject:
+def read_subject(model: Path, data: str) -> Subject:
     """Reads the sentences as tokens."""
-    from bertcompress.bert.loading.load import load
     from bertcompress.data import load_dataset
-    from bertcompress.tasks import make_task
 
-    artifact = load(model)
-    task = make_task(artifact.task, artifact.config, folder=model)
-    dataset = load_dataset(data, task=task.name, label_kind=task.label_kind)
-    features = task.encode(artifact.tokenizer, dataset.examples, max_length=128)
-    return Subject(dataset, task, features)
+    opened = Predictor.open(model, max_length=128)
+    dataset = load_dataset(data, task=opened.task.name, label_kind=opened.task.label_kind)
+    return subject_of(opened, dataset)
 
 
 def run(

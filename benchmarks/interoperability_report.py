@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
+from bertcompress.report.markdown import pipe_table
 from reload_report import Found, cell
 
 BOUND = 1e-4
@@ -41,12 +42,12 @@ def write(
     for task in dict.fromkeys(one.model for one in found):
         own = {(one.form, one.route): one for one in found if one.model == task}
         routes = [route for route in ROUTES if any(route == one for _, one in own)]
-        text += ["", f"**{task}**", ""]
-        text.append("| folder | " + " | ".join(ROUTES[route] for route in routes) + " |")
-        text.append("|---|" + "---:|" * len(routes))
-        for form in dict.fromkeys(form for form, _ in own):
-            cells = [cell(own.get((form, route))) for route in routes]
-            text.append(f"| {form} | " + " | ".join(cells) + " |")
+        rows = [
+            [form, *(cell(own.get((form, route))) for route in routes)]
+            for form in dict.fromkeys(form for form, _ in own)
+        ]
+        columns = ["folder", *(ROUTES[route] for route in routes)]
+        text += ["", f"**{task}**", "", *pipe_table(columns, rows)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".md").write_text("\n".join(text) + "\n", encoding="utf-8")
     plain = {

@@ -31,9 +31,10 @@ from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import Workload, all_at_once, save_workload
 from bertcompress.inference.best_settings import RuntimeSettings
+from bertcompress.inference.predictor import Predictor
 from bertcompress.inference.streams import open_streams
 from bertcompress.tasks.base import Feature, pad
-from scripts import machine, opening, publish, subject_of
+from scripts import machine, opening, publish, tested_on
 
 PADDED, BATCH = 128, 32
 TURNS, SLICE_S = 7, 2.0
@@ -55,7 +56,7 @@ def main() -> int:
 
 def measured(folder: Path, data: str, threads: int) -> dict[str, Any]:
     """Returns both rates of one artifact, turn by turn, and how its answers compare."""
-    subject = subject_of(folder, data, max_length=PADDED)
+    subject = tested_on(Predictor.open(folder, max_length=PADDED), data)
     with TemporaryDirectory(prefix="bertcompress-lengths-") as name:
         scratch = Path(name)
         variant = Variant(folder.name, folder)

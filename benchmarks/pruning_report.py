@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bertcompress.errors import DataError
 from bertcompress.formatting import change_interval, change_number, metric_name, metric_text
 from bertcompress.machine.environment import Environment
+from bertcompress.report.markdown import pipe_table
 from bertcompress.stats.bootstrap import paired_difference
 from bertcompress.stats.intervals import Interval
 
@@ -144,22 +145,27 @@ def text_of(experiment: Experiment) -> str:
 def _table(experiment: Experiment, fraction: float) -> list[str]:
     cells = [cell for cell in experiment.cells[1:] if cell.fraction == fraction]
     methods = list(dict.fromkeys(cell.method for cell in cells))
-    return [
-        f"## {fraction:.0%} of heads and of neurons removed",
-        "",
-        f"| method | seeds | {metric_name(experiment.metric)}, mean (range) | ours − it, pooled "
-        "| for each seed | FLOPs left | weights left | seconds |",
-        "|---|---:|---:|---:|---|---:|---:|---:|",
-        *(_row(experiment.metric, cells, method) for method in methods),
-    ]
+    columns = (
+        "method",
+        "seeds",
+        f"{metric_name(experiment.metric)}, mean (range)",
+        "ours − it, pooled",
+        "for each seed",
+        "FLOPs left",
+        "weights left",
+        "seconds",
+    )
+    rows = [_row(experiment.metric, cells, method) for method in methods]
+    heading = f"## {fraction:.0%} of heads and of neurons removed"
+    return [heading, "", *pipe_table(columns, rows, words=(0, 4))]
 
 
-def _row(metric: str, cells: Sequence[Cell], method: str) -> str:
+def _row(metric: str, cells: Sequence[Cell], method: str) -> list[str]:
     own = [cell for cell in cells if cell.method == method]
     values = [cell.value for cell in own]
     low, high = (metric_text(metric, end).removesuffix(" %") for end in (min(values), max(values)))
     spread = f" ({low} to {high})" if len(own) > 1 else ""
-    row = [
+    return [
         method,
         str(len(own)),
         f"{metric_text(metric, float(np.mean(values)))}{spread}",
@@ -168,7 +174,6 @@ def _row(metric: str, cells: Sequence[Cell], method: str) -> str:
         f"{np.mean([cell.parameters_kept for cell in own]):.1%}",
         f"{np.median([cell.seconds for cell in own]):.0f}",
     ]
-    return f"| {' | '.join(row)} |"
 
 
 def _differences(metric: str, cells: Sequence[Cell], method: str) -> list[str]:

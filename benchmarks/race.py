@@ -31,11 +31,10 @@ from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import all_at_once, passages, save_workload, single_stream
-from bertcompress.bert.families import LONGEST
-from bertcompress.bert.loading.load import load
 from bertcompress.data.load import load_dataset
 from bertcompress.inference.best_settings import RuntimeSettings
-from scripts import machine, opening, publish, subject_of
+from bertcompress.inference.predictor import Predictor
+from scripts import machine, opening, publish, tested_on
 
 FASTEST = ("ort-dynamic-int8", "ort-fused-dynamic-int8", "openvino-nncf-int8", "ctranslate2-int8")
 LENGTH, SENTENCES = 128, 24
@@ -51,10 +50,10 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    subject = subject_of(arguments.checkpoint, arguments.data)
-    artifact = load(arguments.checkpoint)
-    train = load_dataset(arguments.data, task=artifact.task, split="train", limit=SAMPLES)
-    training = subject.task.encode(artifact.tokenizer, train.examples, max_length=LONGEST)
+    model = Predictor.open(arguments.checkpoint)
+    subject = tested_on(model, arguments.data)
+    train = load_dataset(arguments.data, task=model.task.name, split="train", limit=SAMPLES)
+    training = model.encode(train.examples)
     with TemporaryDirectory(prefix="bertcompress-race-") as name:
         scratch = Path(name)
         peers, skipped = make_peers(

@@ -7,6 +7,8 @@ import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bertcompress.report.markdown import pipe_table
+
 BOUNDS = {"torch": 1e-5, "graph": 1e-4}
 """Of a logit's difference: in torch, and of the FP32 graph in ONNX Runtime and OpenVINO."""
 ROUTES = {
@@ -84,11 +86,11 @@ def write(
         text.append(f"Interpreter {version}: {listed}.")
     for model in dict.fromkeys(one.model for one in found):
         own = {(one.form, one.route): one for one in found if one.model == model}
-        text += ["", f"**{model}**", "", "| form | " + " | ".join(ROUTES.values()) + " |"]
-        text.append("|---|" + "---:|" * len(ROUTES))
-        for form in dict.fromkeys(form for form, _ in own):
-            cells = [cell(own.get((form, route))) for route in ROUTES]
-            text.append(f"| {form} | " + " | ".join(cells) + " |")
+        rows = [
+            [form, *(cell(own.get((form, route))) for route in ROUTES)]
+            for form in dict.fromkeys(form for form, _ in own)
+        ]
+        text += ["", f"**{model}**", "", *pipe_table(["form", *ROUTES.values()], rows)]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".md").write_text("\n".join(text) + "\n", encoding="utf-8")
     plain = {

@@ -17,7 +17,8 @@ from typing import Any
 
 from bertcompress.bench.runtime_race import ON_CPU, RuntimeRace, choose_runtime
 from bertcompress.bench.settings import BenchSettings
-from scripts import machine, opening, publish, subject_of
+from bertcompress.inference.predictor import Predictor
+from scripts import machine, opening, publish, tested_on
 
 MAY_LOSE = 0.03
 
@@ -38,7 +39,7 @@ def main() -> int:
 
 def judged(folder: Path, data: str, threads: int) -> dict[str, Any]:
     """Returns both measurements of one artifact, and what the first one's pick loses."""
-    subject = subject_of(folder, data)
+    subject = tested_on(Predictor.open(folder), data)
 
     def race(seed: int) -> RuntimeRace:
         return choose_runtime(

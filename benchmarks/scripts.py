@@ -8,22 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from bertcompress.artifacts.artifact import library_versions
-from bertcompress.bench.variant import Subject
-from bertcompress.bert.families import LONGEST, longest_text, pad_token_of
-from bertcompress.bert.loading.load import load
+from bertcompress.bench.variant import Subject, subject_of
 from bertcompress.data.load import load_dataset
+from bertcompress.inference.predictor import Predictor
 from bertcompress.machine.environment import read_environment
-from bertcompress.tasks import make_task
 
 
-def subject_of(folder: Path, data: str, *, max_length: int = LONGEST) -> Subject:
-    """Returns a data set's test split as the tokens of a model's folder."""
-    artifact = load(folder)
-    task = make_task(artifact.task, artifact.config, folder=folder)
-    dataset = load_dataset(data, task=artifact.task, split="test")
-    longest = min(max_length, longest_text(artifact.config))
-    features = task.encode(artifact.tokenizer, dataset.examples, max_length=longest)
-    return Subject(dataset, task, features, pad_token_of(artifact.tokenizer))
+def tested_on(model: Predictor, data: str) -> Subject:
+    """Returns a data set's test split as a model reads it."""
+    return subject_of(model, load_dataset(data, task=model.task.name, split="test"))
 
 
 def machine(threads: int, *libraries: str) -> dict[str, Any]:

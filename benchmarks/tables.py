@@ -12,24 +12,14 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from bertcompress.formatting import (
-    bytes_text,
-    change_interval,
-    change_number,
-    metric_name,
-    metric_text,
-    milliseconds,
-    rate_text,
-    ratio_interval,
-    ratio_text,
-)
+from bertcompress.report.markdown import pipe_table
 from bertcompress.report.report_files import read_report
-from bertcompress.report.schema import Report
-from bertcompress.report.summary import Summary, VariantSummary, summarize
-from bertcompress.report.verdict import verdict
+from bertcompress.report.summary import Summary, summarize
+from bertcompress.report.tables.blocks import Table
+from bertcompress.report.tables.variants import summary_table
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "benchmarks" / "reports"
@@ -78,38 +68,26 @@ def table_of(name: str, reports: str) -> Iterator[str]:
     yield (
         f"**{name}**: {data.count:,} examples, {machine.cpu_model}, {machine.threads} threads, "
         f"ONNX Runtime {libraries.get('onnxruntime', '?')}, {machine.date[:10]}; "
-        f"[the whole report]({reports}/{name}/report.md). {verdict(report, summary).headline}"
+        f"[the whole report]({reports}/{name}/report.md). {summary.verdict.headline}"
     )
     yield ""
-    yield from _table(report, summary)
+    yield from _table(summary_table(report, summary), summary)
     yield ""
 
 
-def _table(report: Report, summary: Summary) -> Iterable[str]:
-    yield (
-        f"| variant | {metric_name(report.metric)} | change, paired | ms, one sentence "
-        "| speed-up | sentences/s | file |"
-    )
-    yield "|---|---:|---:|---:|---:|---:|---:|"
-    for variant in summary.variants:
-        yield f"| {' | '.join(_row(variant))} |"
-
-
-def _row(variant: VariantSummary) -> Iterator[str]:
-    accuracy, paired, latency = variant.result.accuracy, variant.result.paired, variant.latency
-    best, speedup = variant.best_throughput, latency.speedup if latency else None
-    yield f"*{variant.name}*" if variant.is_peer else variant.name
-    yield metric_text(accuracy.metric, accuracy.value) if accuracy else "—"
-    yield (
-        f"{change_number(paired.metric, paired.difference.estimate)} "
-        f"({change_interval(paired.metric, paired.difference)})"
-        if paired
-        else "baseline"
-    )
-    yield milliseconds(latency.median.estimate) if latency else "—"
-    yield f"{ratio_text(speedup.estimate)} ({ratio_interval(speedup)})" if speedup else "baseline"
-    yield rate_text(best.sentences_per_s.estimate) if best else "—"
-    yield bytes_text(variant.result.size.file_bytes)
+def _table(table: Table, summary: Summary) -> list[str]:
+    """Returns the report's first table for a narrow page: no memory, intervals of ratios only."""
+    columns = [column.title for column in table.only("text").columns][:-1]
+    columns = ["ms, one sentence" if column == "p50, ms" else column for column in columns]
+    rows = []
+    for variant, row in zip(summary.variants, table.only("text").rows, strict=True):
+        cells = [
+            cell.with_note if column in ("change, paired", "speed-up") else cell.text
+            for column, cell in zip(columns, row, strict=False)
+        ]
+        name = f"*{variant.name}*" if variant.is_peer else variant.name
+        rows.append([name, *cells[1:]])
+    return pipe_table(columns, rows)
 
 
 if __name__ == "__main__":

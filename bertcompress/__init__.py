@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bertcompress.errors import BertCompressError
     from bertcompress.examples import Dataset, QuestionExample, TextExample, TokenExample
     from bertcompress.gates.gate import GateLimits
+    from bertcompress.inference.predictor import Predictor
     from bertcompress.one_liners import prune, prune_model, quantize, quantize_model
     from bertcompress.passes.export.export_onnx import ExportOnnx
     from bertcompress.passes.export.halve_precision import HalvePrecision
@@ -74,6 +75,7 @@ _NAMES = {
     "bertcompress.errors": ("BertCompressError",),
     "bertcompress.examples": ("Dataset", "QuestionExample", "TextExample", "TokenExample"),
     "bertcompress.gates.gate": ("GateLimits",),
+    "bertcompress.inference.predictor": ("Predictor",),
     "bertcompress.one_liners": ("prune", "prune_model", "quantize", "quantize_model"),
     "bertcompress.passes.export.export_onnx": ("ExportOnnx",),
     "bertcompress.passes.export.halve_precision": ("HalvePrecision",),
@@ -126,6 +128,7 @@ __all__ = [
     "HalvePrecision",
     "OnnxModel",
     "Pipeline",
+    "Predictor",
     "Prune",
     "PruneFfn",
     "PruneHeads",

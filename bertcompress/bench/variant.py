@@ -11,6 +11,7 @@ from bertcompress.bench.rounds import AGAIN
 from bertcompress.bench.worker.main import PEER_RUNTIME
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
+from bertcompress.inference.predictor import Predictor
 from bertcompress.passes.prune.removed import explanation_of
 from bertcompress.tasks.base import Feature, Task
 
@@ -53,6 +54,17 @@ class Subject:
     features: Sequence[Feature]
     pad_token_id: int = 0
     tokenize: Callable[[Example], object] | None = None
+
+
+def subject_of(model: Predictor, dataset: Dataset) -> Subject:
+    """Returns a data set as a model reads it."""
+    return Subject(
+        dataset=dataset,
+        task=model.task,
+        features=model.encode(dataset.examples),
+        pad_token_id=model.pad_token_id,
+        tokenize=lambda example: model.encode([example]),
+    )
 
 
 def check(variants: Sequence[Variant], subject: Subject) -> None:

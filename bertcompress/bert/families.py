@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from bertcompress.errors import LoadError, UsageError
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+    from transformers import PreTrainedConfig
 
 LONGEST = 512
 """Texts are cut at this many tokens, unless a setting or the model's own limit says otherwise."""
@@ -166,13 +166,18 @@ def family_of(config: PreTrainedConfig) -> Family:
 
 
 def input_names(config: PreTrainedConfig) -> tuple[str, ...]:
-    """Returns the names of the inputs that a model takes, in the order of its graph's inputs.
+    """Returns the names of the inputs that a model takes, in the order of its graph's inputs."""
+    segments = int(getattr(config, "type_vocab_size", 0) or 0)
+    return input_names_of(family_of(config), segments=segments)
+
+
+def input_names_of(family: Family, *, segments: int) -> tuple[str, ...]:
+    """Returns the names of the inputs that a family's model with so many segments takes.
 
     Segments are left out where there is only one: that is how RoBERTa and its like are run.
     """
     names = ("input_ids", "attention_mask", "token_type_ids")
-    segments = int(getattr(config, "type_vocab_size", 0) or 0)
-    return names if family_of(config).has_token_types and segments > 1 else names[:2]
+    return names if family.has_token_types and segments > 1 else names[:2]
 
 
 def longest_text(config: PreTrainedConfig | Mapping[str, object]) -> int:
@@ -206,7 +211,16 @@ def cut_length(config: PreTrainedConfig, max_length: int | None = None) -> int:
     return max_length or min(LONGEST, limit)
 
 
-def pad_token_of(source: PreTrainedTokenizerFast | PreTrainedConfig) -> int:
+class NamesPadding(Protocol):
+    """A tokenizer or a configuration."""
+
+    @property
+    def pad_token_id(self) -> object:
+        """The number of the padding token, if it has one."""
+        ...
+
+
+def pad_token_of(source: NamesPadding) -> int:
     """Returns the number of the padding token, 0 where a tokenizer or configuration names none."""
-    padding: object = source.pad_token_id
+    padding = source.pad_token_id
     return padding if isinstance(padding, int) else 0

@@ -12,7 +12,7 @@ from bertcompress.data.table import (
     Reading,
     ReadSettings,
     Record,
-    Table,
+    RecordTable,
 )
 from bertcompress.data.tag_scheme import sentences_to_iob2
 from bertcompress.errors import DataError
@@ -30,7 +30,7 @@ _WORDS_BY_TYPE: dict[type, str] = {
 }
 
 
-def build_examples(table: Table, settings: ReadSettings) -> Reading:
+def build_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     """Returns an example a row, in order, with notes on each guess.
 
     Raises:
@@ -55,7 +55,7 @@ def check_fits(example: Example, name: str, settings: ReadSettings) -> None:
         )
 
 
-def _text_examples(table: Table, settings: ReadSettings) -> Reading:
+def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     chosen = text_columns(table, settings)
     places = [record.place for record in table.records]
     labels: list[Label] = [None] * len(places)
@@ -74,7 +74,7 @@ def _text_examples(table: Table, settings: ReadSettings) -> Reading:
     return Reading(examples, chosen.notes)
 
 
-def _token_examples(table: Table, settings: ReadSettings) -> Reading:
+def _token_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     chosen = token_columns(table, settings)
     words = [_strings(record, chosen.text, "--text") for record in table.records]
     if chosen.label is None:
@@ -95,7 +95,7 @@ def _token_examples(table: Table, settings: ReadSettings) -> Reading:
     return Reading(examples, (*chosen.notes, *notes))
 
 
-def _question_examples(table: Table, settings: ReadSettings) -> Reading:
+def _question_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     question, context, answers = question_columns(table, settings.columns)
     examples = [
         QuestionExample(

@@ -13,24 +13,24 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from bertcompress.data.table import Record, Table
+from bertcompress.data.table import Record, RecordTable
 from bertcompress.data.text_file import read_text
 from bertcompress.errors import DataError
 
 _Row = tuple[int, list[str]]
 
 
-def read_csv(path: Path, *, name: str) -> Table:
+def read_csv(path: Path, *, name: str) -> RecordTable:
     """Reads comma-separated values; the first line is the header."""
     return _read(path, name=name, delimiter=",")
 
 
-def read_tsv(path: Path, *, name: str) -> Table:
+def read_tsv(path: Path, *, name: str) -> RecordTable:
     """Reads tab-separated values without quoting; the first line is the header."""
     return _read(path, name=name, delimiter="\t")
 
 
-def _read(path: Path, *, name: str, delimiter: str) -> Table:
+def _read(path: Path, *, name: str, delimiter: str) -> RecordTable:
     rows = _rows(read_text(path), path=path, delimiter=delimiter)
     header = [column.strip() for column in next(rows)[1]]
     _check_header(path, header, delimiter)
@@ -45,7 +45,7 @@ def _read(path: Path, *, name: str, delimiter: str) -> Table:
         Record(f"{name}:{line}", dict(zip(header, row, strict=True))) for line, row in body
     )
     notes = _quote_notes(name, body) if delimiter == "\t" else ()
-    return Table(name, tuple(header), records, notes)
+    return RecordTable(name, tuple(header), records, notes)
 
 
 def _rows(text: str, *, path: Path, delimiter: str) -> Iterator[_Row]:

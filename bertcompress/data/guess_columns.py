@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertcompress.data.table import Columns, ReadSettings, Table
+from bertcompress.data.table import Columns, ReadSettings, RecordTable
 from bertcompress.errors import DataError, did_you_mean
 
 _TEXT_NAMES = (
@@ -51,7 +51,7 @@ class ChosenColumns:
     notes: tuple[str, ...] = ()
 
 
-def text_columns(table: Table, settings: ReadSettings) -> ChosenColumns:
+def text_columns(table: RecordTable, settings: ReadSettings) -> ChosenColumns:
     """Returns the columns of a text task.
 
     Raises:
@@ -75,7 +75,7 @@ def text_columns(table: Table, settings: ReadSettings) -> ChosenColumns:
     return ChosenColumns(text, text_pair, label, tuple(notes))
 
 
-def token_columns(table: Table, settings: ReadSettings) -> ChosenColumns:
+def token_columns(table: RecordTable, settings: ReadSettings) -> ChosenColumns:
     """Returns the columns of words (`text`) and tags (`label`).
 
     Raises:
@@ -100,7 +100,7 @@ def token_columns(table: Table, settings: ReadSettings) -> ChosenColumns:
     return ChosenColumns(words, None, tags, notes)
 
 
-def question_columns(table: Table, columns: Columns) -> tuple[str, str, str]:
+def question_columns(table: RecordTable, columns: Columns) -> tuple[str, str, str]:
     """Returns the columns of question, context and answers, which need not be guessed.
 
     Raises:
@@ -113,7 +113,7 @@ def question_columns(table: Table, columns: Columns) -> tuple[str, str, str]:
     )
 
 
-def _texts(table: Table, wanted: Columns) -> tuple[str, str | None]:
+def _texts(table: RecordTable, wanted: Columns) -> tuple[str, str | None]:
     text = _named(table, wanted.text, "--text")
     text_pair = _named(table, wanted.text_pair, "--text-pair")
     if text is not None:
@@ -140,7 +140,9 @@ def _texts(table: Table, wanted: Columns) -> tuple[str, str | None]:
     )
 
 
-def _label(table: Table, settings: ReadSettings, *, taken: tuple[str, str | None]) -> str | None:
+def _label(
+    table: RecordTable, settings: ReadSettings, *, taken: tuple[str, str | None]
+) -> str | None:
     label = _named(table, settings.columns.label, "--label")
     if label is not None:
         return label
@@ -152,7 +154,7 @@ def _label(table: Table, settings: ReadSettings, *, taken: tuple[str, str | None
     return label
 
 
-def _named(table: Table, name: str | None, option: str) -> str | None:
+def _named(table: RecordTable, name: str | None, option: str) -> str | None:
     """Returns the column that the user named, or None where no name was given."""
     if name is None:
         return None
@@ -165,7 +167,7 @@ def _named(table: Table, name: str | None, option: str) -> str | None:
     return found
 
 
-def _find(table: Table, name: str) -> str | None:
+def _find(table: RecordTable, name: str) -> str | None:
     """Returns the column of that name, in its own case if there is one, else in any case."""
     if name in table.columns:
         return name
@@ -173,12 +175,12 @@ def _find(table: Table, name: str) -> str | None:
     return same[0] if len(same) == 1 else None
 
 
-def _all_found(table: Table, names: Sequence[str]) -> list[str]:
+def _all_found(table: RecordTable, names: Sequence[str]) -> list[str]:
     return [column for column in table.columns if column.lower() in names]
 
 
 def _one_of(
-    table: Table, names: Sequence[str], *, what: str, option: str, but: str | None = None
+    table: RecordTable, names: Sequence[str], *, what: str, option: str, but: str | None = None
 ) -> str:
     found = _optional(table, names, option=option, taken=(but,))
     if found is None:
@@ -187,7 +189,7 @@ def _one_of(
 
 
 def _optional(
-    table: Table, names: Sequence[str], *, option: str, taken: Sequence[str | None] = ()
+    table: RecordTable, names: Sequence[str], *, option: str, taken: Sequence[str | None] = ()
 ) -> str | None:
     found = [name for name in _all_found(table, names) if name not in taken]
     if len(found) > 1:
@@ -198,7 +200,7 @@ def _optional(
     return found[0] if found else None
 
 
-def _required(table: Table, name: str | None, usual: str) -> str:
+def _required(table: RecordTable, name: str | None, usual: str) -> str:
     found = _named(table, name, f"--{usual}") or _find(table, usual)
     if found is None:
         raise DataError(_nothing(table, f"the {usual}", f"--{usual}"))
@@ -209,7 +211,7 @@ def _guess(role: str, column: str, option: str) -> str:
     return f"{role} in {column!r} ({option})"
 
 
-def _nothing(table: Table, what: str, option: str) -> str:
+def _nothing(table: RecordTable, what: str, option: str) -> str:
     count = len(table.columns)
     found = "one column" if count == 1 else f"{count} columns"
     return (

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bertcompress.data.build_examples import build_examples
 from bertcompress.data.split_source import SplitSource
-from bertcompress.data.table import Reading, ReadSettings, Record, Table
+from bertcompress.data.table import Reading, ReadSettings, Record, RecordTable
 from bertcompress.errors import DataError, MissingDependencyError
 
 
@@ -116,7 +116,7 @@ def _reading(rows: HubSplit, source: str, split: str, settings: ReadSettings) ->
         Record(f"{name}:{position}", _with_names(row, named))
         for position, row in zip(itertools.count(1), rows, strict=False)
     )
-    return build_examples(Table(name, columns, records), settings)
+    return build_examples(RecordTable(name, columns, records), settings)
 
 
 def _class_names(feature: object) -> list[str] | None:

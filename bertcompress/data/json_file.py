@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bertcompress.data.squad import is_squad, read_squad
-from bertcompress.data.table import Reading, Record, Table
+from bertcompress.data.table import Reading, Record, RecordTable
 from bertcompress.data.text_file import lines_of, read_text
 from bertcompress.errors import DataError
 
 
-def read_jsonl(path: Path, *, name: str) -> Table:
+def read_jsonl(path: Path, *, name: str) -> RecordTable:
     """Reads one JSON object a line; blank lines are passed over."""
     return _from_lines(read_text(path), path=path, name=name)
 
 
-def read_json(path: Path, *, name: str) -> Table | Reading:
+def read_json(path: Path, *, name: str) -> RecordTable | Reading:
     """Reads SQuAD, a list of records, a list under ``data``, or what is JSONL in truth."""
     text = read_text(path)
     try:
@@ -26,7 +26,7 @@ def read_json(path: Path, *, name: str) -> Table | Reading:
         if error.msg == "Extra data" and text.lstrip().startswith("{"):
             table = _from_lines(text, path=path, name=name)
             note = f"{name} was read as JSONL: it holds one object a line"
-            return Table(table.name, table.columns, table.records, (note,))
+            return RecordTable(table.name, table.columns, table.records, (note,))
         raise DataError(
             f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}; "
             "repair it, or type the path of another file"
@@ -44,7 +44,7 @@ def read_json(path: Path, *, name: str) -> Table | Reading:
     return table_of(rows, path=path, name=name, unit="record")
 
 
-def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str) -> Table:
+def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str) -> RecordTable:
     """Returns the rows as a table; each must be a JSON object.
 
     Args:
@@ -65,10 +65,10 @@ def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str
             )
         columns.update(dict.fromkeys(row))
         records.append(Record(f"{name}:{position}", row))
-    return Table(name, tuple(columns), tuple(records))
+    return RecordTable(name, tuple(columns), tuple(records))
 
 
-def _from_lines(text: str, *, path: Path, name: str) -> Table:
+def _from_lines(text: str, *, path: Path, name: str) -> RecordTable:
     rows: list[tuple[int, object]] = []
     for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():

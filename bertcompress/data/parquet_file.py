@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bertcompress.data.table import Record, Table
+from bertcompress.data.table import Record, RecordTable
 from bertcompress.errors import DataError, MissingDependencyError
 
 
-def read_parquet(path: Path, *, name: str) -> Table:
+def read_parquet(path: Path, *, name: str) -> RecordTable:
     """Reads all columns of a Parquet file; rows count from 1.
 
     Raises:
@@ -36,4 +36,4 @@ def read_parquet(path: Path, *, name: str) -> Table:
             "type the path of a file with examples"
         )
     records = tuple(Record(f"{name}:{row}", values) for row, values in enumerate(rows, start=1))
-    return Table(name, columns, records)
+    return RecordTable(name, columns, records)

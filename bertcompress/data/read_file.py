@@ -9,7 +9,7 @@ from bertcompress.data.conll import looks_like_conll, read_conll
 from bertcompress.data.delimited import read_csv, read_tsv
 from bertcompress.data.json_file import read_json, read_jsonl
 from bertcompress.data.parquet_file import read_parquet
-from bertcompress.data.table import TOKEN_TASK, Reading, ReadSettings, Table
+from bertcompress.data.table import TOKEN_TASK, Reading, ReadSettings, RecordTable
 from bertcompress.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
@@ -29,7 +29,7 @@ def read_file(path: Path, settings: ReadSettings, *, name: str | None = None) ->
     """
     name = path.name if name is None else name
     content = _content(path, settings, name)
-    if isinstance(content, Table):
+    if isinstance(content, RecordTable):
         return build_examples(content, settings)
     check_fits(content.examples[0], name, settings)
     return content
@@ -40,7 +40,7 @@ def is_data_file(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES or looks_like_conll(path)
 
 
-def _content(path: Path, settings: ReadSettings, name: str) -> Table | Reading:
+def _content(path: Path, settings: ReadSettings, name: str) -> RecordTable | Reading:
     suffix = path.suffix.lower()
     if suffix == ".csv":
         return read_csv(path, name=name)

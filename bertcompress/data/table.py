@@ -1,6 +1,6 @@
 """What the readers hand on: rows with named columns, or examples that are complete already.
 
-A file of columns (CSV, JSONL, Parquet, hub) becomes a `Table`, whose columns still have to be
+A file of columns (CSV, JSONL, Parquet, hub) becomes a `RecordTable`, whose columns still have to be
 chosen. A file whose format fixes the meaning (CoNLL, SQuAD, a folder per class) becomes a
 `Reading` at once.
 """
@@ -82,7 +82,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Table:
+class RecordTable:
     """Rows with named columns, as read.
 
     Attributes:

@@ -15,7 +15,9 @@ from bertcompress.codec import Json
 from bertcompress.files import write_texts
 from bertcompress.gates.gate import GateResult
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import Summary, VariantSummary, summarize
+from bertcompress.report.summary import Summary, summarize
+from bertcompress.report.tables.blocks import Table, text_table
+from bertcompress.report.variant_summary import VariantSummary
 from bertcompress.stats.intervals import Interval
 
 JUNIT_NAME = "junit.xml"
@@ -43,15 +45,15 @@ def write_ci_files(
     return write_texts(folder, texts)
 
 
-def gates_table(results: Sequence[GateResult]) -> list[str]:
-    """Returns the gates as lines of a Markdown table, the broken ones first."""
+def gates_table(results: Sequence[GateResult]) -> Table:
+    """Returns the gates as a table, the broken ones first."""
     order = {"failed": 0, "abstained": 1, "passed": 2}
     marks = {"failed": "❌ failed", "abstained": "❔ abstained", "passed": "✅ passed"}
     rows = [
-        f"| {marks[one.state]} | {one.gate} | {_cell(one.sentence)} |"
-        for one in sorted(results, key=lambda one: order[one.state])
+        (marks[result.state], result.gate, result.sentence)
+        for result in sorted(results, key=lambda result: order[result.state])
     ]
-    return ["| | gate | what was found |", "|---|---|---|", *rows]
+    return text_table("Gates", ("", "gate", "what was found"), rows, kind="words")
 
 
 def junit_of(results: Sequence[GateResult]) -> str:
@@ -126,10 +128,6 @@ def _case(result: GateResult) -> str:
     elif result.state == "abstained":
         inner = f"<skipped message={quoteattr(result.sentence)}/>"
     return f"{name}{inner}<system-out>{escape(result.sentence)}</system-out></testcase>"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _command(result: GateResult) -> str:

@@ -23,7 +23,7 @@ from bertcompress.bench.variant import Subject, Variant, check
 from bertcompress.bench.worker.client import thread_variables
 from bertcompress.bench.workload import sample_features, single_stream
 from bertcompress.codec import Json, from_plain, to_plain
-from bertcompress.gates.builds import build_pair, frozen_subset
+from bertcompress.gates.build_facts import build_pair, frozen_subset
 from bertcompress.gates.comparison import COMPARISON_VERSION, CompareSettings, Comparison
 from bertcompress.gates.comparison_gates import answers_gate, counted_gates, slowdown_gate
 from bertcompress.gates.gate import GateResult

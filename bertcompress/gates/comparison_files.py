@@ -7,7 +7,6 @@ github-action-benchmark's custom formats, for trends: they hold head's figures a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -18,6 +17,8 @@ from bertcompress.formatting import bytes_text, count_text, metric_name, metric_
 from bertcompress.gates.ci import BIGGER_NAME, JUNIT_NAME, SMALLER_NAME, gates_table, junit_of
 from bertcompress.gates.comparison import Build, Comparison
 from bertcompress.gates.comparison_gates import slowdown_text
+from bertcompress.report.markdown import table_lines
+from bertcompress.report.tables.blocks import Table, text_table
 from bertcompress.stats.slowdown import IS_HEAD
 
 JSON_NAME, MARKDOWN_NAME = "compare.json", "compare.md"
@@ -68,8 +69,8 @@ def headline(comparison: Comparison) -> str:
 def comparison_markdown(comparison: Comparison) -> str:
     """Returns the comparison as Markdown, for terminals, pull requests and job summaries."""
     machine, settings = comparison.environment, comparison.settings
-    lines = [f"# {headline(comparison)}", "", *gates_table(comparison.gates), ""]
-    lines += ["## Figures", "", "| | base | head |", "|---|---|---|", *_figures(comparison)]
+    lines = [f"# {headline(comparison)}", "", *table_lines(gates_table(comparison.gates)), ""]
+    lines += ["## Figures", "", *table_lines(_figures(comparison))]
     if comparison.slowdown is not None:
         lines += ["", _measured(comparison)]
     flips = comparison.paired.flips[:SHOWN_FLIPS]
@@ -133,7 +134,7 @@ def _build_json(build: Build) -> Json:
     )
 
 
-def _figures(comparison: Comparison) -> Iterator[str]:
+def _figures(comparison: Comparison) -> Table:
     base, head = comparison.base, comparison.head
     before, after = base.accuracy, head.accuracy
     rows = [
@@ -151,8 +152,7 @@ def _figures(comparison: Comparison) -> Iterator[str]:
         rows.append(("median of one sentence", times[0], times[1]))
     for name in dict.fromkeys([*base.kernels, *head.kernels]):
         rows.append((name, str(base.kernels.get(name, 0)), str(head.kernels.get(name, 0))))
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
+    return text_table("Figures", ("", "base", "head"), rows, kind="words")
 
 
 def _measured(comparison: Comparison) -> str:

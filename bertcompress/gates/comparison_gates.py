@@ -24,8 +24,8 @@ from bertcompress.formatting import (
     percent_text,
 )
 from bertcompress.gates.comparison import Build, CompareSettings
-from bertcompress.gates.counts import FLOAT_PRODUCTS
 from bertcompress.gates.gate import GateResult, State
+from bertcompress.gates.variant_counts import FLOAT_PRODUCTS
 from bertcompress.stats.slowdown import Slowdown
 
 ALL_OPERATORS = "all operators"

@@ -25,11 +25,10 @@ from bertcompress.formatting import (
     ratio_text,
     seconds_text,
 )
-from bertcompress.gates.counts import FLOAT_PRODUCTS, counts_of
-from bertcompress.report.noise import too_noisy
+from bertcompress.gates.variant_counts import FLOAT_PRODUCTS, counts_of
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import Summary, VariantSummary, summarize
-from bertcompress.report.verdict import accuracy_drop
+from bertcompress.report.summary import Summary, summarize
+from bertcompress.report.variant_summary import VariantSummary, accuracy_drop
 from bertcompress.stats.intervals import Interval
 
 State = Literal["passed", "failed", "abstained"]
@@ -154,7 +153,7 @@ def _results(
 ) -> Iterator[GateResult]:
     if limits.max_drop is not None:
         yield _drop(variant, limits.max_drop, report, summary)
-    noise = too_noisy(report, summary)
+    noise = summary.noise
     if limits.min_speedup is not None:
         yield _unless_noisy(_speedup(variant, limits.min_speedup, report), variant, noise)
     if limits.max_latency_s is not None:

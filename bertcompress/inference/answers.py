@@ -6,15 +6,15 @@ given back in the examples' order, and no task ever sees a padded position.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.examples import Example
-from bertcompress.inference.best_settings import TOKEN_BUDGET
-from bertcompress.inference.streams import Runs, Streams
+from bertcompress.inference.streams import Outputs, Runs, Streams
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Feature, Prediction, Task
 
@@ -36,6 +36,16 @@ class Answers:
     logits: tuple[NDArray[np.float32], ...]
 
 
+class RunFeatures(Protocol):
+    """Runs features and returns each one's outputs, in order."""
+
+    def __call__(
+        self, features: Sequence[Feature], /, *, finished: Callable[[int], None]
+    ) -> list[Outputs]:
+        """Runs them and tells `finished` how many features each batch had."""
+        ...
+
+
 def predict_all(
     runtime: Runs,
     task: Task,
@@ -43,28 +53,46 @@ def predict_all(
     examples: Sequence[Example],
     *,
     batch_size: int = 32,
-    sort_by_length: bool = True,
-    token_budget: int = TOKEN_BUDGET,
     pad_token_id: int = 0,
     progress: Progress = silent,
 ) -> Answers:
-    """Runs all features and returns an answer for each example, in order.
+    """Answers all examples through an opened runtime or a measuring process.
+
+    `bertcompress.inference.predictor.Predictor` does so for a model folder.
 
     Args:
-        runtime: What runs them, opened: one runtime, or several side by side.
+        runtime: What runs the features, one batch at a time.
         task: Turns outputs into answers.
         features: From `task.encode(tokenizer, examples)`.
         examples: What they were made from.
-        batch_size: Features in a batch.
-        sort_by_length: Whether features of similar length share a batch.
-        token_budget: The most positions in a batch, padding too.
+        batch_size: Features in a batch; those of similar length share one.
         pad_token_id: The tokenizer's padding token.
-        progress: Is told how many features are done.
+        progress: Progress callback.
     """
+    streams = Streams([runtime])
+
+    def run(rows: Sequence[Feature], *, finished: Callable[[int], None]) -> list[Outputs]:
+        return [
+            *streams.run_features(
+                rows, batch_size=batch_size, pad_token_id=pad_token_id, finished=finished
+            )
+        ]
+
+    return in_parts(task, features, examples, run, progress=progress)
+
+
+def in_parts(
+    task: Task,
+    features: Sequence[Feature],
+    examples: Sequence[Example],
+    run: RunFeatures,
+    *,
+    progress: Progress,
+) -> Answers:
+    """Runs and decodes `CHUNK_EXAMPLES` examples at a time; the answers are in their order."""
     by_example: list[list[Feature]] = [[] for _ in examples]
     for feature in features:
         by_example[feature.example_index].append(feature)
-    streams = runtime if isinstance(runtime, Streams) else Streams([runtime])
     predictions: list[Prediction] = []
     logits: list[NDArray[np.float32]] = []
     done = 0
@@ -81,14 +109,25 @@ def predict_all(
             for group in by_example[start : start + CHUNK_EXAMPLES]
             for feature in group
         ]
-        outputs = streams.run_features(
-            rows,
-            batch_size=batch_size,
-            sort_by_length=sort_by_length,
-            token_budget=token_budget,
-            pad_token_id=pad_token_id,
-            finished=finished,
-        )
-        predictions += task.predict(outputs, rows, chunk)
-        logits += [np.asarray(out["logits"], np.float32) for out in outputs if "logits" in out]
+        part = decoded(task, run(rows, finished=finished), rows, chunk)
+        predictions += part.predictions
+        logits += part.logits
     return Answers(tuple(predictions), tuple(logits))
+
+
+def decoded(
+    task: Task,
+    outputs: Sequence[Outputs],
+    features: Sequence[Feature],
+    examples: Sequence[Example],
+) -> Answers:
+    """Turns outputs into answers.
+
+    Args:
+        task: Says what the outputs mean.
+        outputs: One for each feature, without batch axis and without padded positions.
+        features: What was run.
+        examples: What they were made from.
+    """
+    logits = [np.asarray(row["logits"], np.float32) for row in outputs if "logits" in row]
+    return Answers(tuple(task.predict(outputs, features, examples)), tuple(logits))

@@ -27,8 +27,9 @@ from numpy.typing import NDArray
 
 from bertcompress.errors import UsageError
 from bertcompress.inference.best_settings import TOKEN_BUDGET
-from bertcompress.runtimes import open_runtimes
+from bertcompress.runtimes import open_entry, open_runtimes
 from bertcompress.runtimes.base import follows_sequence
+from bertcompress.runtimes.catalog import Entry
 from bertcompress.tasks.base import Feature, pad
 
 Feed = Mapping[str, NDArray[np.int64]]
@@ -174,6 +175,18 @@ def open_streams(
     """
     with (
         open_runtimes(folder, name, streams=streams, threads=threads) as runtimes,
+        Streams(runtimes) as opened,
+    ):
+        yield opened
+
+
+@contextmanager
+def open_entry_streams(
+    entry: Entry, folder: Path, *, streams: int, threads: int
+) -> Iterator[Streams]:
+    """Opens an artifact `streams` times, as `bertcompress.runtimes.open_entry` does."""
+    with (
+        open_entry(entry, folder, streams=streams, threads=threads) as runtimes,
         Streams(runtimes) as opened,
     ):
         yield opened

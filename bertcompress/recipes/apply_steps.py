@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import Artifact, Engine, save
 from bertcompress.artifacts.manifest import kind_of
-from bertcompress.bert.loading.load import load, load_config, load_encoder
+from bertcompress.bert.loading.frontend import load_config
+from bertcompress.bert.loading.load import load, load_encoder
 from bertcompress.errors import (
     AccuracyGateError,
     BertCompressError,

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from bertcompress.artifacts.artifact import Artifact, save
 from bertcompress.artifacts.manifest import read_manifest, verify
-from bertcompress.bench.variant import Variant
-from bertcompress.bert.loading.locate import locate
+from bertcompress.bench.variant import Variant, subject_of
 from bertcompress.errors import LoadError, UsageError
+from bertcompress.inference.predictor import Predictor
 from bertcompress.passes.base import AnyPass
 from bertcompress.pipeline import WORK, Pipeline, PlannedStep, StepStore
 from bertcompress.progress import Progress
@@ -36,7 +36,6 @@ from bertcompress.recipes.resources import RecipeContext, Splits
 from bertcompress.report.schema import Report
 from bertcompress.tasks import Feature
 from bertcompress.train.finetune import Finetune
-from bertcompress_cli.measured_data import Opened, opened
 
 STORE, REPORT = ".steps", "report"
 
@@ -76,21 +75,20 @@ def run_recipe(
         passes = passes_of(recipe, name)
         start, splits = starts.of(passes)
         folder = recipe.output / variant_folder(name)
-        made = _make(recipe, name, start, splits, progress=progress)
-        _save_if_changed(with_recipe(made, recipe, passes, folder), folder)
+        artifact = _make(recipe, name, start, splits, progress=progress)
+        _save_if_changed(with_recipe(artifact, recipe, passes, folder), folder)
         if recipe.bench is None:
             continue
-        one = opened(made, folder)
         variants.append(Variant(name, folder))
         if subject is None:
-            subject = one.subject(splits.test)
+            subject = subject_of(Predictor.open(folder, note=note), splits.test)
     if recipe.bench is None or subject is None:
         return None
     peers = None
     if recipe.bench.peers:
-        start, splits = starts.of(())
-        folder = locate(recipe.model)
-        peers = peer_source(opened(start, folder), splits, seed=recipe.seed)
+        _, splits = starts.of(())
+        model = Predictor.open(recipe.model, task=recipe.task, note=note)
+        peers = peer_source(model, splits, seed=recipe.seed)
     return measure(
         variants,
         subject,
@@ -102,7 +100,7 @@ def run_recipe(
     )
 
 
-def peer_source(model: Opened, splits: Splits, *, seed: int) -> PeerSource:
+def peer_source(model: Predictor, splits: Splits, *, seed: int) -> PeerSource:
     """Returns what peers are made from: a checkpoint, and training texts drawn by the seed."""
 
     def features(count: int) -> list[Feature]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -16,13 +16,13 @@ from bertcompress.bench.paired import Scored, score_against
 from bertcompress.bench.results import Parts
 from bertcompress.bench.rounds import EntrantRound, RoundResult
 from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
-from bertcompress.bench.workload import Workload
+from bertcompress.bench.workload import BEST_OFFLINE, BEST_SINGLE_STREAM, Workload
 from bertcompress.examples import Example
 from bertcompress.machine.environment import Environment
 from bertcompress.passes.prune.removed import explanation_of
 from bertcompress.profiling.operations import operations_of
-from bertcompress.report.best_measurements import best_measurements, best_peak_bytes
 from bertcompress.report.lineage import history_of, size_of
 from bertcompress.report.noise import noise_of
 from bertcompress.report.schema import (
@@ -89,7 +89,7 @@ def _result(
         paired=paired,
         measurements=(
             *(_measurement(i, parts.workloads, mine) for i in range(len(parts.workloads[0]))),
-            *(best_measurements(tuning, mine, parts.workloads) if tuning else ()),
+            *(_best_measurements(tuning, mine, parts.workloads) if tuning else ()),
         ),
         load_s=tuple(entrant.load_s for entrant in mine),
         first_answer_s=tuple(entrant.first_answer_s for entrant in mine),
@@ -98,7 +98,7 @@ def _result(
         notes=tuple(_notes(mine, settings)),
         operations=None if variant.is_peer else operations_of(variant.folder),
         tuning=tuning,
-        best_peak_bytes=best_peak_bytes(mine),
+        best_peak_bytes=_best_peak_bytes(mine),
         server=parts.servers[position] if parts.servers else None,
         explanation=explanation_of(manifest.history) if manifest else None,
         precision_map=parts.precision_maps[position] if parts.precision_maps else None,
@@ -140,8 +140,52 @@ def _measurement(
     )
 
 
+def _best_measurements(
+    tuning: Tuning, entrants: Sequence[EntrantRound], workloads: Sequence[Sequence[Workload]]
+) -> Iterator[Measurement]:
+    """Yields single sentences and all at once, where they were measured.
+
+    Args:
+        tuning: The variant's best settings.
+        entrants: What it measured, one a round.
+        workloads: The workloads of each round, single sentences first.
+    """
+    times = [entrant.best for entrant in entrants if entrant.best is not None]
+    if times and all(best.single_s for best in times):
+        drawn = [of_round[0] for of_round in workloads]
+        yield Measurement(
+            name=BEST_SINGLE_STREAM,
+            scenario="best-single-stream",
+            batch_size=1,
+            sequence_length=None,
+            rounds=tuple(best.single_s for best in times),
+            sentences=tuple(workload.sentences for workload in drawn),
+            tokens=tuple(workload.tokens for workload in drawn),
+            padding_fraction=0.0,
+            positions=tuple(workload.positions for workload in drawn),
+        )
+    if not times or not all(best.offline_s for best in times):
+        return
+    yield Measurement(
+        name=BEST_OFFLINE,
+        scenario="best-offline",
+        batch_size=tuning.settings.batch_size,
+        sequence_length=None,
+        rounds=tuple(best.offline_s for best in times),
+        sentences=tuple((best.sentences,) * len(best.offline_s) for best in times),
+        tokens=tuple((best.tokens,) * len(best.offline_s) for best in times),
+        padding_fraction=times[0].padding_fraction,
+    )
+
+
+def _best_peak_bytes(entrants: Sequence[EntrantRound]) -> int | None:
+    """Returns the most memory that a process took at its best settings, None without them."""
+    peaks = [entrant.best.peak_bytes for entrant in entrants if entrant.best is not None]
+    return max(peaks, default=None)
+
+
 def _energy(position: int, entrants: Sequence[EntrantRound]) -> tuple[float | None, ...]:
-    energy = tuple(one.energy_j[position] for one in entrants if len(one.energy_j) > position)
+    energy = tuple(e.energy_j[position] for e in entrants if len(e.energy_j) > position)
     return energy if any(joules is not None for joules in energy) else ()
 
 

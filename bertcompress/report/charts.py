@@ -71,7 +71,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """A line through (x, y) with the interval of each y, and the limit of each, if known."""
 
     label: str
@@ -127,7 +127,7 @@ def scatter(points: Sequence[Point], words: Words, *, x_text: Written, y_text: W
 
 
 def lines(
-    series: Sequence[Line], words: Words, *, x_text: Written, y_text: Written, doubling: bool
+    series: Sequence[Curve], words: Words, *, x_text: Written, y_text: Written, doubling: bool
 ) -> str:
     """Draws lines with bands, each named at its end; `doubling` spaces x by its logarithm."""
     name_width = NARROW_GROWTH * max(text_width(one.label) for one in series)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bertcompress.formatting import (
@@ -14,11 +14,18 @@ from bertcompress.formatting import (
     ratio_interval,
     ratio_text,
 )
-from bertcompress.report import charts, pareto
+from bertcompress.report import charts
 from bertcompress.report.roofline import least_seconds
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import Latency, Summary, VariantSummary
-from bertcompress.report.svg import PEER_SERIES, SERIES
+from bertcompress.report.summary import (
+    Cost,
+    Summary,
+    front,
+    latency_cost,
+    size_cost,
+    throughput_cost,
+)
+from bertcompress.report.variant_summary import Latency, VariantSummary
 from bertcompress.stats.intervals import Interval
 
 
@@ -44,30 +51,15 @@ def figures_of(report: Report, summary: Summary) -> list[Figure]:
     return [
         *_speedups(summary),
         *_changes(report, summary),
-        *_accuracy_against_latency(report, summary),
-        *_accuracy_against_size(report, summary),
-        *_accuracy_against_throughput(report, summary),
+        *_accuracy_against_costs(report, summary),
         *_latency_by_length(report, summary),
         *_latency_distribution(summary),
         *_throughput(summary),
     ]
 
 
-def series_of(summary: Summary) -> dict[str, int]:
-    """Returns each variant's number, which is its colour and shape on the whole page."""
-    return {
-        variant.name: PEER_SERIES if variant.is_peer else number % SERIES
-        for number, variant in enumerate(summary.variants)
-    }
-
-
-def own_variants(summary: Summary) -> list[VariantSummary]:
-    """Returns all but the peers: drawings with a line for each would drown in theirs."""
-    return [variant for variant in summary.variants if not variant.is_peer]
-
-
 def _speedups(summary: Summary) -> Iterator[Figure]:
-    series = series_of(summary)
+    series = summary.series
     bars = [
         charts.Bar(
             variant.name,
@@ -100,7 +92,7 @@ def _speedups(summary: Summary) -> Iterator[Figure]:
 
 
 def _changes(report: Report, summary: Summary) -> Iterator[Figure]:
-    series, metric = series_of(summary), report.metric
+    series, metric = summary.series, report.metric
     bars = []
     for variant in summary.variants:
         paired = variant.result.paired
@@ -132,66 +124,39 @@ def _changes(report: Report, summary: Summary) -> Iterator[Figure]:
     yield Figure("What it costs in answers", caption, svg)
 
 
-def _accuracy_against_latency(report: Report, summary: Summary) -> Iterator[Figure]:
-    if any(variant.latency is None for variant in summary.variants):
-        return
-    yield from _scatter(
-        report,
-        summary,
-        x_of=lambda v: _scaled(v.latency.median, 1e3) if v.latency else Interval(0, 0, 0),
-        cost=pareto.latency_cost,
-        names=("latency", "median latency", "median latency of one sentence, ms"),
-    )
-
-
-def _accuracy_against_size(report: Report, summary: Summary) -> Iterator[Figure]:
-    yield from _scatter(
-        report,
-        summary,
-        x_of=lambda v: _exact(v.result.size.file_bytes / 1e6),
-        cost=pareto.size_cost,
-        names=("size", "file size", "file size, MB"),
-    )
-
-
-def _accuracy_against_throughput(report: Report, summary: Summary) -> Iterator[Figure]:
-    if any(variant.best_throughput is None for variant in summary.variants):
-        return
-
-    def rate(variant: VariantSummary) -> Interval:
-        best = variant.best_throughput
-        return best.sentences_per_s if best else _exact(0.0)
-
-    yield from _scatter(
-        report,
-        summary,
-        x_of=rate,
-        cost=pareto.throughput_cost,
-        names=("throughput", "throughput", "sentences a second, each at its best"),
-        better="right",
-    )
+def _accuracy_against_costs(report: Report, summary: Summary) -> Iterator[Figure]:
+    variants = summary.variants
+    medians = {v.name: _scaled(v.latency.median, 1e3) for v in variants if v.latency}
+    sizes = {v.name: _exact(v.result.size.file_bytes / 1e6) for v in variants}
+    rates = {v.name: v.best_throughput.sentences_per_s for v in variants if v.best_throughput}
+    names = ("latency", "median latency", "median latency of one sentence, ms")
+    yield from _scatter(report, summary, medians, latency_cost, names)
+    names = ("size", "file size", "file size, MB")
+    yield from _scatter(report, summary, sizes, size_cost, names)
+    names = ("throughput", "throughput", "sentences a second, each at its best")
+    yield from _scatter(report, summary, rates, throughput_cost, names, better="right")
 
 
 def _scatter(
     report: Report,
     summary: Summary,
-    *,
-    x_of: Callable[[VariantSummary], Interval],
-    cost: pareto.Cost,
+    xs: Mapping[str, Interval],
+    cost: Cost,
     names: tuple[str, str, str],
+    *,
     better: str = "left",
 ) -> Iterator[Figure]:
     base = summary.base.result.accuracy
-    if base is None:
+    if base is None or len(xs) < len(summary.variants):
         return
     name, words_x, axis = names
-    metric, series = report.metric, series_of(summary)
-    best = pareto.front(summary.variants, cost)
+    metric, series = report.metric, summary.series
+    best = front(summary.variants, cost)
     points = [
         charts.Point(
             "" if variant.is_peer and variant.name not in best else variant.name,
             series[variant.name],
-            x_of(variant),
+            xs[variant.name],
             _with_change(variant, base.value),
             variant.name in best,
         )
@@ -218,9 +183,9 @@ def _scatter(
 
 
 def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
-    series = series_of(summary)
+    series = summary.series
     drawn = []
-    for variant in own_variants(summary):
+    for variant in summary.own:
         cells = [cell for cell in variant.by_length if cell.measurement.batch_size == 1]
         if len(cells) < 2:
             continue
@@ -228,7 +193,7 @@ def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
         ys = tuple(_scaled(cell.median, 1e3) for cell in cells)
         limits = least_seconds(report, variant.result, [_length(cell) for cell in cells])
         limits_ms = tuple(seconds * 1e3 for seconds in limits)
-        drawn.append(charts.Line(variant.name, series[variant.name], xs, ys, limits_ms))
+        drawn.append(charts.Curve(variant.name, series[variant.name], xs, ys, limits_ms))
     if not drawn:
         return
     words = charts.Words(
@@ -253,9 +218,9 @@ def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
 
 
 def _latency_distribution(summary: Summary) -> Iterator[Figure]:
-    series = series_of(summary)
+    series = summary.series
     drawn = []
-    for variant in own_variants(summary):
+    for variant in summary.own:
         if variant.latency is None:
             continue
         rounds = variant.latency.measurement.rounds
@@ -277,14 +242,14 @@ def _latency_distribution(summary: Summary) -> Iterator[Figure]:
 
 
 def _throughput(summary: Summary) -> Iterator[Figure]:
-    series = series_of(summary)
+    series = summary.series
     drawn = []
-    for variant in own_variants(summary):
+    for variant in summary.own:
         if len(variant.throughput) < 2:
             continue
         xs = tuple(float(one.batch_size) for one in variant.throughput)
         ys = tuple(one.sentences_per_s for one in variant.throughput)
-        drawn.append(charts.Line(variant.name, series[variant.name], xs, ys))
+        drawn.append(charts.Curve(variant.name, series[variant.name], xs, ys))
     if not drawn:
         return
     words = charts.Words(

@@ -12,9 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bertcompress.formatting import cost_text
+from bertcompress.formatting import cost_text, count_text
 from bertcompress.passes.prune.removed import Explanation
-from bertcompress.report.explanation_text import ffn_kept_text
 from bertcompress.report.svg import drawing, element, line, text, titled
 
 CELL, GAP = 30.0, 3.0
@@ -94,6 +93,12 @@ def heat_map(explanation: Explanation, *, name: str, title: str, description: st
     width = max(width, int(_LEFT + STEPS * _LEGEND_STEP + _LEGEND_KEY))
     size = (width, int(bottom + 76))
     return drawing(name, title, description, size, *parts, fixed=True)
+
+
+def ffn_kept_text(explanation: Explanation, layer: int) -> str:
+    """Returns how many neurons a layer keeps of how many."""
+    before, after = explanation.ffn_before[layer], explanation.ffn_after[layer]
+    return f"{count_text(after)} of {count_text(before)}"
 
 
 def _names(explanation: Explanation, bar_left: float) -> list[str]:

@@ -20,7 +20,7 @@ from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.artifacts.engine_file import read_record
 from bertcompress.errors import LoadError
 from bertcompress.passes.prune.removed import DETAIL
-from bertcompress.report.schema import Cell, HistoryLine, Size, Table
+from bertcompress.report.schema import HistoryCell, HistoryLine, HistoryTable, Size
 
 TITLES: Mapping[str, str] = {
     "output_sqnr_db": "output SQNR (dB)",
@@ -132,7 +132,7 @@ def _kernels(step: Step) -> dict[str, int] | None:
     return {str(name): count for name, count in found.items() if isinstance(count, int)}
 
 
-def _table(title: str, value: object) -> Table | None:
+def _table(title: str, value: object) -> HistoryTable | None:
     if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
         return _table_of_rows(title, value)
     if not isinstance(value, Mapping) or not value:
@@ -140,18 +140,18 @@ def _table(title: str, value: object) -> Table | None:
     if all(isinstance(row, Mapping) for row in value.values()):
         return _table_of_rows(title, [{title: key, **row} for key, row in value.items()])
     rows = tuple((title_of(str(key)), _cell(item)) for key, item in value.items())
-    return Table(title, ("what", "value"), rows)
+    return HistoryTable(title, ("what", "value"), rows)
 
 
-def _table_of_rows(title: str, rows: Iterable[Mapping[str, object]]) -> Table:
+def _table_of_rows(title: str, rows: Iterable[Mapping[str, object]]) -> HistoryTable:
     kept = list(rows)
     named = (key for row in kept for key, value in row.items() if value is not None)
     columns = tuple(dict.fromkeys(named))
     cells = tuple(tuple(_cell(row.get(column)) for column in columns) for row in kept)
-    return Table(title, tuple(map(title_of, columns)), cells)
+    return HistoryTable(title, tuple(map(title_of, columns)), cells)
 
 
-def _cell(value: object) -> Cell:
+def _cell(value: object) -> HistoryCell:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple):

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from bertcompress.machine.environment import Environment
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import Summary
+from bertcompress.report.variant_summary import Rows
 
 WIDEST_RESOLUTION = 0.10
 """Two measurements of the same thing may differ so much, their interval included."""
@@ -44,16 +44,16 @@ def noise_of(environment: Environment) -> list[str]:
     return found
 
 
-def too_noisy(report: Report, summary: Summary) -> tuple[str, ...]:
+def too_noisy(report: Report, rows: Rows) -> tuple[str, ...]:
     """Returns why no timing of this run may decide a gate; empty for a machine quiet enough."""
-    return (*_resolution(summary), *_machine(report.environment))
+    return (*_resolution(rows), *_machine(report.environment))
 
 
-def _resolution(summary: Summary) -> Iterator[str]:
-    resolution = summary.resolution
+def _resolution(rows: Rows) -> Iterator[str]:
+    resolution = rows.resolution
     if resolution is not None and resolution > WIDEST_RESOLUTION:
         yield (
-            f"two measurements of {summary.base.name} itself are up to {resolution:.0%} apart, "
+            f"two measurements of {rows.base.name} itself are up to {resolution:.0%} apart, "
             f"{WIDEST_RESOLUTION:.0%} is the most that may decide anything"
         )
 

@@ -17,7 +17,7 @@ from bertcompress.formatting import (
     seconds_text,
 )
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import RESAMPLES, Latency, Summary, VariantSummary
+from bertcompress.report.variant_summary import RESAMPLES, Latency, Rows, VariantSummary
 from bertcompress.stats.bootstrap import quantile_ratio
 from bertcompress.stats.intervals import Interval
 
@@ -25,7 +25,7 @@ Find = Callable[[VariantSummary], Latency | None]
 
 
 def peer_sentences(
-    chosen: VariantSummary, good: Sequence[VariantSummary], report: Report, summary: Summary
+    chosen: VariantSummary, good: Sequence[VariantSummary], report: Report, rows: Rows
 ) -> Iterator[str]:
     """Yields the comparisons of `chosen` with the best peers.
 
@@ -33,9 +33,9 @@ def peer_sentences(
         chosen: What the verdict ships.
         good: The variants whose loss is accepted, peers among them.
         report: The report.
-        summary: Its figures.
+        rows: Its figures.
     """
-    peers = [variant for variant in summary.variants if variant.is_peer]
+    peers = [variant for variant in rows.variants if variant.is_peer]
     if not peers:
         return
     kept = [variant for variant in peers if variant in good]

@@ -14,18 +14,11 @@ from bertcompress.codec import Json, from_plain, schema_of, to_plain
 from bertcompress.errors import DataError
 from bertcompress.files import write_texts
 from bertcompress.report.markdown import markdown_of
-from bertcompress.report.noise import too_noisy
 from bertcompress.report.page import html_of
 from bertcompress.report.roofline import shares_of
 from bertcompress.report.schema import FORMAT_VERSION, Report
-from bertcompress.report.summary import (
-    Latency,
-    Summary,
-    VariantSummary,
-    joules_per_sentence,
-    summarize,
-)
-from bertcompress.report.verdict import verdict
+from bertcompress.report.summary import Summary, summarize
+from bertcompress.report.variant_summary import Latency, VariantSummary, joules_per_sentence
 
 JSON_NAME, MARKDOWN_NAME, HTML_NAME = "report.json", "report.md", "report.html"
 SCHEMA_PATH = Path(__file__).with_name("report.schema.json")
@@ -93,11 +86,10 @@ def json_of(report: Report, summary: Summary | None = None) -> str:
 def summary_json(report: Report, summary: Summary | None = None) -> dict[str, Json]:
     """Returns verdict and figures as JSON: what ``--json`` prints."""
     summary = summary or summarize(report)
-    decision = verdict(report, summary)
     return {
-        "verdict": to_plain(decision),
+        "verdict": to_plain(summary.verdict),
         "resolution": summary.resolution,
-        "noise": list(too_noisy(report, summary)),
+        "noise": list(summary.noise),
         "tokenization_s": summary.tokenization_s,
         "variants": [_variant_json(variant, summary, report) for variant in summary.variants],
     }

@@ -26,7 +26,7 @@ from bertcompress.tasks.base import ClassScore
 
 FORMAT_VERSION = 1
 
-Cell = bool | int | float | str | None
+HistoryCell = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Table:
+class HistoryTable:
     """A table that a pass left in the artifact's history."""
 
     title: str
     columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[HistoryCell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class HistoryLine:
     parameters_after: int | None
     bytes_before: int
     bytes_after: int
-    tables: tuple[Table, ...] = ()
+    tables: tuple[HistoryTable, ...] = ()
     notes: tuple[str, ...] = ()
     kernels: Mapping[str, int] | None = None
 

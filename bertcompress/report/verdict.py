@@ -9,7 +9,7 @@ the baseline. Every sentence is computed from the report; none is ever softened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bertcompress.formatting import (
@@ -24,13 +24,13 @@ from bertcompress.formatting import (
     ratio_interval,
     seconds_text,
 )
-from bertcompress.report.noise import too_noisy
 from bertcompress.report.peer_sentences import peer_sentences
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import RESAMPLES, Summary, VariantSummary, summarize
+from bertcompress.report.variant_summary import RESAMPLES, Rows, VariantSummary, accuracy_drop
 from bertcompress.stats.bootstrap import quantile_ratio
 
 PEERS_HEADING = "Beside what others make"
+DOUBTS_HEADING = "What this run does not prove"
 SMALL_RATIO = 1.5
 """From here on a file counts as much smaller."""
 
@@ -56,44 +56,48 @@ class Verdict:
     peers: tuple[str, ...] = ()
 
     @property
+    def lists(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What follows the reasons: a heading and its sentences each, none without sentences."""
+        lists = (
+            (PEERS_HEADING, self.peers),
+            (DOUBTS_HEADING, self.doubts),
+            ("The others", self.others),
+        )
+        return tuple((heading, sentences) for heading, sentences in lists if sentences)
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """All of it in reading order."""
         return (self.headline, *self.reasons, *self.peers, *self.doubts, *self.others)
 
 
-def verdict(report: Report, summary: Summary | None = None) -> Verdict:
+def verdict_on(report: Report, rows: Rows, noise: Sequence[str]) -> Verdict:
     """Returns the verdict on a report.
 
     Args:
         report: The report.
-        summary: Its figures, if they are at hand already.
+        rows: Its figures.
+        noise: Why no timing of it may decide a gate.
     """
-    summary = summary or summarize(report)
-    chosen = _choose(report, summary)
-    others = [v for v in _own(summary) if v.name != chosen.name]
-    good = [v for v in summary.variants if _acceptable(v, report, summary)]
+    chosen = _choose(report, rows)
+    others = [v for v in _own(rows) if v.name != chosen.name]
+    good = [v for v in rows.variants if _acceptable(v, report, rows)]
     return Verdict(
         ship=chosen.name,
-        headline=_headline(chosen, summary),
-        reasons=tuple(_reasons(chosen, report, summary)),
-        doubts=tuple(_doubts(chosen, report, summary)),
+        headline=_headline(chosen, rows),
+        reasons=tuple(_reasons(chosen, report, rows)),
+        doubts=tuple(_doubts(chosen, report, rows, noise)),
         others=tuple(_other(variant, chosen, report) for variant in others),
-        peers=tuple(peer_sentences(chosen, good, report, summary)),
+        peers=tuple(peer_sentences(chosen, good, report, rows)),
     )
 
 
-def accuracy_drop(variant: VariantSummary, summary: Summary) -> float | None:
-    """Returns how far the primary metric fell below the baseline's; None if it was not measured."""
-    own, base = variant.result.accuracy, summary.base.result.accuracy
-    return base.value - own.value if own and base else None
-
-
-def is_faster(variant: VariantSummary, summary: Summary) -> bool:
+def is_faster(variant: VariantSummary, rows: Rows) -> bool:
     """Tells whether the speed-up is shown: beyond its interval and beyond the machine's noise."""
     speedup = variant.latency.speedup if variant.latency else None
     if speedup is None:
         return False
-    noise = summary.resolution or 0.0
+    noise = rows.resolution or 0.0
     return speedup.low > 1.0 and speedup.estimate > 1.0 + noise
 
 
@@ -103,25 +107,25 @@ def is_slower(variant: VariantSummary) -> bool:
     return speedup is not None and speedup.high < 1.0
 
 
-def _acceptable(variant: VariantSummary, report: Report, summary: Summary) -> bool:
-    drop = accuracy_drop(variant, summary)
+def _acceptable(variant: VariantSummary, report: Report, rows: Rows) -> bool:
+    drop = accuracy_drop(variant, rows)
     return drop is None or drop <= report.settings.max_drop + 1e-12
 
 
-def _choose(report: Report, summary: Summary) -> VariantSummary:
-    good = [variant for variant in _own(summary) if _acceptable(variant, report, summary)]
-    faster = [variant for variant in good if is_faster(variant, summary)]
+def _choose(report: Report, rows: Rows) -> VariantSummary:
+    good = [variant for variant in _own(rows) if _acceptable(variant, report, rows)]
+    faster = [variant for variant in good if is_faster(variant, rows)]
     if faster:
         best = min(faster, key=_median)
         level = [variant for variant in faster if not _shown_slower(variant, best)]
         return min(level, key=lambda variant: variant.result.size.file_bytes)
     smaller = [v for v in good if v.size_ratio >= SMALL_RATIO and not is_slower(v)]
-    return min(smaller, key=lambda v: v.result.size.file_bytes, default=summary.base)
+    return min(smaller, key=lambda v: v.result.size.file_bytes, default=rows.base)
 
 
-def _own(summary: Summary) -> list[VariantSummary]:
+def _own(rows: Rows) -> list[VariantSummary]:
     """Returns what could be shipped in the baseline's place: peers are there to compare with."""
-    return [v for v in summary.variants if not v.is_baseline and not v.is_peer]
+    return [v for v in rows.variants if not v.is_baseline and not v.is_peer]
 
 
 def _median(variant: VariantSummary) -> float:
@@ -135,18 +139,18 @@ def _shown_slower(variant: VariantSummary, best: VariantSummary) -> bool:
     return quantile_ratio(own.rounds, first.rounds, resamples=RESAMPLES).low > 1.0
 
 
-def _headline(chosen: VariantSummary, summary: Summary) -> str:
+def _headline(chosen: VariantSummary, rows: Rows) -> str:
     if chosen.is_baseline:
         return f"Keep {chosen.name}."
-    if is_faster(chosen, summary):
+    if is_faster(chosen, rows):
         return f"Ship {chosen.name}."
     return f"Ship {chosen.name} for its size."
 
 
-def _reasons(chosen: VariantSummary, report: Report, summary: Summary) -> Iterator[str]:
-    base = summary.base
+def _reasons(chosen: VariantSummary, report: Report, rows: Rows) -> Iterator[str]:
+    base = rows.base
     if chosen.is_baseline:
-        if not _own(summary):
+        if not _own(rows):
             yield "Nothing was measured beside it."
             return
         limit = bound_text(report.metric, report.settings.max_drop)
@@ -157,7 +161,7 @@ def _reasons(chosen: VariantSummary, report: Report, summary: Summary) -> Iterat
         return
     if chosen.latency and base.latency and chosen.latency.speedup:
         speedup = chosen.latency.speedup
-        word = "as fast" if is_faster(chosen, summary) else "the speed"
+        word = "as fast" if is_faster(chosen, rows) else "the speed"
         yield (
             f"It answers a single sentence in {seconds_text(chosen.latency.median.estimate)} "
             f"where {base.name} takes {seconds_text(base.latency.median.estimate)}: "
@@ -176,8 +180,9 @@ def _reasons(chosen: VariantSummary, report: Report, summary: Summary) -> Iterat
         )
 
 
-def _doubts(chosen: VariantSummary, report: Report, summary: Summary) -> Iterator[str]:
-    noise = too_noisy(report, summary)
+def _doubts(
+    chosen: VariantSummary, report: Report, rows: Rows, noise: Sequence[str]
+) -> Iterator[str]:
     if noise:
         yield f"The machine was too noisy for gates on speed, which abstain: {'; '.join(noise)}."
     yield from _accuracy_doubts(chosen, report)
@@ -185,15 +190,15 @@ def _doubts(chosen: VariantSummary, report: Report, summary: Summary) -> Iterato
         speedup = chosen.latency.speedup
         if speedup.holds(1.0):
             yield (
-                f"That {chosen.name} is faster than {summary.base.name} is not proven: the "
+                f"That {chosen.name} is faster than {rows.base.name} is not proven: the "
                 f"interval of the speed-up, {ratio_interval(speedup)}, holds 1."
             )
-    if summary.resolution is not None:
+    if rows.resolution is not None:
         yield (
-            f"Differences in latency below {summary.resolution:.1%} mean nothing here: so far "
-            f"apart are two measurements of {summary.base.name} itself."
+            f"Differences in latency below {rows.resolution:.1%} mean nothing here: so far "
+            f"apart are two measurements of {rows.base.name} itself."
         )
-    yield from _missing_percentiles(summary.base)
+    yield from _missing_percentiles(rows.base)
     if report.settings.rounds == 1:
         yield "One round only: how much processes differ from one another is not in any interval."
     for note in report.notes:
@@ -201,7 +206,7 @@ def _doubts(chosen: VariantSummary, report: Report, summary: Summary) -> Iterato
             yield f"The machine was not quiet: {note}."
     for sentence in report.skipped:
         yield f"{sentence[:1].upper()}{sentence[1:]}."
-    for variant in summary.variants:
+    for variant in rows.variants:
         for note in variant.result.notes:
             yield f"{variant.name}: {note}."
 

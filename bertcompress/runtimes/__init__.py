@@ -14,7 +14,7 @@ from pathlib import Path
 from bertcompress.artifacts.artifact import ONNX_NAME, kind_of
 from bertcompress.errors import MissingError, RunError, UsageError, did_you_mean
 from bertcompress.runtimes.base import FakeRuntime, Runtime
-from bertcompress.runtimes.catalog import CATALOG, ENTRIES
+from bertcompress.runtimes.catalog import CATALOG, ENTRIES, Entry
 
 RUNTIME_NAMES = tuple(ENTRIES)
 """The runtimes; ``auto`` is the first one that runs what the folder holds.
@@ -23,13 +23,12 @@ RUNTIME_NAMES = tuple(ENTRIES)
 ``tensorrt`` runs the engine of a folder that has one, and nothing else.
 """
 
-_AUTO = {"checkpoint": "torch-cpu", "onnx": "ort-cpu", "engine": "tensorrt"}
-
 __all__ = [
     "RUNTIME_NAMES",
     "FakeRuntime",
     "Runtime",
     "check_runtime",
+    "open_entry",
     "open_runtime",
     "open_runtimes",
     "runtime_for",
@@ -112,9 +111,7 @@ def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
 def open_runtimes(
     folder: Path, name: str = "auto", *, streams: int, threads: int
 ) -> Iterator[Sequence[Runtime]]:
-    """Opens an artifact for so many runs at a time.
-
-    OpenVINO and TensorRT share the weights between streams; of other runtimes each has its own.
+    """Opens an artifact for the given number of runs at a time.
 
     Args:
         folder: As in `open_runtime`, which raises the same errors.
@@ -128,6 +125,24 @@ def open_runtimes(
     _check_count("streams", streams)
     _check_count("threads", threads)
     entry = ENTRIES[runtime_for(folder, name)]
+    with open_entry(entry, folder, streams=streams, threads=threads) as runtimes:
+        yield runtimes
+
+
+@contextmanager
+def open_entry(
+    entry: Entry, folder: Path, *, streams: int, threads: int
+) -> Iterator[Sequence[Runtime]]:
+    """Opens an artifact in a runtime that `runtime_for` gave for it.
+
+    OpenVINO and TensorRT share the weights between streams; of other runtimes each has its own.
+
+    Args:
+        entry: The runtime's, of `ENTRIES`.
+        folder: The artifact.
+        streams: How many runtimes.
+        threads: Threads of each.
+    """
     with ExitStack() as stack:
         if entry.open_streams is not None:
             yield stack.enter_context(entry.open_streams(folder, streams, threads))

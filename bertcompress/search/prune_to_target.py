@@ -123,9 +123,9 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
         """
         work, progress = self._one_shot().begin(checkpoint, context), context.progress
         target = self._target(checkpoint, work.batches, context)
-        goal, power = target.goal, None
+        goal = target.goal
         for _ in range(_TRIES):
-            choice = work.search.within(target.table, goal, power=power)
+            choice = work.search.within(target.table, goal)
             if choice is None:
                 raise PassError(f"{target.why_not()}{target.where_it_breaks(work.search)}")
             smaller = work.made(choice)

@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bertcompress.report.tables.blocks import Table
 
 
 def result(text: object, facts: Mapping[str, object], *, as_json: bool) -> None:
@@ -29,10 +33,10 @@ def table(
     """Prints a table; the first column is left-aligned, the others right."""
     from rich import box
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Table as RichTable
     from rich.text import Text
 
-    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    made = RichTable(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
     for number, name in enumerate(columns):
         made.add_column(Text(name), justify="left" if number == 0 else "right")
     for row in rows:
@@ -41,3 +45,10 @@ def table(
     if not console.is_terminal:
         console = Console(stderr=stderr, width=160)
     console.print(made)
+
+
+def print_table(of_report: Table, *, stderr: bool = False) -> None:
+    """Prints a report's table, without notes: the report has those."""
+    shown = of_report.only("text")
+    columns = [column.name for column in shown.columns]
+    table(columns, [[cell.text for cell in row] for row in shown.rows], stderr=stderr)

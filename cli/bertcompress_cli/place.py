@@ -85,9 +85,23 @@ class Place:
 def place_of(
     verb: str, model: str | None, options: DataOptions, *, wants_checkpoint: bool = False
 ) -> Place:
+    """Finds what a verb works on, in the current folder; see `place_in`."""
+    workspace = find_workspace(Path())
+    return place_in(workspace, verb, model, options, wants_checkpoint=wants_checkpoint)
+
+
+def place_in(
+    workspace: Workspace | None,
+    verb: str,
+    model: str | None,
+    options: DataOptions,
+    *,
+    wants_checkpoint: bool = False,
+) -> Place:
     """Finds what a verb works on.
 
     Args:
+        workspace: That of the current folder, if it is one.
         verb: The subcommand, for messages.
         model: What was typed.
         options: What was typed about the data.
@@ -97,7 +111,6 @@ def place_of(
         UsageError: No model was typed and there is no workspace, or its newest artifact is a
             graph where a checkpoint is needed.
     """
-    workspace = find_workspace(Path())
     if model is None:
         if workspace is None:
             raise UsageError(

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from bertcompress.gates.ci import gates_table, write_ci_files
 from bertcompress.gates.gate import GateLimits, GateResult, check_gates, enforce
-from bertcompress.report.markdown import markdown_of, summary_table
+from bertcompress.report.markdown import markdown_of, table_lines
 from bertcompress.report.report_files import HTML_NAME, summary_json
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, summarize
-from bertcompress.report.verdict import verdict
+from bertcompress.report.tables.variants import summary_table
 from bertcompress_cli.github import publish
-from bertcompress_cli.output import result, table
-
-_INTERVAL = re.compile(r" \([^()]* to [^()]*\)$")
+from bertcompress_cli.output import print_table, result
 
 
 def show_report(report: Report, folder: Path, *, as_json: bool) -> None:
@@ -27,9 +24,8 @@ def show_report(report: Report, folder: Path, *, as_json: bool) -> None:
     if as_json:
         result("", {"report": str(page), **summary_json(report, summary)}, as_json=True)
         return
-    header, _, *rows = summary_table(report, summary)
-    table(_cells(header), [_cells(row) for row in rows], stderr=True)
-    show_sentences(verdict(report, summary).sentences)
+    print_table(summary_table(report, summary), stderr=True)
+    show_sentences(summary.verdict.sentences)
     result(page, {}, as_json=False)
 
 
@@ -72,16 +68,10 @@ def tell_ci(
 ) -> None:
     """Writes what CI reads: files in the folder `out`, and what GitHub Actions asks for."""
     outputs: dict[str, str | Path | float] = {
-        "verdict": verdict(report, summary).headline,
+        "verdict": summary.verdict.headline,
         "report": page,
     }
     if out is not None:
         outputs["junit"] = write_ci_files(report, results, out, summary=summary)[0]
-    text = "\n".join([*gates_table(results), "", markdown_of(report, summary)])
+    text = "\n".join([*table_lines(gates_table(results)), "", markdown_of(report, summary)])
     publish(text, results, outputs)
-
-
-def _cells(line: str) -> list[str]:
-    """Returns a Markdown row's cells without their intervals: the report has those."""
-    cells = line.strip().strip("|").split(" | ")
-    return [_INTERVAL.sub("", cell.strip().replace("\\|", "|")) for cell in cells]

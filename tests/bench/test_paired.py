@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from bertcompress.bench.metric_rows import metric_rows
 from bertcompress.bench.paired import Scored, logit_divergence, score_against
 from bertcompress.examples import Answer, Example, QuestionExample, TextExample, TokenExample
 from bertcompress.inference.answers import Answers
@@ -97,25 +94,6 @@ def test_multi_label_divergence_sums_over_the_labels() -> None:
     expected = 0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25)
 
     assert logit_divergence(base.answers, variant.answers) == pytest.approx(expected, rel=1e-5)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(st.lists(st.sampled_from(TAGS), min_size=1, max_size=6), min_size=1, max_size=8))
-def test_entity_f1_is_rebuilt_from_its_rows_exactly(answers: list[list[str]]) -> None:
-    task = TokenClassification(TAGS)
-    gold = [("B-PER", "I-PER", "O", "B-LOC", "I-LOC", "O")[: len(tags)] for tags in answers]
-    examples = [
-        TokenExample(str(i), ("w",) * len(tags), tuple(tags)) for i, tags in enumerate(gold)
-    ]
-    predictions = [Prediction(tuple(tags)) for tags in answers]
-
-    score = task.score(predictions, examples)
-    rows = metric_rows(score, predictions, examples)
-
-    assert rows is not None
-    assert float(rows.statistic(rows.rows.sum(axis=0, keepdims=True))[0]) == pytest.approx(
-        score.value, abs=1e-6
-    )
 
 
 def test_entity_f1_differences_are_bootstrapped() -> None:

@@ -25,7 +25,6 @@ from bertcompress.report.benchmark import bench
 from bertcompress.report.report_files import summary_json
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import summarize
-from bertcompress.report.verdict import verdict
 
 SMALL = BenchSettings(
     rounds=2,
@@ -217,7 +216,7 @@ def test_passages_longer_than_a_model_reads_are_left_out_with_a_sentence(
     assert skipped == report.skipped
     sentence = "passages of 384 tokens were left out: INT8 reads at most 128"
     assert skipped == (sentence,)
-    assert "Passages" + sentence[8:] + "." in verdict(report).doubts
+    assert "Passages" + sentence[8:] + "." in summarize(report).verdict.doubts
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,16 @@
-"""A pruned model as a stock BERT: the same answers, loaded by Transformers alone."""
+"""A pruned model as a stock BERT gives the same answers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 
-from bertcompress.artifacts.artifact import Checkpoint, save
+from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.layout import stock_layout
 from bertcompress.bert.structure import shape_of
 from bertcompress.bert.surgery import cut
-from bertcompress.errors import UsageError
-from bertcompress.passes.prune.relayout import Relayout
 
 Tiny = Callable[..., Checkpoint]
 TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")
@@ -42,29 +39,3 @@ def test_the_answers_are_the_same(
     assert shape_of(stock).layer_ffn == (width, width)
     for one, two in zip(answers(smaller), answers(stock), strict=True):
         assert torch.allclose(one, two, atol=1e-6)
-
-
-def test_transformers_alone_loads_it(tiny_checkpoint: Tiny, tmp_path: Path) -> None:
-    from transformers import BertForSequenceClassification
-
-    whole = tiny_checkpoint()
-    pruned = Checkpoint(
-        cut(whole.model, heads=((0,), (1, 3)), ffn=(tuple(range(24)), tuple(range(8)))),
-        whole.tokenizer,
-        whole.task,
-    )
-
-    made = Relayout("uniform")(pruned)
-
-    folder = save(made, tmp_path / "stock")
-    assert not (folder / "modeling_pruned_bert.py").exists()
-    loaded = BertForSequenceClassification.from_pretrained(folder).eval()
-    assert torch.allclose(answers(loaded)[0], answers(pruned.model)[0], atol=1e-6)
-    rows = made.history[-1].details["layers"]
-    assert isinstance(rows, list)
-    assert [row["ffn_after"] for row in rows] == [24, 24]
-
-
-def test_a_layout_that_is_not_known_is_refused() -> None:
-    with pytest.raises(UsageError, match="layout must be one of dense, uniform, got 'tight'"):
-        Relayout("tight")  # type: ignore[arg-type]  # what a recipe may say

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from bertcompress.errors import UsageError
@@ -21,3 +24,14 @@ def test_options_add_to_the_workspaces_data_or_replace_it() -> None:
     assert source_from_options(DataOptions(), None) is None
     with pytest.raises(UsageError, match="without --data"):
         source_from_options(DataOptions(limit=3), None)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("", 2), ("modell: x\n", 2), ("model: x\nsede: 1\n", 2), ("model: [\n", 1)]
+)
+def test_a_damaged_workspace_file_is_one_sentence(
+    fails: Callable[..., str], here: Path, text: str, code: int
+) -> None:
+    (here / "bertcompress.yaml").write_text(text)
+
+    assert "bertcompress.yaml" in fails(code, "prune", "--heads", "0.3")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.data import load_dataset
 from bertcompress.data.conll import looks_like_conll, read_conll
 from bertcompress.errors import DataError
 from bertcompress.examples import TokenExample
@@ -47,14 +46,6 @@ def test_a_header_is_passed_over_and_noted(tmp_path: Path) -> None:
     assert reading.notes == ("the first line of t.tsv was taken for a header and passed over",)
 
 
-@pytest.mark.parametrize("name", ["train.tsv", "train.txt", "train.conll", "eng.train", "plain"])
-def test_any_ending_will_do(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path, name, "Anna\tB-PER\nsat\tO\n\n")
-
-    assert load_dataset(path, task="token-classification").examples[0].id == f"{name}:1"
-    assert looks_like_conll(path)
-
-
 @pytest.mark.parametrize("text", ["text\tlabel\na\tx\n", "", "a\0b\n", "no tag\n"])
 def test_other_content_does_not_look_like_it(tmp_path: Path, text: str) -> None:
     assert not looks_like_conll(write(tmp_path, "t", text))
@@ -75,10 +66,3 @@ def test_other_content_does_not_look_like_it(tmp_path: Path, text: str) -> None:
 def test_a_broken_line_is_named(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         read_conll(write(tmp_path, "t", text), name="t")
-
-
-def test_a_text_task_refuses_tagged_words(tmp_path: Path) -> None:
-    path = write(tmp_path, "eng.train", "-DOCSTART- O\n\nAnna B-PER\n")
-
-    with pytest.raises(DataError, match=r"words with tags \(CoNLL\).*task is text-classification"):
-        load_dataset(path, task="text-classification")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bertcompress.data.guess_columns import question_columns, text_columns, token_columns
-from bertcompress.data.table import Columns, ReadSettings, Record, Table
+from bertcompress.data.table import Columns, ReadSettings, Record, RecordTable
 from bertcompress.errors import DataError
 
 TEXT = "text-classification"
 
 
-def table(*columns: str) -> Table:
-    return Table("t.csv", columns, (Record("t.csv:2", dict.fromkeys(columns, "x")),))
+def table(*columns: str) -> RecordTable:
+    return RecordTable("t.csv", columns, (Record("t.csv:2", dict.fromkeys(columns, "x")),))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bertcompress.data.json_file import read_json, read_jsonl
-from bertcompress.data.table import Table
+from bertcompress.data.table import RecordTable
 from bertcompress.errors import DataError
 
 
@@ -31,14 +31,14 @@ def test_jsonl_keeps_line_numbers_and_all_columns(tmp_path: Path) -> None:
 def test_json_records_are_found(tmp_path: Path, text: str) -> None:
     table = read_json(write(tmp_path, "t.json", text), name="t.json")
 
-    assert isinstance(table, Table)
+    assert isinstance(table, RecordTable)
     assert [record.values for record in table.records] == [{"text": "a"}]
 
 
 def test_jsonl_under_a_json_name_is_read_and_noted(tmp_path: Path) -> None:
     table = read_json(write(tmp_path, "t.json", '{"text": "a"}\n{"text": "b"}\n'), name="t.json")
 
-    assert isinstance(table, Table)
+    assert isinstance(table, RecordTable)
     assert len(table.records) == 2
     assert table.notes == ("t.json was read as JSONL: it holds one object a line",)
 

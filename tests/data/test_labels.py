@@ -6,7 +6,7 @@ import pytest
 
 from bertcompress.data.labels import Label, class_name, parse_labels, rename_labels
 from bertcompress.data.table import Columns, LabelKind, ReadSettings
-from bertcompress.errors import DataError, UsageError
+from bertcompress.errors import DataError
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
 
 
@@ -73,15 +73,6 @@ def test_a_bad_label_names_its_row(values: list[object], kind: LabelKind, senten
 
 def test_labels_may_be_missing_if_asked() -> None:
     assert parsed(["a", None, ""], require=False) == ["a", None, None]
-
-
-def test_settings_are_checked() -> None:
-    with pytest.raises(UsageError, match=r"task must be one of .*did you mean 'text-class"):
-        ReadSettings("text-clasification")
-    with pytest.raises(UsageError, match=r"label_kind must be one of .*got 'single'"):
-        ReadSettings("text-classification", label_kind="single")  # type: ignore[arg-type]  # test
-    with pytest.raises(UsageError, match="label_separator must be at least one character"):
-        Columns(label_separator="")
 
 
 def test_a_map_renames_labels_and_tags() -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from bertcompress.data import Columns, load_dataset
+from bertcompress.data import load_dataset
 from bertcompress.errors import DataError, MissingDependencyError, UsageError
-from bertcompress.examples import Answer, QuestionExample, TextExample, TokenExample
+from bertcompress.examples import TextExample
 
 TEXT = "text-classification"
 
@@ -54,88 +53,6 @@ def test_the_seed_decides_the_sample(tmp_path: Path) -> None:
     assert samples[0] != samples[1] == samples[2]
 
 
-def test_pairs_with_numbers(tmp_path: Path) -> None:
-    path = write(tmp_path, "sts.csv", "sentence1,sentence2,score\na,b,4\nc,d,3.5\n")
-
-    data = load_dataset(path, task=TEXT, label_kind="number")
-
-    assert data.examples[0] == TextExample("sts.csv:2", "a", "b", 4.0)
-
-
-def test_several_labels(tmp_path: Path) -> None:
-    path = write(tmp_path, "t.csv", "text,label\na,x;y\nb,\n")
-
-    data = load_dataset(path, task=TEXT, columns=Columns(label_separator=";"))
-
-    assert [example.label for example in data if isinstance(example, TextExample)] == [
-        ("x", "y"),
-        (),
-    ]
-
-
-def test_unlabelled_texts(tmp_path: Path) -> None:
-    path = write(tmp_path, "t.csv", "text\na\nb\n")
-
-    assert load_dataset(path, task="feature-extraction").examples[1] == TextExample("t.csv:3", "b")
-    assert load_dataset(path, task=TEXT, require_labels=False).examples[0].id == "t.csv:2"
-
-
-def test_questions_in_records(tmp_path: Path) -> None:
-    row = {
-        "question": "q",
-        "context": "an answer",
-        "answers": {"text": ["an"], "answer_start": [0]},
-    }
-    path = write(tmp_path, "t.jsonl", json.dumps(row))
-
-    data = load_dataset(path, task="question-answering")
-
-    assert data.examples == (QuestionExample("t.jsonl:1", "q", "an answer", (Answer("an", 0),)),)
-
-
-def test_words_without_tags(tmp_path: Path) -> None:
-    path = write(tmp_path, "t.jsonl", '{"tokens": ["a", "b"]}')
-
-    data = load_dataset(path, task="token-classification", require_labels=False)
-
-    assert data.examples == (TokenExample("t.jsonl:1", ("a", "b")),)
-
-
-@pytest.mark.parametrize(
-    ("row", "task", "sentence"),
-    [
-        (
-            {"text": 3, "label": "x"},
-            TEXT,
-            "t.jsonl:1: column 'text' holds 3 where a text was asked",
-        ),
-        ({"text": None, "label": "x"}, TEXT, "column 'text' holds nothing where a text was asked"),
-        (
-            {"tokens": "a b", "tags": "O O"},
-            "token-classification",
-            "'tokens' holds 'a b' where a list with a value for each word was asked; use JSONL",
-        ),
-        (
-            {"tokens": ["a", "b"], "tags": ["O"]},
-            "token-classification",
-            "t.jsonl:1 has 2 words in 'tokens' and 1 tags in 'tags'; each word needs one tag",
-        ),
-        (
-            {"question": "q", "context": "c", "answers": "c"},
-            "question-answering",
-            "t.jsonl:1: the answers are 'c'; write them as",
-        ),
-    ],
-)
-def test_a_bad_value_names_its_row(
-    tmp_path: Path, row: dict[str, object], task: str, sentence: str
-) -> None:
-    path = write(tmp_path, "t.jsonl", json.dumps(row))
-
-    with pytest.raises(DataError, match=sentence):
-        load_dataset(path, task=task)
-
-
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
@@ -175,13 +92,6 @@ def test_a_name_that_the_hub_may_have_is_asked_of_it(
 def test_an_empty_source_is_refused() -> None:
     with pytest.raises(DataError, match="the data set's name is empty; type the path"):
         load_dataset("", task=TEXT)
-
-
-def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, "data.xlsx", "hello\n")
-
-    with pytest.raises(DataError, match=r"has no known ending; type the path of a file .*\.csv"):
-        load_dataset(path, task=TEXT)
 
 
 def test_settings_are_checked_first(tmp_path: Path) -> None:

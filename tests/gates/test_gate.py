@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 
 from bertcompress.errors import AccuracyGateError, SpeedGateError, UsageError
-from bertcompress.gates.counts import FLOAT_PRODUCTS, counts_of
 from bertcompress.gates.gate import GateLimits, GateResult, check_gates, enforce
+from bertcompress.gates.variant_counts import FLOAT_PRODUCTS, counts_of
 from bertcompress.profiling.operations import Operations
-from bertcompress.report.schema import Report, Table
+from bertcompress.report.schema import HistoryTable, Report
 from bertcompress.report.summary import Summary, summarize
 
 MakeReport = Callable[..., Report]
@@ -102,7 +102,8 @@ def test_unknown_variants_and_impossible_bounds_are_refused(
 def counted(report: Report) -> Report:
     """Returns a report whose INT8 variant has all counts."""
     counts = {FLOAT_PRODUCTS: 1, "all operators": 139}
-    drawn = Table("noyaux", ("quoi", "valeur"), (("produits en flottant", 1),))  # gates read none
+    unread = (("produits en flottant", 1),)  # gates read numbers, no table
+    drawn = HistoryTable("noyaux", ("quoi", "valeur"), unread)
     results = [
         replace(
             result,
@@ -149,7 +150,7 @@ def test_kernels_are_those_of_the_last_step_that_counted_them(report: Report) ->
     int8 = next(result for result in counted(report).results if result.name == "INT8")
     (line,) = int8.history
     before, after = replace(line, kernels={FLOAT_PRODUCTS: 7}), replace(line, kernels=None)
-    table = Table("kernels", ("what", "value"), ((FLOAT_PRODUCTS, 1),))
+    table = HistoryTable("kernels", ("what", "value"), ((FLOAT_PRODUCTS, 1),))
 
     assert counts_of(replace(int8, history=(before, line, after))).float_products == 1
     none, drawn = replace(line, kernels={}), replace(line, tables=(table,), kernels=None)

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 import onnx
 import pytest
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
-from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
+from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.surgery import cut
-from bertcompress.graph.attention_products import attention_operands
 from bertcompress.graph.edit import copy_of
-from bertcompress.graph.fingerprint import weights_fingerprint
-from bertcompress.graph.products import weight_products
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
+
+CUTS = {
+    "dense": None,
+    "unequal heads": ((0, 1, 2, 3), (2,)),
+    "no heads in the last layer": ((0, 1, 2, 3), ()),
+    "no heads at all": ((), ()),
+}
 
 
 @pytest.fixture(scope="session")
@@ -28,26 +31,16 @@ def unequal(tiny_checkpoint: Callable[..., Checkpoint]) -> OnnxModel:
     return ExportOnnx()(replace(checkpoint, model=model))
 
 
-@pytest.fixture(scope="session")
-def wide_table() -> Callable[[OnnxModel], CalibrationTable]:
-    """Gives a calibrator whose ranges, of products' inputs and inside attention, are -4 to 4."""
-
-    def calibrate(model: OnnxModel) -> CalibrationTable:
-        none = np.zeros(0, dtype=np.int64)
-        watched = (*weight_products(model.graph), *attention_operands(model.graph))
-        return CalibrationTable(
-            ranges={
-                one.module: TensorRange(one.tensor, -4.0, 4.0, -4.0, 4.0, 1, none)
-                for one in watched
-            },
-            method="minmax",
-            sample_ids=("0",),
-            seed=0,
-            data_fingerprint="0",
-            weights_fingerprint=weights_fingerprint(model.graph),
-        )
-
-    return calibrate
+@pytest.fixture(scope="session", params=CUTS)
+def cut_graph(
+    request: pytest.FixtureRequest, tiny_checkpoint: Callable[..., Checkpoint]
+) -> onnx.ModelProto:
+    """The graph of a classifier with these heads left, and few neurons where any are cut."""
+    checkpoint, heads = tiny_checkpoint(), CUTS[request.param]
+    model = checkpoint.model
+    if heads is not None:
+        model = cut(model, heads=heads, ffn=(tuple(range(9)), tuple(range(5))))
+    return ExportOnnx()(replace(checkpoint, model=model)).graph
 
 
 @pytest.fixture(scope="session")

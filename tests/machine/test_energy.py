@@ -14,9 +14,9 @@ from bertcompress.bench.worker.main import Worker
 from bertcompress.bench.workload import save_workload, single_stream
 from bertcompress.machine.energy import Counter, joules_between, read_energy
 from bertcompress.report.page import html_of
-from bertcompress.report.page_evidence import machine_facts
 from bertcompress.report.schema import Report
-from bertcompress.report.summary import joules_per_sentence
+from bertcompress.report.tables.machine_facts import machine_facts
+from bertcompress.report.variant_summary import joules_per_sentence
 
 
 def write_zone(root: Path, zone: str, name: str, energy: str) -> None:
@@ -87,7 +87,11 @@ def test_the_report_prints_it_or_says_that_there_is_none(make_report: object) ->
     report = make_report(count=60)  # type: ignore[operator]  # the fixture
     measured = with_energy(report, 3.0)
 
-    assert dict(machine_facts(report))["Energy"].startswith("not available")
-    assert dict(machine_facts(measured))["Energy"] == "of the whole processor package (RAPL)"
+    assert fact(report, "Energy").startswith("not available")
+    assert fact(measured, "Energy") == "of the whole processor package (RAPL)"
     assert "20 mJ" in html_of(measured)
     assert "mJ" not in html_of(report)
+
+
+def fact(report: Report, name: str) -> str:
+    return next(value.text for key, value in machine_facts(report).rows if key.text == name)

@@ -17,7 +17,6 @@ from bertcompress.codec import from_plain
 from bertcompress.errors import MissingDependencyError, RunError, UsageError
 from bertcompress.graph.edit import copy_of, initializer_values, set_initializer
 from bertcompress.parity import table as parity_text
-from bertcompress.parity.bounds import BOUNDS, FIGURES, with_bound
 from bertcompress.parity.ladder import climb, precision_of
 from bertcompress.parity.step import ParityLadder
 from bertcompress.parity.texts import drawn_texts
@@ -179,26 +178,3 @@ def test_the_precision_is_the_coarser_of_graph_and_runtime(
     assert precision_of(folder, "openvino-bf16") == "bf16"
     int8 = save(QuantizeDynamic()(tiny_graph()), tmp_path / "int8")
     assert precision_of(int8, "openvino-bf16") == "int8"
-
-
-def test_a_bound_can_be_set_for_one_precision_or_all() -> None:
-    one = with_bound(BOUNDS, "int8.max-drop=0.5")
-    assert (one["int8"].max_drop, one["fp32"]) == (0.5, BOUNDS["fp32"])
-    everything = with_bound(BOUNDS, "min-sqnr = off")
-    assert {bounds.min_sqnr for bounds in everything.values()} == {None}
-    assert everything["int4"].max_drop == BOUNDS["int4"].max_drop
-    assert len(FIGURES) == 4
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("int8.max-drop", "a bound is"),
-        ("int9.max-drop=1", "did you mean 'int8'"),
-        ("max-drops=1", "did you mean 'max-drop'"),
-        ("max-drop=few", "a number or off"),
-    ],
-)
-def test_bounds_that_can_t_be_meant(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
-        with_bound(BOUNDS, text)

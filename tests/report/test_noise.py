@@ -14,7 +14,6 @@ from bertcompress.report.noise import WIDEST_RESOLUTION, noise_of, too_noisy
 from bertcompress.report.report_files import summary_json
 from bertcompress.report.schema import Measurement, Report
 from bertcompress.report.summary import Summary, summarize
-from bertcompress.report.verdict import verdict
 
 FAILING = GateLimits(min_speedup=9.0, max_latency_s=1e-5, max_size_bytes=1)
 
@@ -83,7 +82,7 @@ def test_a_wide_resolution_is_a_reason(report: Report) -> None:
 def test_gates_on_speed_abstain_and_those_on_bytes_do_not(report: Report, summary: Summary) -> None:
     stolen = noisy(report, steal_fraction=0.08)
 
-    results = check_gates(stolen, FAILING, variants=["INT8"], summary=summary)
+    results = check_gates(stolen, FAILING, variants=["INT8"])
 
     states = {result.gate: result.state for result in results}
     assert states == {"speedup": "abstained", "latency": "abstained", "size": "failed"}
@@ -91,19 +90,17 @@ def test_gates_on_speed_abstain_and_those_on_bytes_do_not(report: Report, summar
     assert {r.state for r in check_gates(report, FAILING, summary=summary)} == {"failed"}
 
 
-def test_a_kept_bound_is_not_believed_on_a_noisy_machine(report: Report, summary: Summary) -> None:
+def test_a_kept_bound_is_not_believed_on_a_noisy_machine(report: Report) -> None:
     stolen = noisy(report, steal_fraction=0.08)
 
-    (result,) = check_gates(stolen, GateLimits(min_speedup=1.1), variants=["INT8"], summary=summary)
+    (result,) = check_gates(stolen, GateLimits(min_speedup=1.1), variants=["INT8"])
 
     assert result.state == "abstained"
     enforce([result])
 
 
-def test_the_gate_on_answers_needs_no_quiet_machine(report: Report, summary: Summary) -> None:
-    results = check_gates(
-        noisy(report, steal_fraction=0.5), GateLimits(max_drop=0.0), summary=summary
-    )
+def test_the_gate_on_answers_needs_no_quiet_machine(report: Report) -> None:
+    results = check_gates(noisy(report, steal_fraction=0.5), GateLimits(max_drop=0.0))
 
     with pytest.raises(AccuracyGateError):
         enforce(results)
@@ -119,11 +116,12 @@ def test_what_was_not_measured_still_fails(report: Report) -> None:
     assert result.state == "failed"
 
 
-def test_the_report_says_so_once(report: Report, summary: Summary) -> None:
+def test_the_report_says_so_once(report: Report) -> None:
     stolen = noisy(report, steal_fraction=0.08)
     stolen = replace(stolen, notes=tuple(noise_of(stolen.environment)))
 
-    doubts = [doubt for doubt in verdict(stolen, summary).doubts if "hypervisor" in doubt]
+    summary = summarize(stolen)
+    doubts = [doubt for doubt in summary.verdict.doubts if "hypervisor" in doubt]
 
     assert len(doubts) == 1
     assert doubts[0].startswith("The machine was too noisy for gates on speed")

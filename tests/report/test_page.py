@@ -7,13 +7,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from itertools import pairwise
 
 import pytest
 
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.report.markdown import markdown_of
-from bertcompress.report.page import html_of
+from bertcompress.report.page import STYLE_NAME, html_of
 from bertcompress.report.schema import Report
 
 VOID = {"meta", "br", "link", "img"}
@@ -193,3 +194,28 @@ def test_a_run_without_timings_is_drawn(report: Report) -> None:
 
     assert "Accuracy against file size" in " ".join(page.text)
     assert markdown_of(replace(report, results=results, again=None))
+
+
+def test_every_step_of_colour_is_styled_for_light_and_dark() -> None:
+    style = files("bertcompress.report").joinpath(STYLE_NAME).read_text(encoding="utf-8")
+
+    for step in range(8):
+        assert len(re.findall(rf"--h{step}: #", style)) == 2
+        assert f".h{step} {{ --c: var(--h{step}); }}" in style
+
+
+def test_the_colours_get_darker_in_light_and_lighter_in_dark() -> None:
+    style = files("bertcompress.report").joinpath(STYLE_NAME).read_text(encoding="utf-8")
+
+    found = [re.findall(rf"--h{step}: #(\w+)", style) for step in range(8)]
+    light, dark = ([luminance(pair[mode]) for pair in found] for mode in (0, 1))
+
+    assert light == sorted(light, reverse=True)
+    assert dark == sorted(dark)
+
+
+def luminance(colour: str) -> float:
+    """Returns a colour's relative luminance. Source: WCAG 2.2, relative luminance."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -8,14 +8,13 @@ from dataclasses import replace
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import summarize
-from bertcompress.report.verdict import verdict
 
 Rows = tuple[tuple[str, float, float, float], ...]
 MakeReport = Callable[..., Report]
 
 
 def test_the_fastest_within_the_accepted_loss_is_shipped(report: Report) -> None:
-    decision = verdict(report)
+    decision = summarize(report).verdict
 
     assert decision.headline == "Ship pruned + INT8."
     assert "times as fast" in decision.reasons[0]
@@ -25,7 +24,7 @@ def test_the_fastest_within_the_accepted_loss_is_shipped(report: Report) -> None
 def test_a_faster_variant_that_loses_too_much_is_not_shipped(make_report: MakeReport) -> None:
     rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("fast", 4.0, 20.0, 0.80), ("INT8", 2.0, 23.0, 0.885))
 
-    decision = verdict(make_report(rows))
+    decision = summarize(make_report(rows)).verdict
 
     assert decision.ship == "INT8"
     assert decision.others[0].startswith("fast beats FP32 (")
@@ -33,7 +32,7 @@ def test_a_faster_variant_that_loses_too_much_is_not_shipped(make_report: MakeRe
 
 
 def test_a_slower_small_file_is_called_a_format_for_size(report: Report) -> None:
-    others = verdict(report).others
+    others = summarize(report).verdict.others
 
     (line,) = [line for line in others if line.startswith("INT4")]
     assert "slower than FP32 (0.7" in line
@@ -43,7 +42,7 @@ def test_a_slower_small_file_is_called_a_format_for_size(report: Report) -> None
 def test_a_slower_variant_of_the_same_size_is_called_slower(make_report: MakeReport) -> None:
     rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("slow", 0.7, 90.0, 0.885))
 
-    decision = verdict(make_report(rows))
+    decision = summarize(make_report(rows)).verdict
 
     assert decision.headline == "Keep FP32."
     assert decision.others[0].startswith("slow is slower than FP32 (0.")
@@ -53,7 +52,7 @@ def test_a_slower_variant_of_the_same_size_is_called_slower(make_report: MakeRep
 def test_a_speed_up_inside_the_noise_is_not_believed(make_report: MakeReport) -> None:
     rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("same", 1.0, 90.0, 0.885))
 
-    decision = verdict(make_report(rows))
+    decision = summarize(make_report(rows)).verdict
 
     assert decision.ship == "FP32"
     assert "is not shown to differ from FP32 in speed" in decision.others[0]
@@ -62,7 +61,7 @@ def test_a_speed_up_inside_the_noise_is_not_believed(make_report: MakeReport) ->
 def test_a_small_file_at_the_same_speed_is_shipped_for_its_size(make_report: MakeReport) -> None:
     rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("packed", 1.0, 30.0, 0.885))
 
-    decision = verdict(make_report(rows))
+    decision = summarize(make_report(rows)).verdict
 
     assert decision.headline == "Ship packed for its size."
     assert any("is not proven" in doubt for doubt in decision.doubts)
@@ -75,7 +74,7 @@ def test_equally_fast_variants_are_decided_by_size(make_report: MakeReport) -> N
         ("small", 2.0, 20.0, 0.885),
     )
 
-    assert verdict(make_report(rows)).ship == "small"
+    assert summarize(make_report(rows)).verdict.ship == "small"
 
 
 def test_what_is_not_proven_is_said(make_report: MakeReport) -> None:
@@ -83,7 +82,7 @@ def test_what_is_not_proven_is_said(make_report: MakeReport) -> None:
     report = make_report(settings=settings)
     noisy = replace(report, notes=("other work was running when it started: load 3.0 on 2 CPUs",))
 
-    doubts = " ".join(verdict(noisy).doubts)
+    doubts = " ".join(summarize(noisy).verdict.doubts)
 
     assert "p90 (24 more), p95 (90 more), p99 (622 more), p99.9 (6,596 more)" in doubts
     assert "One round only" in doubts
@@ -92,7 +91,7 @@ def test_what_is_not_proven_is_said(make_report: MakeReport) -> None:
 
 
 def test_accuracy_within_noise_is_called_that(report: Report) -> None:
-    doubts = " ".join(verdict(report).doubts)
+    doubts = " ".join(summarize(report).verdict.doubts)
 
     assert "is not shown by 1,821 examples" in doubts
     assert "A loss of more than 1 point is not excluded" in doubts
@@ -101,13 +100,13 @@ def test_accuracy_within_noise_is_called_that(report: Report) -> None:
 def test_without_accuracy_the_verdict_says_so(report: Report) -> None:
     bare = tuple(replace(result, accuracy=None, paired=None) for result in report.results)
 
-    decision = verdict(replace(report, results=bare))
+    decision = summarize(replace(report, results=bare)).verdict
 
     assert "Accuracy was not measured." in decision.doubts
 
 
 def test_a_single_variant_is_kept(make_report: MakeReport) -> None:
-    decision = verdict(make_report((("FP32", 1.0, 90.9, 0.885),)))
+    decision = summarize(make_report((("FP32", 1.0, 90.9, 0.885),))).verdict
 
     assert decision.sentences[:2] == ("Keep FP32.", "Nothing was measured beside it.")
 
@@ -115,7 +114,7 @@ def test_a_single_variant_is_kept(make_report: MakeReport) -> None:
 def test_unsteady_variants_are_named(report: Report) -> None:
     first = replace(report.results[0], notes=("its latency was not steady",))
 
-    decision = verdict(replace(report, results=(first, *report.results[1:])))
+    decision = summarize(replace(report, results=(first, *report.results[1:]))).verdict
 
     assert "FP32: its latency was not steady." in decision.doubts
 
@@ -128,53 +127,3 @@ def test_the_resolution_is_how_far_the_baseline_is_from_itself(report: Report) -
     assert 0.0 < summary.resolution < 0.1
     assert summary.resolution >= abs(summary.again.estimate - 1.0)
     assert summarize(replace(report, again=None)).resolution is None
-
-
-def with_peers(report: Report, *names: str) -> Report:
-    """Makes rows of a report those of other libraries."""
-    results = tuple(
-        replace(one, kind="peer") if one.name in names else one for one in report.results
-    )
-    return replace(report, results=results)
-
-
-def test_a_peer_is_never_shipped_and_is_said_to_be_ahead_where_it_is(
-    make_report: MakeReport,
-) -> None:
-    rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("ours", 2.0, 23.0, 0.885), ("X", 3.0, 22.0, 0.885))
-
-    decision = verdict(with_peers(make_report(rows), "X"))
-
-    assert decision.ship == "ours"
-    assert not decision.others
-    assert decision.peers[0].startswith("One sentence: ")
-    assert "the fastest peer, X, takes" in decision.peers[0]
-    assert "so X is 1.4" in decision.peers[0]
-    assert "File: 23.0 MB; the smallest peer, X, takes 22.0 MB." in decision.peers
-    assert set(decision.peers) < set(decision.sentences)
-
-
-def test_a_slower_peer_is_said_to_be_slower(make_report: MakeReport) -> None:
-    rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("ours", 3.0, 23.0, 0.885), ("X", 2.0, 22.0, 0.885))
-
-    decision = verdict(with_peers(make_report(rows), "X"))
-
-    assert all("ours is 1." in line for line in decision.peers if line.startswith("One "))
-    assert any(line.startswith("All at once: ") for line in decision.peers)
-
-
-def test_peers_that_lose_too_much_are_named_and_not_compared(make_report: MakeReport) -> None:
-    rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("ours", 2.0, 23.0, 0.885), ("X", 9.0, 22.0, 0.70))
-
-    decision = verdict(with_peers(make_report(rows), "X"))
-
-    assert decision.peers == ("Beyond a loss of 1 point of accuracy: X.",)
-
-
-def test_peers_beside_a_baseline_alone_leave_nothing_to_ship(make_report: MakeReport) -> None:
-    rows: Rows = (("FP32", 1.0, 90.9, 0.885), ("X", 2.0, 23.0, 0.885))
-
-    decision = verdict(with_peers(make_report(rows), "X"))
-
-    assert decision.headline == "Keep FP32."
-    assert decision.reasons == ("Nothing was measured beside it.",)

@@ -7,18 +7,11 @@ import pytest
 from bertcompress.machine import gpus as nvidia
 from bertcompress.runtimes import RUNTIME_NAMES, why_unusable
 from bertcompress.runtimes.catalog import CATALOG, ENTRIES
-from bertcompress_cli.options import RuntimeOption
 
 
 def test_names_are_there_once() -> None:
     assert len(ENTRIES) == len(CATALOG) == len(RUNTIME_NAMES)
     assert {one.runs for one in CATALOG} >= {"onnx", "checkpoint"}
-
-
-def test_the_help_names_every_runtime() -> None:
-    said = RuntimeOption.__metadata__[0].help  # type: ignore[attr-defined]  # of Annotated
-    for name in RUNTIME_NAMES:
-        assert name in said or f"-{name.rpartition('-')[2]}" in said
 
 
 def test_without_a_gpu_the_cpu_is_left(monkeypatch: pytest.MonkeyPatch) -> None:

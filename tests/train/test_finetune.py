@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import torch
 
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.codec import from_plain
-from bertcompress.errors import DataError, MissingDependencyError, UsageError
+from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Example, TextExample
 from bertcompress.passes.context import Context
 from bertcompress.passes.samples import batches_for
@@ -94,30 +93,9 @@ def test_a_text_without_label_is_refused(tiny_checkpoint: Checkpoints) -> None:
         Finetune()(tiny_checkpoint(), Context(train=data))
 
 
-def test_a_missing_library_is_said(
-    tiny_checkpoint: Checkpoints, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "accelerate" else find(name)
-    )
-    with pytest.raises(MissingDependencyError, match=r"bertcompress\[train\]"):
-        Finetune()(tiny_checkpoint(), Context(train=labelled(4)))
-
-
-@pytest.mark.parametrize(
-    ("settings", "sentence"),
-    [
-        ({"epochs": 0}, "epochs must be above 0"),
-        ({"learning_rate": 5}, "5e-5 is usual"),
-        ({"batch_size": 0}, "batch_size must be 1 or more"),
-        ({"max_length": 2}, "max_length must be 3 or more"),
-        ({"warmup_fraction": 1.0}, "warmup_fraction must be in"),
-    ],
-)
-def test_bad_settings(settings: dict[str, float], sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
-        Finetune(**settings)  # type: ignore[arg-type]
+def test_a_length_that_can_not_be_meant() -> None:
+    with pytest.raises(UsageError, match="max_length must be 3 or more"):
+        Finetune(max_length=2)
 
 
 def test_no_examples(tiny_checkpoint: Checkpoints, examples: Examples) -> None:

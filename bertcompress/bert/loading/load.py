@@ -7,10 +7,9 @@ No code that lies in a folder is ever run.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import (
     ONNX_NAME,
@@ -21,31 +20,30 @@ from bertcompress.artifacts.artifact import (
     Manifest,
     OnnxModel,
     kind_of,
-    read_manifest,
-    verify,
 )
 from bertcompress.artifacts.engine_file import read_engine
-from bertcompress.artifacts.model_config import TASK_NAMES, task_of, task_of_class
-from bertcompress.bert.families import check_model_type, input_names
-from bertcompress.bert.loading.legacy import is_legacy, modern_config
+from bertcompress.bert.loading.frontend import (
+    check_class,
+    check_task_name,
+    read_config,
+    read_tokenizer,
+    task_here,
+    verified_manifest,
+)
 from bertcompress.bert.loading.locate import locate
 from bertcompress.bert.loading.weights import (
     HEAD_MODULES,
     check_fit,
-    how_to_fine_tune,
     read_model,
     renew_head,
     sentence,
 )
 from bertcompress.bert.structure import check_known
-from bertcompress.errors import LoadError, UsageError, did_you_mean
-from bertcompress.quiet import quiet_transformers
+from bertcompress.errors import LoadError
 
 if TYPE_CHECKING:
     import onnx
-    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
-
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+    from transformers import PreTrainedConfig
 
 
 def load(model: str | Path, *, task: str | None = None, revision: str | None = None) -> Artifact:
@@ -65,22 +63,23 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
         UsageError: If there is no such task.
         LoadError: If the folder is not a known encoder, lacks the task's head, or is damaged.
     """
-    _check_task_name(task)
+    check_task_name(task)
     folder = locate(model, revision=revision)
-    manifest = _verified_manifest(folder)
-    config = _read_config(folder, str(model))
+    manifest = verified_manifest(folder)
+    config = read_config(folder, str(model))
     kind = kind_of(folder)
+    if kind == "checkpoint":
+        check_known(config)
+    wanted = task_here(str(model), kind, config, manifest, task)
     if kind != "checkpoint":
-        found = _load_onnx(folder, str(model), config, manifest, task)
+        found = _load_onnx(folder, str(model), config, manifest, wanted)
         return found if kind == "onnx" else _with_plan(found, folder)
-    check_known(config)
-    wanted = task if task is not None else task_of(config)
-    _check_class(str(model), config, wanted)
+    check_class(str(model), config, wanted)
     loaded, fit = read_model(folder, str(model), config, wanted)
     check_fit(str(model), wanted, fit)
     return Checkpoint(
         loaded,
-        _load_tokenizer(folder, str(model), config, wanted),
+        read_tokenizer(folder, str(model), config, wanted),
         wanted,
         manifest.history if manifest is not None else (),
         _read_side_files(folder),
@@ -110,10 +109,10 @@ def load_encoder(
     """
     import torch
 
-    _check_task_name(task)
+    check_task_name(task)
     folder = locate(model, revision=revision)
-    manifest = _verified_manifest(folder)
-    config = _read_config(folder, str(model))
+    manifest = verified_manifest(folder)
+    config = read_config(folder, str(model))
     check_known(config)
     if labels:
         config.id2label = dict(enumerate(labels))
@@ -128,108 +127,11 @@ def load_encoder(
         renew_head(loaded)
     return Checkpoint(
         loaded,
-        _load_tokenizer(folder, str(model), config, task),
+        read_tokenizer(folder, str(model), config, task),
         task,
         manifest.history if manifest is not None else (),
         _read_side_files(folder),
     )
-
-
-def load_config(model: str | Path, *, revision: str | None = None) -> PreTrainedConfig:
-    """Reads a model's configuration, or says in one sentence why it can't be read.
-
-    Raises:
-        LoadError: If there is no such model, or it is not a known encoder.
-    """
-    return _read_config(locate(model, revision=revision), str(model))
-
-
-def _read_config(folder: Path, name: str) -> PreTrainedConfig:
-    from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoConfig
-
-    from bertcompress.bert.register import register
-
-    check_model_type(_json_object(folder / "config.json").get("model_type"))
-    register()
-    try:
-        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-    except (
-        *(OSError, ValueError, KeyError, TypeError, AttributeError),
-        StrictDataclassError,
-    ) as error:
-        raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
-    return modern_config(config) if is_legacy(config) else cast("PreTrainedConfig", config)
-
-
-def _json_object(path: Path) -> dict[str, object]:
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LoadError(f"{path} is not JSON: {error}; restore it from the original") from error
-    if not isinstance(raw, dict):
-        raise LoadError(f"{path} must hold a JSON object; restore it from the original")
-    return raw
-
-
-def _verified_manifest(folder: Path) -> Manifest | None:
-    manifest = read_manifest(folder)
-    if manifest is not None:
-        verify(folder, manifest)
-    return manifest
-
-
-def _check_task_name(task: str | None) -> None:
-    if task is not None and task not in TASK_NAMES:
-        raise UsageError(
-            f"there is no task {task!r}; the tasks are {', '.join(TASK_NAMES)}"
-            + did_you_mean(task, TASK_NAMES)
-        )
-
-
-def _check_class(name: str, config: PreTrainedConfig, wanted: str) -> None:
-    """Fails where the head is of another task: two heads may have the same names and sizes."""
-    architectures = config.architectures or []
-    tasks = {task_of_class(architecture) for architecture in architectures} - {None}
-    if wanted == "feature-extraction" or not tasks or wanted in tasks:
-        return
-    raise LoadError(
-        f"{name} is a {' and '.join(architectures)}, not fine-tuned for {wanted}; "
-        + how_to_fine_tune(name, wanted)
-    )
-
-
-def _load_tokenizer(
-    folder: Path, name: str, config: PreTrainedConfig, task: str
-) -> PreTrainedTokenizerFast:
-    from transformers import AutoTokenizer
-
-    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
-        raise LoadError(
-            f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); copy it from the original"
-        )
-    core = folder / "tokenizer.json"
-    content = _json_object(core) if core.is_file() else {"model": {}}
-    if not isinstance(content.get("model"), dict):
-        raise LoadError(f"{core} has no model; restore it from the original")
-    # Byte-level BPE has pieces for words after a space: those of a list must look alike.
-    spaced = task == "token-classification" and "ByteLevel" in str(content.get("pre_tokenizer"))
-    try:
-        with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(
-                str(folder),
-                config=config,
-                use_fast=True,
-                trust_remote_code=False,
-                **({"add_prefix_space": True} if spaced else {}),
-            )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LoadError(f"the tokenizer of {name} can't be read: {sentence(error)}") from error
-    if not tokenizer.is_fast:
-        raise LoadError(f"{name} has no fast tokenizer (tokenizer.json); convert it first")
-    taken = input_names(config)  # a tokenizer shared by families may give segments unasked
-    tokenizer.model_input_names = [one for one in tokenizer.model_input_names if one in taken]
-    return cast("PreTrainedTokenizerFast", tokenizer)
 
 
 def _load_onnx(
@@ -237,16 +139,13 @@ def _load_onnx(
     name: str,
     config: PreTrainedConfig,
     manifest: Manifest | None,
-    task: str | None,
+    task: str,
 ) -> OnnxModel:
-    found = manifest.task if manifest is not None else task_of(config)
-    if task not in (None, found):
-        raise LoadError(f"{name} is a graph for {found}, not for {task}; leave --task out")
     return OnnxModel(
         graph=_read_graph(folder / ONNX_NAME),
         config=config,
-        tokenizer=_load_tokenizer(folder, name, config, found),
-        task=found,
+        tokenizer=read_tokenizer(folder, name, config, task),
+        task=task,
         history=manifest.history if manifest is not None else (),
         side_files=_read_side_files(folder),
     )

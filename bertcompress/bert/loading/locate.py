@@ -1,7 +1,8 @@
-"""Finds a model's folder: the one that was named, or the hub's, downloaded or cached."""
+"""Finds a model's folder, the one that was named or the hub's, and reads its JSON files."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -35,6 +36,21 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
     if not (folder / "config.json").is_file():
         raise LoadError(f"{model} has no config.json, so it is not a Transformers model folder")
     return folder
+
+
+def json_object(path: Path) -> dict[str, object]:
+    """Returns what a model's JSON file holds.
+
+    Raises:
+        LoadError: If it can't be read or is no object.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise LoadError(f"{path} is not JSON: {error}; restore it from the original") from error
+    if not isinstance(raw, dict):
+        raise LoadError(f"{path} must hold a JSON object; restore it from the original")
+    return raw
 
 
 def _is_meant_as_path(model: str) -> bool:

@@ -135,7 +135,8 @@ class PruneUnits(Pass[Checkpoint, Checkpoint]):
 
     def _importance(self, checkpoint: Checkpoint, context: Context) -> Importance:
         """Scores heads and neurons: on the examples if there are any, else by their weights."""
-        score = self.score or ("fisher" if context.has_examples else "magnitude")
+        best: ScoreName = "fisher" if context.has_examples else "magnitude"
+        score = self.score or best
         if score not in SCORES_FROM_DATA:
             return from_weights(checkpoint.model, score=score, seed=self.seed)
         batches = batches_for(

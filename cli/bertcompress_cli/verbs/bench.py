@@ -21,9 +21,9 @@ from bertcompress_cli.options import (
 if TYPE_CHECKING:
     from bertcompress.bench.settings import BenchSettings
     from bertcompress.bench.variant import Variant
+    from bertcompress.inference.predictor import Predictor
     from bertcompress.recipes.data_source import DataSource
     from bertcompress.recipes.measure import PeerSource
-    from bertcompress_cli.measured_data import Opened
 
 
 @takes_data
@@ -82,6 +82,7 @@ def bench(
     options: DataOptions,
 ) -> None:
     """Measure models on the same inputs and write the report."""
+    from bertcompress.bench.variant import subject_of
     from bertcompress.recipes.measure import measure
     from bertcompress.workspace import record_measured
     from bertcompress_cli.measured_data import measured_data
@@ -111,7 +112,7 @@ def bench(
     with progress_on_stderr() as progress:
         report = measure(
             variants,
-            opened[0].subject(data),
+            subject_of(opened[0], data),
             settings,
             folder,
             command=command_line(),
@@ -125,16 +126,18 @@ def bench(
 
 def _open(
     models: Sequence[str], task: str | None, runtime: str, max_length: int | None
-) -> list[Opened]:
-    from bertcompress_cli.measured_data import open_model
+) -> list[Predictor]:
+    from bertcompress.inference.predictor import Predictor
+    from bertcompress_cli.output import note
 
     return [
-        open_model(model, task=task, runtime=runtime, max_length=max_length) for model in models
+        Predictor.open(model, task=task, runtime=runtime, max_length=max_length, note=note)
+        for model in models
     ]
 
 
 def _variants(
-    models: Sequence[str], names: Sequence[str], opened: Sequence[Opened]
+    models: Sequence[str], names: Sequence[str], opened: Sequence[Predictor]
 ) -> list[Variant]:
     from bertcompress.bench.variant import Variant
 
@@ -151,7 +154,7 @@ def _variants(
     ]
 
 
-def _peer_source(opened: Sequence[Opened], source: DataSource, *, seed: int) -> PeerSource:
+def _peer_source(opened: Sequence[Predictor], source: DataSource, *, seed: int) -> PeerSource:
     from bertcompress.artifacts.manifest import kind_of
     from bertcompress.recipes.resources import Splits
     from bertcompress.recipes.run_recipe import peer_source

@@ -19,7 +19,7 @@ from bertcompress_cli.options import (
 if TYPE_CHECKING:
     from bertcompress.examples import Dataset
     from bertcompress.gates.compare import CompareSettings, Comparison
-    from bertcompress_cli.measured_data import Opened
+    from bertcompress.inference.predictor import Predictor
 
 _STATE = ".state"
 
@@ -115,11 +115,12 @@ def looks_until(most: int) -> tuple[int, ...]:
 
 def _open_both(
     base: Path, head: Path, task: str | None, runtime: str, max_length: int | None
-) -> tuple[Opened, Opened]:
-    from bertcompress_cli.measured_data import open_model
+) -> tuple[Predictor, Predictor]:
+    from bertcompress.inference.predictor import Predictor
+    from bertcompress_cli.output import note
 
     before, after = (
-        open_model(folder, task=task, runtime=runtime, max_length=max_length)
+        Predictor.open(folder, task=task, runtime=runtime, max_length=max_length, note=note)
         for folder in (base, head)
     )
     if before.task.name != after.task.name:
@@ -130,9 +131,9 @@ def _open_both(
 
 
 def _measure(
-    opened: tuple[Opened, Opened], data: Dataset, settings: CompareSettings, out: Path | None
+    opened: tuple[Predictor, Predictor], data: Dataset, settings: CompareSettings, out: Path | None
 ) -> Comparison:
-    from bertcompress.bench.variant import Variant
+    from bertcompress.bench.variant import Variant, subject_of
     from bertcompress.gates.compare import compare as measure
     from bertcompress_cli.place import command_line
     from bertcompress_cli.progress import progress_on_stderr
@@ -145,7 +146,7 @@ def _measure(
         return measure(
             base,
             head,
-            opened[0].subject(data),
+            subject_of(opened[0], data),
             settings=settings,
             state_root=out / _STATE if out is not None else None,
             command=command_line(),

@@ -36,24 +36,36 @@ def evaluate(
     options: DataOptions,
 ) -> None:
     """Print the metrics of a model on labelled data."""
-    from bertcompress_cli.measured_data import measured_data, open_model
+    from bertcompress.inference.predictor import Predictor
+    from bertcompress_cli.measured_data import measured_data
+    from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
 
     place = place_of("evaluate", model, options)
     source = place.required_data("evaluate")
-    subject = open_model(place.model, task=place.task, runtime=runtime, max_length=max_length)
-    data = measured_data(source, subject, seed=place.seed, whole=options.data is not None)
+    opened = Predictor.open(
+        place.model,
+        task=place.task,
+        runtime=runtime,
+        threads=threads,
+        max_length=max_length,
+        note=note,
+    )
+    data = measured_data(source, opened, seed=place.seed, whole=options.data is not None)
     with progress_on_stderr() as progress:
-        answers = subject.answer(data.examples, threads=threads, progress=progress)
+        with opened:
+            answers = opened.predict(data.examples, progress=progress)
         compared = None
         if reference is not None:
-            original = open_model(reference, task=place.task, max_length=max_length)
-            compared = original.answer(data.examples, threads=threads).predictions
-    score = subject.task.score(answers.predictions, data.examples, reference=compared)
+            with Predictor.open(
+                reference, task=place.task, threads=threads, max_length=max_length, note=note
+            ) as original:
+                compared = original.predict(data.examples).predictions
+    score = opened.task.score(answers.predictions, data.examples, reference=compared)
     about = {
         "model": place.model,
-        "runtime": subject.runtime,
+        "runtime": opened.runtime,
         "data": data.source,
         "split": data.split,
     }

@@ -78,13 +78,15 @@ def _inputs(
 ) -> tuple[Workload, str]:
     """Returns what is run, and the same in words; a workspace's own data is not read."""
     from bertcompress.bench.precision_runs import data_workload, drawn_workload
-    from bertcompress_cli.measured_data import measured_data, open_model
+    from bertcompress.inference.predictor import Predictor
+    from bertcompress_cli.measured_data import measured_data
+    from bertcompress_cli.output import note
 
     if not typed:
         made = drawn_workload(folder, length, seed=place.seed)
         return made, f"{len(made.feeds)} drawn sentences of {made.sequence_length} tokens"
     source = place.required_data("explain")
-    opened = open_model(place.model, task=place.task, max_length=max_length)
+    opened = Predictor.open(place.model, task=place.task, max_length=max_length, note=note)
     data = measured_data(source, opened, seed=place.seed, whole=True)
     made = data_workload(
         opened.encode(data.examples), length, pad_token_id=opened.pad_token_id, seed=place.seed
@@ -120,8 +122,8 @@ def _before(folder: Path, against: Path | None) -> tuple[str, Path] | None:
 
 def _print(model: str, mapped: PrecisionMap, *, as_json: bool) -> None:
     from bertcompress.codec import to_plain
-    from bertcompress.report import precision_map_text
-    from bertcompress_cli.output import result, table
+    from bertcompress.report.tables.precision import HOW_TO_READ, products_table, sentences
+    from bertcompress_cli.output import print_table, result
 
     plain = to_plain(mapped)
     assert isinstance(plain, dict)
@@ -134,7 +136,6 @@ def _print(model: str, mapped: PrecisionMap, *, as_json: bool) -> None:
     if as_json:
         result("", facts, as_json=True)
         return
-    rows = [*precision_map_text.product_rows(mapped), *precision_map_text.other_rows(mapped)]
-    table(precision_map_text.columns(mapped), rows)
-    for sentence in (*precision_map_text.sentences(mapped), precision_map_text.HOW_TO_READ):
+    print_table(products_table(model, mapped))
+    for sentence in (*sentences(mapped), HOW_TO_READ):
         result(f"  {sentence}", facts, as_json=False)

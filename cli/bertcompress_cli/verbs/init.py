@@ -19,7 +19,7 @@ def init(
     options: DataOptions,
 ) -> None:
     """Make this folder a workspace of a model and its data."""
-    from bertcompress.bert.loading.load import load_config
+    from bertcompress.bert.loading.frontend import load_config
     from bertcompress.tasks import make_task, task_of
     from bertcompress.workspace import FILE_NAME, Workspace, create_workspace
     from bertcompress_cli.output import notes, result

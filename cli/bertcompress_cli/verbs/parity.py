@@ -104,12 +104,14 @@ def _texts(place: Place, reference: str, max_length: int | None, *, with_data: b
     from dataclasses import replace
 
     from bertcompress.bert.loading.load import load
+    from bertcompress.inference.predictor import Predictor
     from bertcompress.parity.texts import ParityTexts, drawn_texts
-    from bertcompress_cli.measured_data import measured_data, open_model
+    from bertcompress_cli.measured_data import measured_data
+    from bertcompress_cli.output import note
 
     if not with_data or place.data is None:
         return drawn_texts(load(reference, task=place.task), seed=place.seed)
-    opened = open_model(reference, task=place.task, max_length=max_length)
+    opened = Predictor.open(reference, task=place.task, max_length=max_length, note=note)
     source = place.data if place.data.limit else replace(place.data, limit=LIMIT)
     data = measured_data(source, opened, seed=place.seed)
     return ParityTexts(
@@ -117,7 +119,7 @@ def _texts(place: Place, reference: str, max_length: int | None, *, with_data: b
         features=opened.encode(data.examples),
         examples=data.examples,
         words=f"{data.source}, {data.split}",
-        problem=load(reference, task=place.task).config.problem_type,
+        problem=opened.config.problem_type,
         pad_token_id=opened.pad_token_id,
     )
 

@@ -18,7 +18,7 @@ def show(model: ModelArgument = None, *, as_json: JsonOption = False) -> None:
     from dataclasses import asdict
 
     from bertcompress.artifacts.artifact import artifact_bytes, kind_of, read_manifest, verify
-    from bertcompress.bert.loading.load import load_config
+    from bertcompress.bert.loading.frontend import load_config
     from bertcompress.bert.loading.locate import locate
     from bertcompress.formatting import bytes_text
     from bertcompress.passes.prune.removed import explanation_of
@@ -105,15 +105,14 @@ def _cell(value: object) -> str:
 
 def _print_cuts(explanation: Explanation) -> None:
     """Prints what pruning removed: the map, and what each piece cost."""
-    from bertcompress.report import explanation_text
-    from bertcompress_cli.output import result, table
+    from bertcompress.report.tables.pruning import LEGEND, how_to_read, pieces_table, text_map
+    from bertcompress_cli.output import print_table, result
 
-    lines = [f"  {line}" for line in explanation_text.text_map(explanation)]
-    result("\n".join([*lines, "", f"  {explanation_text.LEGEND}"]), {}, as_json=False)
+    lines = [f"  {line}" for line in text_map(explanation)]
+    result("\n".join([*lines, "", f"  {LEGEND}"]), {}, as_json=False)
     if explanation.pieces:
-        rows = explanation_text.piece_rows(explanation)
-        table(explanation_text.PIECE_COLUMNS, rows)
-        result(f"  {explanation_text.how_to_read(explanation)}", {}, as_json=False)
+        print_table(pieces_table("pruned", explanation))
+        result(f"  {how_to_read(explanation)}", {}, as_json=False)
 
 
 def _text(settings: Mapping[str, object]) -> str:

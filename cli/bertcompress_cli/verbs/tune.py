@@ -36,10 +36,13 @@ def tune(
     """Find the fastest runtime here and its settings; predict and evaluate then use them."""
     from bertcompress.bench.runtime_race import choose_runtime, usual_runtimes
     from bertcompress.bench.settings import BenchSettings
+    from bertcompress.bench.variant import subject_of
     from bertcompress.errors import UsageError
+    from bertcompress.inference.predictor import Predictor
     from bertcompress.machine.environment import available_threads
     from bertcompress.runtimes import RUNTIME_NAMES
-    from bertcompress_cli.measured_data import measured_data, open_model
+    from bertcompress_cli.measured_data import measured_data
+    from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
 
@@ -50,18 +53,18 @@ def tune(
             raise UsageError(f"there is no runtime {name!r}; it can be {', '.join(RUNTIME_NAMES)}")
     place = place_of("tune", model, options)
     source = place.required_data("tune")
-    opened = open_model(place.model, task=place.task, max_length=max_length)
-    data = measured_data(source, opened, seed=place.seed, whole=options.data is not None)
+    model_here = Predictor.open(place.model, task=place.task, max_length=max_length, note=note)
+    data = measured_data(source, model_here, seed=place.seed, whole=options.data is not None)
     with progress_on_stderr() as progress:
         race = choose_runtime(
-            opened.folder,
-            opened.subject(data),
+            model_here.folder,
+            subject_of(model_here, data),
             BenchSettings(seed=place.seed),
-            runtime or usual_runtimes(opened.folder),
+            runtime or usual_runtimes(model_here.folder),
             threads=threads or available_threads(),
             progress=progress,
         )
-    _print(race, str(opened.folder), as_json=as_json)
+    _print(race, str(model_here.folder), as_json=as_json)
 
 
 def _print(race: RuntimeRace, folder: str, *, as_json: bool) -> None:

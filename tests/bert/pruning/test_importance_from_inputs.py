@@ -16,24 +16,13 @@ from bertcompress.bert.structure import layers_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError, UsageError
 
+Batches = Callable[..., list[Batch]]
 Tiny = Callable[..., Checkpoint]
-
-
-def batches() -> list[Batch]:
-    generator = torch.Generator().manual_seed(0)
-    made = []
-    for _ in range(3):
-        ids = torch.randint(5, 60, (4, 9), generator=generator)
-        mask = torch.ones_like(ids)
-        mask[0, 5:] = 0
-        inputs = {"input_ids": ids * mask, "attention_mask": mask, "token_type_ids": ids * 0}
-        made.append(Batch(inputs, {}))
-    return made
 
 
 @pytest.mark.parametrize("score", ["wanda", "obs"])
 def test_a_dead_unit_scores_nothing_and_all_others_something(
-    score: ScoreName, tiny_checkpoint: Tiny
+    score: ScoreName, tiny_checkpoint: Tiny, batches: Batches
 ) -> None:
     model = tiny_checkpoint().model
     _, layer = layers_of(model)
@@ -42,7 +31,7 @@ def test_a_dead_unit_scores_nothing_and_all_others_something(
     layer.attention_output.weight.data[:, 8:16] = 0  # head 1
     layer.ffn_output.weight.data[:, 40] = 0
 
-    found = from_inputs(model, batches(), score=score)
+    found = from_inputs(model, batches(3), score=score)
 
     assert found.samples == 12
     assert found.heads[1][1] == 0.0
@@ -50,13 +39,13 @@ def test_a_dead_unit_scores_nothing_and_all_others_something(
     assert sum(int((one == 0).sum()) for one in (*found.heads, *found.ffn)) == 2
 
 
-def test_wanda_by_hand(tiny_checkpoint: Tiny) -> None:
+def test_wanda_by_hand(tiny_checkpoint: Tiny, batches: Batches) -> None:
     model = tiny_checkpoint().model
     first = next(iter(layers_of(model)))
     assert first.ffn_output is not None
     seen: list[torch.Tensor] = []
     hook = first.ffn_output.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
-    texts = batches()
+    texts = batches(3)
     with torch.no_grad():
         for one in texts:
             model(**one.inputs)
@@ -71,16 +60,16 @@ def test_wanda_by_hand(tiny_checkpoint: Tiny) -> None:
     np.testing.assert_allclose(found.ffn[0], expected, rtol=1e-5)
 
 
-def test_emptied_sublayers_have_no_scores(tiny_checkpoint: Tiny) -> None:
+def test_emptied_sublayers_have_no_scores(tiny_checkpoint: Tiny, batches: Batches) -> None:
     smaller = cut(tiny_checkpoint().model, heads=((1, 3), ()), ffn=((0, 5, 9), ()))
 
     for score in ("wanda", "obs"):
-        found = from_inputs(smaller, batches(), score=score)  # type: ignore[arg-type]  # two names
+        found = from_inputs(smaller, batches(3), score=score)  # type: ignore[arg-type]  # two names
         assert [values.size for values in (*found.heads, *found.ffn)] == [2, 0, 3, 0]
 
 
-def test_what_can_not_be_meant_is_refused(tiny_checkpoint: Tiny) -> None:
+def test_what_can_not_be_meant_is_refused(tiny_checkpoint: Tiny, batches: Batches) -> None:
     with pytest.raises(UsageError, match="wanda or obs, got 'fisher'"):
-        from_inputs(tiny_checkpoint().model, batches(), score="fisher")
+        from_inputs(tiny_checkpoint().model, batches(3), score="fisher")
     with pytest.raises(PassError, match="at least one sample"):
         from_inputs(tiny_checkpoint().model, [], score="wanda")

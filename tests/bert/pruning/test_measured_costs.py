@@ -22,25 +22,12 @@ from bertcompress.bert.pruning.measured_costs import (
 from bertcompress.bert.pruning.sublayers import Key, sublayers_of
 from bertcompress.bert.structure import layers_of, shape_of
 
+Batches = Callable[..., list[Batch]]
 Tiny = Callable[..., Checkpoint]
-TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")
 
 
-def batches(count: int = 4, *, seed: int = 0) -> list[Batch]:
-    generator = torch.Generator().manual_seed(seed)
-    made = []
-    for _ in range(count):
-        ids = torch.randint(5, 60, (4, 9), generator=generator)
-        mask = torch.ones_like(ids)
-        mask[0, 5:] = 0
-        inputs = {"input_ids": ids * mask, "attention_mask": mask, "token_type_ids": ids * 0}
-        made.append(Batch(inputs, {}))
-    return made
-
-
-@pytest.mark.parametrize("task", TASKS)
 def test_what_keeps_all_units_costs_nothing_and_what_keeps_none_costs_the_most(
-    task: str, tiny_checkpoint: Tiny
+    task: str, tiny_checkpoint: Tiny, batches: Batches
 ) -> None:
     model = tiny_checkpoint(task=task).model
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -50,7 +37,7 @@ def test_what_keeps_all_units_costs_nothing_and_what_keeps_none_costs_the_most(
         count = (shape.layer_heads if unit == "heads" else shape.layer_ffn)[layer]
         kept[unit, layer] = [tuple(range(count)), ()]
 
-    found = costs_alone(model, batches(), batches(2, seed=1), kept)
+    found = costs_alone(model, batches(4), batches(2, seed=1), kept)
 
     assert found.keys() == kept.keys()
     for whole, emptied in found.values():
@@ -60,26 +47,26 @@ def test_what_keeps_all_units_costs_nothing_and_what_keeps_none_costs_the_most(
     assert all(value.equal(after[name]) for name, value in before.items())
 
 
-def test_a_dead_unit_costs_nothing(tiny_checkpoint: Tiny) -> None:
+def test_a_dead_unit_costs_nothing(tiny_checkpoint: Tiny, batches: Batches) -> None:
     model = tiny_checkpoint().model
     _, layer = layers_of(model)
     assert layer.attention_output is not None
     layer.attention_output.weight.data[:, 8:16] = 0  # head 1
 
-    found = costs_alone(model, batches(), batches(2, seed=1), {("heads", 1): [(0, 2, 3), (0, 1)]})
+    found = costs_alone(model, batches(4), batches(2, seed=1), {("heads", 1): [(0, 2, 3), (0, 1)]})
 
     dead, alive = found["heads", 1]
     assert dead == pytest.approx(0.0, abs=1e-6)
     assert alive > dead
 
 
-def test_the_divergence_from_itself_is_nothing(tiny_checkpoint: Tiny) -> None:
+def test_the_divergence_from_itself_is_nothing(tiny_checkpoint: Tiny, batches: Batches) -> None:
     one, other = tiny_checkpoint().model, tiny_checkpoint().model
     for parameter in other.parameters():
         parameter.data += 0.1 * torch.randn_like(parameter)
 
-    assert divergence(one, one, batches()) == 0.0
-    assert divergence(one, other, batches()) > 0.0
+    assert divergence(one, one, batches(4)) == 0.0
+    assert divergence(one, other, batches(4)) > 0.0
 
 
 def test_the_unit_is_told(tiny_checkpoint: Tiny) -> None:

@@ -1,4 +1,4 @@
-"""``bertcompress compare`` on tiny graphs, and what GitHub Actions is told."""
+"""``bertcompress compare`` on tiny graphs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from subprocess import CompletedProcess
 import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel, save
-from bertcompress.errors import RunError
-from bertcompress.gates.gate import GateResult
-from bertcompress_cli.github import MOST_BYTES, publish
 
 Run = Callable[..., CompletedProcess[str]]
 
@@ -44,16 +41,6 @@ def answers(graphs: tuple[Path, Path], data: Path, ok: Callable[..., str], here:
     rows = [f"{text},{label}" for text, label in zip(texts, labels, strict=True)]
     (here / "gold.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     return here / "gold.csv"
-
-
-@pytest.fixture
-def actions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Makes this process a step of GitHub Actions; gives the folder of its files."""
-    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"):
-        (tmp_path / name).touch()
-        monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    return tmp_path
 
 
 def test_a_build_against_itself_passes_what_can_be_counted(
@@ -107,42 +94,3 @@ def test_what_can_not_be_compared_is_one_sentence(
     typed = ("compare", right, right, "--data", answers)
     assert "did you mean 0.03?" in fails(2, *typed, "--max-slowdown", "3")
     assert "max-rounds must be at least 1" in fails(2, *typed, "--max-rounds", "0")
-
-
-def test_outside_of_actions_nothing_is_written(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY", "GITHUB_ACTIONS"):
-        monkeypatch.delenv(name, raising=False)
-
-    publish("# title", [GateResult("head", "drop", "failed", "lost")], {"verdict": "worse"})
-
-    assert capsys.readouterr() == ("", "")
-
-
-def test_outputs_of_several_lines_have_a_border(actions: Path) -> None:
-    publish("", [], {"verdict": "one\nok=false", "slowdown": 0.05})
-
-    lines = (actions / "GITHUB_OUTPUT").read_text(encoding="utf-8").splitlines()
-    border = next(line for line in lines if line.startswith("verdict<<")).removeprefix("verdict<<")
-    at = lines.index("one")
-    assert lines[at : at + 3] == ["one", "ok=false", border]
-    assert lines[-1] == "slowdown=0.05"
-    assert lines[0] == "ok=true"
-
-
-def test_a_summary_that_actions_would_refuse_is_shortened(actions: Path) -> None:
-    publish("ü" * 100 + "\n" + ("line ü\n" * MOST_BYTES), [], {})
-
-    text = (actions / "GITHUB_STEP_SUMMARY").read_bytes()
-    assert len(text) < MOST_BYTES + 200
-    assert text.decode().endswith("this page has no room for it.\n")
-
-
-def test_a_file_that_can_not_be_written_is_named(
-    actions: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("GITHUB_OUTPUT", str(actions / "gone" / "file"))
-
-    with pytest.raises(RunError, match="GITHUB_OUTPUT"):
-        publish("", [], {})

@@ -12,15 +12,11 @@ from onnx import helper
 
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import ExportError
-from bertcompress.graph.attention_products import (
-    attention_nodes,
-    attention_operands,
-    split_attention,
-)
 from bertcompress.graph.edit import copy_of
 from bertcompress.graph.products import weight_products
 from bertcompress.graph.tensorrt.lower import lower, opset_of
 from bertcompress.runtimes.ort.runtime import run_graph
+from fixtures.feeds import drawn_feed
 
 pytestmark = pytest.mark.skipif(
     int(transformers.__version__.split(".")[0]) < 5,
@@ -34,17 +30,6 @@ GONE = {
     17: {"Attention", "Gelu"},
     16: {"Attention", "Gelu", "LayerNormalization"},
 }
-
-
-def feed_of(batch: int, length: int) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(0)
-    mask = np.ones((batch, length), dtype=np.int64)
-    mask[0, 1:] = 0
-    return {
-        "input_ids": generator.integers(5, 80, (batch, length)),
-        "attention_mask": mask,
-        "token_type_ids": np.zeros((batch, length), dtype=np.int64),
-    }
 
 
 def kinds_of(graph: onnx.ModelProto) -> set[str]:
@@ -63,8 +48,8 @@ def test_the_answers_do_not_change(
         assert opset_of(lowered) == opset
         assert not GONE[opset] & kinds_of(lowered)
         (expected,), (got,) = (
-            run_graph(graph, [feed_of(*shape)]),
-            run_graph(lowered, [feed_of(*shape)]),
+            run_graph(graph, [drawn_feed(*shape)]),
+            run_graph(lowered, [drawn_feed(*shape)]),
         )
         np.testing.assert_allclose(expected["logits"], got["logits"], atol=2e-5)
 
@@ -91,7 +76,7 @@ def test_the_mask_is_made_once_and_finite(tiny_graph: Graphs) -> None:
 def test_a_text_that_is_all_padding_gives_numbers(tiny_graph: Graphs) -> None:
     lowered = copy_of(tiny_graph().graph)
     lower(lowered, 20)
-    feed = feed_of(2, 5)
+    feed = drawn_feed(2, 5)
     feed["attention_mask"][:] = 0
     assert np.isfinite(run_graph(lowered, [feed])[0]["logits"]).all()
 
@@ -117,27 +102,3 @@ def test_attention_of_another_kind_is_refused(name: str, value: int, tiny_graph:
     next(one for one in node.attribute if one.name == name).i = value
     with pytest.raises(ExportError, match="not attention as this tool exports it"):
         lower(graph, 20)
-
-
-def test_attention_is_read_with_its_heads(unequal: OnnxModel) -> None:
-    (only,) = attention_nodes(unequal.graph)  # the second layer has no heads left
-    assert (only.heads, only.head_size) == (3, 8)
-    assert only.scale == pytest.approx(8**-0.5)
-
-
-def test_operands_are_named_after_their_projections(unequal: OnnxModel) -> None:
-    names = [one.module for one in attention_operands(unequal.graph)]
-    start = "bert.encoder.layer.0.attention.self"
-    assert names == [f"{start}.query:out", f"{start}.key:out", f"{start}.value:out"]
-
-
-def test_only_the_attention_that_was_named_is_split(tiny_graph: Graphs) -> None:
-    graph = copy_of(tiny_graph().graph)
-    first, second = attention_nodes(graph)
-
-    split_attention(graph, [second])
-
-    assert [one.node for one in attention_nodes(graph)] == [first.node]
-    (expected,) = run_graph(tiny_graph().graph, [feed_of(2, 6)])
-    (got,) = run_graph(graph, [feed_of(2, 6)])
-    np.testing.assert_allclose(expected["logits"], got["logits"], atol=2e-5)

@@ -11,15 +11,12 @@ import torch
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
 from bertcompress.bert.loading.load import load
-from bertcompress.bert.structure import layers_of, shape_of
-from bertcompress.codec import from_plain
+from bertcompress.bert.structure import shape_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, TextExample
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.prune.details import PruneDetails
 from bertcompress.passes.prune.prune import Prune
-from bertcompress.passes.prune.removed import explanation_of
 from bertcompress.passes.samples import batches_for
 
 Checkpoints = Callable[..., Checkpoint]
@@ -105,19 +102,6 @@ def test_the_input_is_left_alone_and_the_result_repeats(
     assert all(kept[name].equal(before[name]) for name in before)
 
 
-def test_the_step_tells_each_layer(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
-    result = Prune(heads=0.4, ffn=0.5, **SMALL)(tiny_checkpoint(), Context(examples()))
-
-    step = result.history[-1]
-    details = from_plain(PruneDetails, step.details)
-    assert [row.layer for row in details.layers] == [0, 1]
-    assert sum(row.heads_after for row in details.layers) == 5
-    assert details.layers[0].attention_error_removed
-    assert details.layers[0].ffn_error_removed
-    assert details.removed == "3 of 8 heads, 64 of 128 neurons"
-    assert step.data["examples"].startswith("20 examples ")
-
-
 def test_only_heads_or_only_neurons(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
     context = Context(examples())
     heads = shape_of(Prune(heads=0.5, **SMALL)(tiny_checkpoint(), context).model)
@@ -185,30 +169,3 @@ def test_it_goes_on_from_its_state_and_gives_the_same_bytes(
     a, b = whole.model.state_dict(), resumed.model.state_dict()
     assert all(a[name].equal(b[name]) for name in a)
     assert "curvature" not in told
-
-
-def test_each_removed_piece_is_explained(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
-    result = Prune(heads=0.5, ffn=0.5, **SMALL)(tiny_checkpoint(), Context(examples(count=40)))
-
-    told = explanation_of(result.history)
-    assert told is not None
-    shape = shape_of(result.model)
-    assert [len(kept) for kept in told.heads_kept] == list(shape.layer_heads)
-    assert told.ffn_after == shape.layer_ffn
-    assert sum(piece.removed for piece in told.pieces if piece.unit == "heads") == 4
-    assert sum(piece.removed for piece in told.pieces if piece.unit == "ffn") == 64
-    assert all(piece.in_truth is not None and piece.in_truth >= 0 for piece in told.pieces)
-    assert told.cost_unit == "KL, nats"
-
-
-def test_a_dead_unit_goes_first(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
-    checkpoint = tiny_checkpoint()
-    _, layer = layers_of(checkpoint.model)
-    assert layer.attention_output is not None
-    layer.attention_output.weight.data[:, 8:16] = 0  # head 1 of layer 1
-
-    result = Prune(heads=1 / 8, **SMALL)(checkpoint, Context(examples()))
-
-    told = explanation_of(result.history)
-    assert told is not None
-    assert told.heads_kept == ((0, 1, 2, 3), (0, 2, 3))

@@ -44,18 +44,6 @@ def calibrate(examples: Examples) -> Calibrate:
     return Calibrate(examples(), samples=20, threads=1)
 
 
-def test_the_pairs_are_values_and_output_projections(tiny_graph: Graphs) -> None:
-    pairs = value_pairs(tiny_graph().graph)
-
-    assert [(one.value.module, one.output.module) for one in pairs] == [
-        (
-            f"bert.encoder.layer.{layer}.attention.self.value",
-            f"bert.encoder.layer.{layer}.attention.output.dense",
-        )
-        for layer in range(2)
-    ]
-
-
 def test_large_channels_are_smoothed_and_int8_answers_better(
     tiny_graph: Graphs, calibrate: Calibrate
 ) -> None:

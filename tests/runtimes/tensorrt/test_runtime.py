@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,81 +12,29 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-import torch
 import transformers
 
 from bertcompress.artifacts.artifact import Engine, OnnxModel, save
-from bertcompress.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, plan_path
+from bertcompress.artifacts.manifest import ONNX_NAME, plan_path
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import (
-    LoadError,
-    MissingDependencyError,
-    MissingError,
     RunError,
     UsageError,
 )
-from bertcompress.passes.tensorrt.build_engine import BuildEngine
-from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.profiling.executed import execute
 from bertcompress.runtimes import open_runtime, open_runtimes, runtime_for
 from bertcompress.runtimes.ort.runtime import run_graph
-from bertcompress.runtimes.tensorrt.cuda import driver_branch, gpu_facts
 from bertcompress.runtimes.tensorrt.runtime import RunCounts, TensorRtRuntime
+from fixtures.feeds import feed_of
 
 pytestmark = pytest.mark.skipif(
     int(transformers.__version__.split(".")[0]) < 5,
     reason="Transformers 4 exports masks of numbers, which graphs for TensorRT do not take",
 )
 
-VERSIONS = {"8.5.3.1": "8.5", "8.6.1": "8.6", "10.16.1.11": "10.14", "11.1.0.106": "10.14"}
+VERSIONS = ("8.5.3.1", "8.6.1", "10.16.1.11", "11.1.0.106")
 Graphs = Callable[..., OnnxModel]
 Fake = Callable[..., Any]
-Engines = Callable[..., Path]
-
-
-def feed_of(batch: int, length: int, *, seed: int = 0) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    ids = generator.integers(5, 80, (batch, length))
-    return {
-        "input_ids": ids,
-        "attention_mask": np.ones_like(ids),
-        "token_type_ids": np.zeros_like(ids),
-    }
-
-
-@pytest.fixture(scope="module")
-def half(tiny_graph: Graphs) -> Callable[[str, str], OnnxModel]:
-    """Gives ``half("8.5", task)``: the tiny model's FP16 graph for a target, made once."""
-    made: dict[tuple[str, str], OnnxModel] = {}
-
-    def make(target: str, task: str) -> OnnxModel:
-        if (target, task) not in made:
-            step = QuantizeTensorrt(precision="fp16", target=target)
-            made[target, task] = step(tiny_graph(task=task))
-        return made[target, task]
-
-    return make
-
-
-@pytest.fixture
-def engine(
-    half: Callable[[str, str], OnnxModel], fake_tensorrt: Fake, tmp_path: Path
-) -> Callable[..., tuple[Path, Any]]:
-    """Gives ``engine("8.5.3.1", …)``: a folder with an engine, and the TensorRT that built it."""
-
-    def make(
-        version: str = "11.1.0.106", task: str = "text-classification", **settings: object
-    ) -> tuple[Path, Any]:
-        trt = fake_tensorrt(version)
-        model = half(VERSIONS[version], task)
-        given = {"goal": "throughput", "lengths": (8, 16), "batches": (2,), **settings}
-        made = BuildEngine(**given)(model)  # type: ignore[arg-type]  # a test's settings
-        folder = save(made, tmp_path / f"engine-{version}-{task}", overwrite=True)
-        return folder, trt
-
-    return make
-
-
 Made = Callable[..., tuple[Path, Any]]
 
 
@@ -168,12 +114,6 @@ def test_how_batches_ran_is_logged(engine: Made, caplog: pytest.LogCaptureFixtur
         for _ in range(3):
             runtime.run(feed_of(1, 3))
     assert "RunCounts(replayed=1, enqueued=2, captured=1, split=0)" in caplog.text
-
-
-@pytest.mark.skipif(torch.version.cuda is not None, reason="this torch has CUDA")
-def test_a_torch_without_cuda_says_what_to_install() -> None:
-    with pytest.raises(MissingError, match=r"pip install torch --index-url https://download"):
-        gpu_facts()
 
 
 def test_warmed_shapes_are_replayed_from_the_first_batch_on(engine: Made) -> None:
@@ -305,236 +245,12 @@ def test_one_thread_at_a_time(engine: Made) -> None:
         runtime.run(feed_of(1, 3))
 
 
-@pytest.mark.parametrize(
-    ("feed", "message"),
-    [
-        (feed_of(1, 17), r"texts of up to 16 tokens, and one has 17; .* --lengths …,17"),
-        ({"input_ids": np.ones((1, 3), dtype=np.int64)}, "the engine takes input_ids, "),
-        ({}, "was given the inputs none"),
-        ({**feed_of(1, 3), "input_ids": np.ones((1, 4), dtype=np.int64)}, "must all be"),
-        ({name: np.ones(3, dtype=np.int64) for name in feed_of(1, 3)}, "must all be"),
-        ({**feed_of(1, 3), "input_ids": np.ones((1, 3))}, "input_ids must be integers"),
-    ],
-)
-def test_inputs_that_do_not_fit(feed: dict[str, np.ndarray], message: str, engine: Made) -> None:
-    folder, _ = engine()
-    with TensorRtRuntime(folder) as runtime, pytest.raises(RunError, match=message):
-        runtime.run(feed)
-
-
-@pytest.mark.parametrize(
-    ("refused", "message"),
-    [
-        ("set_input_shape", "TensorRT refused the shape"),
-        ("execute_async_v3", "TensorRT refused the batch"),
-        ("create_execution_context", "made no execution context"),
-    ],
-)
-def test_what_tensorrt_refuses_is_said(refused: str, message: str, engine: Made) -> None:
-    folder, trt = engine()
-    trt.state.refused = (refused,)
-    with pytest.raises(RunError, match=message), TensorRtRuntime(folder) as runtime:
-        runtime.run(feed_of(1, 3))
-
-
-def test_failures_of_the_gpu_are_said(engine: Made) -> None:
-    folder, trt = engine()
-    with TensorRtRuntime(folder) as runtime:
-        trt.torch.cuda.broken = "an illegal memory access was encountered\nmore"
-        with pytest.raises(RunError, match=r"illegal memory access.*start the process again"):
-            runtime.run(feed_of(1, 3))
-        trt.torch.cuda.broken = ""
-        trt.torch.cuda.uncapturable = True
-        with pytest.raises(RunError, match=r"can't be captured as a CUDA graph.*graphs=0"):
-            runtime.run(feed_of(1, 3))
-
-
-def test_a_type_that_no_encoder_has(engine: Made, fake_tensorrt: Fake) -> None:
-    folder, _ = engine()
-    other = fake_tensorrt()
-    plan = json.loads(plan_path(folder).read_bytes())
-    deserialize = other.Runtime.deserialize_cuda_engine
-
-    def altered(self: Any, content: bytes) -> Any:
-        found = deserialize(self, content)
-        found._plan["tensors"][-1][2] = "BF16"
-        return found
-
-    other.Runtime.deserialize_cuda_engine = altered
-    assert plan["tensors"][-1][2] == "FLOAT"
-    with pytest.raises(RunError, match="logits is of TensorRT's type BF16"):
-        TensorRtRuntime(folder).__enter__()
-
-
 def test_it_has_to_be_open(engine: Made) -> None:
     folder, _ = engine()
     runtime = TensorRtRuntime(folder)
     for call in (lambda: runtime.run(feed_of(1, 2)), runtime.another):
         with pytest.raises(RunError, match="not open"):
             call()
-
-
-def test_a_stripped_engine_takes_its_weights_from_the_graph(engine: Made) -> None:
-    folder, trt = engine(strip=True)
-    before = trt.state.refits
-    with TensorRtRuntime(folder) as runtime:
-        runtime.run(feed_of(1, 3))
-    assert trt.state.refits == before + 1
-    trt.state.refused = ("refit_cuda_engine",)
-    with pytest.raises(LoadError, match=r"could not give the stripped engine .* its weights"):
-        TensorRtRuntime(folder).__enter__()
-    trt.state.refused, trt.state.parser_errors = (), [(0, "no such weight")]
-    with pytest.raises(LoadError, match="do not fit its stripped engine: no such weight"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_a_version_compatible_engine_may_bring_its_runtime(
-    engine: Made, fake_tensorrt: Fake
-) -> None:
-    folder, _ = engine("10.16.1.11", version_compatible=True)
-    fake_tensorrt("11.1.0.106")
-    with TensorRtRuntime(folder) as runtime:
-        runtime.run(feed_of(1, 3))
-    folder, _ = engine("11.1.0.106", version_compatible=True)
-    fake_tensorrt("10.16.1.11")
-    with pytest.raises(RunError, match=r"built for TensorRT 11.1.0.106 \(here: TensorRT 10"):
-        TensorRtRuntime(folder).__enter__()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda trt: setattr(trt, "__version__", "11.4.1.2"), "TensorRT 11.1.0.106 (here: Tens"),
-        (lambda trt: setattr(trt.torch.version, "cuda", "13.2"), "CUDA 13.0 (here: CUDA 13.2)"),
-        (
-            lambda trt: setattr(trt.torch.cuda.device, "name", "NVIDIA L4"),
-            "HBM3 (here: NVIDIA L4)",
-        ),
-        (lambda trt: setattr(trt.torch.cuda.device, "minor", 5), "compute capability 9.0 (here:"),
-        (
-            lambda trt: setattr(trt.torch.cuda.device, "multi_processor_count", 114),
-            "132 multiprocessors (here: 114",
-        ),
-        (lambda trt: setattr(trt.torch.cuda.device, "total_memory", 2**30), "(here: 1024 MiB"),
-    ],
-)
-def test_a_foreign_engine_is_refused_with_what_differs(
-    change: Callable[[Any], None], message: str, engine: Made
-) -> None:
-    folder, trt = engine()
-    change(trt)
-    with pytest.raises(RunError) as caught:
-        TensorRtRuntime(folder).__enter__()
-    sentence = str(caught.value)
-    assert message in sentence
-    assert sentence.count("(here: ") == 1
-    assert f"bertcompress build {folder} -o OUT" in sentence
-
-
-def test_a_foreign_driver_and_system_are_refused(
-    engine: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    folder, _ = engine()
-    monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    with pytest.raises(RunError, match=r"-x86_64 \(here: .*-aarch64\)"):
-        TensorRtRuntime(folder).__enter__()
-    monkeypatch.undo()
-
-
-def test_the_drivers_branch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    file = tmp_path / "version"
-    monkeypatch.setattr("bertcompress.runtimes.tensorrt.cuda.DRIVER_FILE", file)
-    assert driver_branch() == "unknown"
-    file.write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar 5\n")
-    assert driver_branch() == "550"
-    file.write_text("nothing")
-    assert driver_branch() == "unknown"
-
-
-def test_an_engine_of_another_graph_is_stale(engine: Made, tiny_graph: Graphs) -> None:
-    folder, _ = engine()
-    onnx.save_model(tiny_graph().graph, str(folder / ONNX_NAME))
-    with pytest.raises(RunError, match="from another graph than the one beside it"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_an_altered_plan_is_never_loaded(engine: Made) -> None:
-    folder, trt = engine()
-    path = plan_path(folder)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-    _never_loads(trt)
-    with pytest.raises(LoadError, match="its SHA-256 is not the one in its sidecar"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_a_plan_without_its_sidecar_is_never_loaded(engine: Made) -> None:
-    folder, trt = engine()
-    plan_path(folder).with_name("model.json").unlink()
-    _never_loads(trt)
-    with pytest.raises(LoadError, match=r"model\.json is missing, so nothing says what"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_a_plan_with_anothers_sidecar_is_never_loaded(engine: Made) -> None:
-    other, _ = engine(lengths=(4,), task="token-classification")
-    folder, trt = engine()
-    sidecar = plan_path(folder).with_name("model.json")
-    shutil.copy(plan_path(other).with_name("model.json"), sidecar)
-    _never_loads(trt)
-    with pytest.raises(LoadError, match="or the sidecar is another engine's"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_plan_and_sidecar_of_another_folder_are_never_loaded(engine: Made) -> None:
-    other, _ = engine(lengths=(4,), task="token-classification")
-    folder, trt = engine()
-    for name in ("model.json", "model.plan"):
-        shutil.copy(plan_path(other).with_name(name), plan_path(folder).with_name(name))
-    _never_loads(trt)
-    with pytest.raises(LoadError, match="manifest does not carry its SHA-256"):
-        TensorRtRuntime(folder).__enter__()
-    (folder / MANIFEST_NAME).unlink()
-    with pytest.raises(LoadError, match="manifest does not carry its SHA-256"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_an_engine_in_anothers_place_is_never_loaded(engine: Made) -> None:
-    folder, trt = engine()
-    path = plan_path(folder)
-    manifest = (folder / MANIFEST_NAME).read_text()
-    (folder / MANIFEST_NAME).write_text(manifest.replace(path.parent.name, "0" * 20))
-    path.parent.rename(path.parent.with_name("0" * 20))
-    _never_loads(trt)
-    with pytest.raises(LoadError, match="its folder is called 00000000000000000000 and its"):
-        TensorRtRuntime(folder).__enter__()
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"key": 1}'])
-def test_a_damaged_sidecar_is_said(content: str, engine: Made) -> None:
-    folder, trt = engine()
-    plan_path(folder).with_name("model.json").write_text(content)
-    _never_loads(trt)
-    with pytest.raises(LoadError, match=r"model\.json is damaged"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_two_engines_or_none_are_refused(engine: Made) -> None:
-    folder, _ = engine()
-    shutil.copytree(plan_path(folder).parent, folder / "engines" / "second")
-    with pytest.raises(LoadError, match="holds 2 engines and must hold one"):
-        TensorRtRuntime(folder).__enter__()
-    shutil.rmtree(folder / "engines")
-    with pytest.raises(LoadError, match="holds 0 engines"):
-        TensorRtRuntime(folder).__enter__()
-
-
-def test_what_tensorrt_itself_refuses(engine: Made) -> None:
-    folder, trt = engine()
-    trt.state.refused = ("deserialize_cuda_engine",)
-    with pytest.raises(LoadError, match="TensorRT refuses the engine in"):
-        TensorRtRuntime(folder).__enter__()
 
 
 def test_the_folder_still_runs_elsewhere(engine: Made) -> None:
@@ -548,21 +264,3 @@ def test_a_graph_is_no_engine(tiny_graph: Graphs, tmp_path: Path) -> None:
     folder = save(tiny_graph(), tmp_path / "graph")
     with pytest.raises(RunError, match=f"bertcompress build {folder} -o OUT"):
         runtime_for(folder, "tensorrt")
-
-
-def test_without_tensorrt_the_install_line_is_said(
-    engine: Made, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder, _ = engine()
-    monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(
-        MissingDependencyError, match=r"--extra-index-url https://pypi\.nvidia\.com"
-    ):
-        open_runtime(folder, threads=1)
-
-
-def _never_loads(trt: Any) -> None:
-    def refuse(self: object, content: bytes) -> None:
-        raise AssertionError("TensorRT was given the plan")
-
-    trt.Runtime.deserialize_cuda_engine = refuse

@@ -1,0 +1,201 @@
+"""What stands before a model's weights: its task, its configuration, its tokenizer.
+
+Who answers texts needs no more than this and a runtime, which reads the weights itself. A graph
+that `save` wrote is read without Transformers, so without torch (`plain_config`,
+`plain_tokenizer`); everything else by Transformers, as `load` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bertcompress.artifacts.manifest import Kind, Manifest, kind_of, read_manifest, verify
+from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, task_of, task_of_class
+from bertcompress.bert.families import check_model_type, input_names, longest_text
+from bertcompress.bert.loading.legacy import is_legacy, modern_config
+from bertcompress.bert.loading.locate import json_object, locate
+from bertcompress.bert.loading.plain_config import plain_config
+from bertcompress.bert.loading.plain_tokenizer import PlainTokenizer, plain_tokenizer
+from bertcompress.bert.loading.weights import how_to_fine_tune, sentence
+from bertcompress.bert.structure import check_known
+from bertcompress.errors import LoadError, UsageError, did_you_mean
+from bertcompress.quiet import quiet_transformers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
+
+
+@dataclass(frozen=True)
+class Frontend:
+    """A model without its weights.
+
+    Attributes:
+        task: A name from `bertcompress.artifacts.model_config.TASK_NAMES`.
+        config: What its configuration says of the task.
+        tokenizer: Its tokenizer.
+        longest: The tokens that it has positions for.
+    """
+
+    task: str
+    config: ModelConfig
+    tokenizer: PreTrainedTokenizerFast | PlainTokenizer
+    longest: int
+
+
+def load_frontend(
+    folder: Path, name: str, *, task: str | None = None, unread: Sequence[str] = ()
+) -> Frontend:
+    """Reads what stands before a model's weights, and checks the files against the manifest.
+
+    Args:
+        folder: From `bertcompress.bert.loading.locate.locate`.
+        name: What the model was called, for messages.
+        task: See `bertcompress.bert.loading.load.load`.
+        unread: Patterns of files that are not checked: whoever reads them does it, or nobody.
+
+    Raises:
+        UsageError: If there is no such task.
+        LoadError: If the folder is not a known encoder or is damaged.
+    """
+    check_task_name(task)
+    manifest, kind = verified_manifest(folder, unread=unread), kind_of(folder)
+    if manifest is not None and kind != "checkpoint":
+        plain = _plain(folder, name, manifest, task)
+        if plain is not None:
+            return plain
+    config = read_config(folder, name)
+    if kind == "checkpoint":
+        check_known(config)
+    wanted = task_here(name, kind, config, manifest, task)
+    if kind == "checkpoint":
+        check_class(name, config, wanted)
+    tokenizer = read_tokenizer(folder, name, config, wanted)
+    return Frontend(wanted, config, tokenizer, longest_text(config))
+
+
+def _plain(folder: Path, name: str, manifest: Manifest, task: str | None) -> Frontend | None:
+    """Reads the frontend of a graph that `save` wrote, None where that takes Transformers."""
+    config = plain_config(json_object(folder / "config.json"))
+    if config is None:
+        return None
+    wanted = task_here(name, manifest.kind, config, manifest, task)
+    tokenizer = plain_tokenizer(
+        folder, model_type=config.model_type, input_names=config.input_names
+    )
+    return Frontend(wanted, config, tokenizer, config.longest) if tokenizer is not None else None
+
+
+def verified_manifest(folder: Path, *, unread: Sequence[str] = ()) -> Manifest | None:
+    """Returns a folder's manifest, whose files were checked; None if it has none."""
+    manifest = read_manifest(folder)
+    if manifest is not None:
+        verify(folder, manifest, but=unread)
+    return manifest
+
+
+def check_task_name(task: str | None) -> None:
+    """Fails with a UsageError if there is no such task."""
+    if task is not None and task not in TASK_NAMES:
+        raise UsageError(
+            f"there is no task {task!r}; the tasks are {', '.join(TASK_NAMES)}"
+            + did_you_mean(task, TASK_NAMES)
+        )
+
+
+def task_here(
+    name: str, kind: Kind, config: ModelConfig, manifest: Manifest | None, task: str | None
+) -> str:
+    """Returns the task of a model: of a graph its own, of a checkpoint the one asked for.
+
+    Raises:
+        LoadError: If a graph is for another task, or nothing says which it is.
+    """
+    if kind == "checkpoint":
+        return task if task is not None else task_of(config)
+    built_for = manifest.task if manifest is not None else task_of(config)
+    if task not in (None, built_for):
+        raise LoadError(f"{name} is a graph for {built_for}, not for {task}; leave --task out")
+    return built_for
+
+
+def check_class(name: str, config: ModelConfig, wanted: str) -> None:
+    """Fails where the head is of another task: two heads may have the same names and sizes."""
+    architectures = config.architectures or []
+    tasks = {task_of_class(architecture) for architecture in architectures} - {None}
+    if wanted == "feature-extraction" or not tasks or wanted in tasks:
+        return
+    raise LoadError(
+        f"{name} is a {' and '.join(architectures)}, not fine-tuned for {wanted}; "
+        + how_to_fine_tune(name, wanted)
+    )
+
+
+def load_config(model: str | Path, *, revision: str | None = None) -> PreTrainedConfig:
+    """Reads a model's configuration, or says in one sentence why it can't be read.
+
+    Raises:
+        LoadError: If there is no such model, or it is not a known encoder.
+    """
+    return read_config(locate(model, revision=revision), str(model))
+
+
+def read_config(folder: Path, name: str) -> PreTrainedConfig:
+    """Reads the configuration in a folder, as `load_config`; `name` is for messages."""
+    from huggingface_hub.errors import StrictDataclassError
+    from transformers import AutoConfig
+
+    from bertcompress.bert.register import register
+
+    check_model_type(json_object(folder / "config.json").get("model_type"))
+    register()
+    try:
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    except (
+        *(OSError, ValueError, KeyError, TypeError, AttributeError),
+        StrictDataclassError,
+    ) as error:
+        raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
+    return modern_config(config) if is_legacy(config) else cast("PreTrainedConfig", config)
+
+
+def read_tokenizer(
+    folder: Path, name: str, config: PreTrainedConfig, task: str
+) -> PreTrainedTokenizerFast:
+    """Reads a fast tokenizer, which gives the inputs that the model takes and no others.
+
+    Raises:
+        LoadError: If there is none, or it can't be read.
+    """
+    from transformers import AutoTokenizer
+
+    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
+        raise LoadError(
+            f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); copy it from the original"
+        )
+    core = folder / "tokenizer.json"
+    content = json_object(core) if core.is_file() else {"model": {}}
+    if not isinstance(content.get("model"), dict):
+        raise LoadError(f"{core} has no model; restore it from the original")
+    # Byte-level BPE has pieces for words after a space: those of a list must look alike.
+    spaced = task == "token-classification" and "ByteLevel" in str(content.get("pre_tokenizer"))
+    try:
+        with quiet_transformers():
+            tokenizer = AutoTokenizer.from_pretrained(
+                str(folder),
+                config=config,
+                use_fast=True,
+                trust_remote_code=False,
+                **({"add_prefix_space": True} if spaced else {}),
+            )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LoadError(f"the tokenizer of {name} can't be read: {sentence(error)}") from error
+    if not tokenizer.is_fast:
+        raise LoadError(f"{name} has no fast tokenizer (tokenizer.json); convert it first")
+    taken = input_names(config)  # a tokenizer shared by families may give segments unasked
+    tokenizer.model_input_names = [key for key in tokenizer.model_input_names if key in taken]
+    return cast("PreTrainedTokenizerFast", tokenizer)
