@@ -4,8 +4,10 @@
 
     model = bc.load("my-fine-tuned-bert")
     data = bc.load_dataset("train.csv", task=model.task)
-    passes = [bc.Prune(heads=0.3), bc.ExportOnnx(), bc.QuantizeDynamic()]
-    bc.save(bc.Pipeline(passes)(model), "small")
+    passes = [bc.Prune(heads=0.3), bc.ExportOnnx(), bc.QuantizeStatic()]
+    bc.save(bc.Pipeline(passes)(model, bc.Context(data)), "small")
+
+or, as the command does it, ``bc.prune("my-fine-tuned-bert", heads=0.3, data="train.csv")``.
 
 Importing it registers the pruned model classes with Transformers, so that
 ``AutoModelForSequenceClassification.from_pretrained`` reads pruned folders. The names below are
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from bertcompress.examples import Dataset, QuestionExample, TextExample, TokenExample
     from bertcompress.gates.gate import GateLimits
     from bertcompress.inference.predictor import Predictor
-    from bertcompress.one_liners import prune_model, quantize_model
+    from bertcompress.one_liners import prune, prune_model, quantize, quantize_model
     from bertcompress.passes.export.export_onnx import ExportOnnx
     from bertcompress.passes.export.halve_precision import HalvePrecision
     from bertcompress.passes.export.write_ort_format import WriteOrtFormat
@@ -43,11 +45,18 @@ if TYPE_CHECKING:
     from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
     from bertcompress.passes.quantize.quantize_static import QuantizeStatic
     from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+    from bertcompress.passes.quantize.ranges import Ranges
+    from bertcompress.passes.quantize.smooth_activations import SmoothActivations
     from bertcompress.passes.tensorrt.build_engine import BuildEngine
     from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
     from bertcompress.pipeline import Pipeline, StepStore
+    from bertcompress.recipes.prune_recipe import PruneOptions
+    from bertcompress.recipes.quantize_recipe import QuantizeOptions
+    from bertcompress.recipes.resources import RecipeContext as Context
     from bertcompress.report.report_files import read_report, write_report
     from bertcompress.runtimes import open_runtime
+    from bertcompress.search.fastest_int8 import QuantizeBest
+    from bertcompress.search.latency_table import Timing
     from bertcompress.search.prune_to_target import PruneToTarget
     from bertcompress.tasks import make_task
     from bertcompress.train.distill_checkpoint import Recover
@@ -56,55 +65,52 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "BenchSettings": "bertcompress.bench.settings",
-    "BertCompressError": "bertcompress.errors",
-    "BuildEngine": "bertcompress.passes.tensorrt.build_engine",
-    "CalibrationTable": "bertcompress.artifacts.calibration_table",
-    "Checkpoint": "bertcompress.artifacts.artifact",
-    "Columns": "bertcompress.data",
-    "Dataset": "bertcompress.examples",
-    "Engine": "bertcompress.artifacts.artifact",
-    "ExportOnnx": "bertcompress.passes.export.export_onnx",
-    "Finetune": "bertcompress.train.finetune",
-    "GateLimits": "bertcompress.gates.gate",
-    "HalvePrecision": "bertcompress.passes.export.halve_precision",
-    "OnnxModel": "bertcompress.artifacts.artifact",
-    "Pipeline": "bertcompress.pipeline",
-    "Predictor": "bertcompress.inference.predictor",
-    "Prune": "bertcompress.passes.prune.prune",
-    "PruneFfn": "bertcompress.passes.prune.prune_units",
-    "PruneHeads": "bertcompress.passes.prune.prune_units",
-    "PruneLayers": "bertcompress.passes.prune.prune_layers",
-    "PruneToTarget": "bertcompress.search.prune_to_target",
-    "PruneVocabulary": "bertcompress.passes.prune.prune_vocabulary",
-    "QuantizeDynamic": "bertcompress.passes.quantize.quantize_dynamic",
-    "QuantizeNncf": "bertcompress.passes.quantize.quantize_nncf",
-    "QuantizeStatic": "bertcompress.passes.quantize.quantize_static",
-    "QuantizeTensorrt": "bertcompress.passes.tensorrt.quantize_tensorrt",
-    "QuantizeWeights": "bertcompress.passes.quantize.quantize_weights",
-    "QuestionExample": "bertcompress.examples",
-    "Recover": "bertcompress.train.distill_checkpoint",
-    "Relayout": "bertcompress.passes.prune.relayout",
-    "Step": "bertcompress.artifacts.artifact",
-    "StepStore": "bertcompress.pipeline",
-    "Subject": "bertcompress.bench.variant",
-    "TextExample": "bertcompress.examples",
-    "TokenExample": "bertcompress.examples",
-    "TrainQuantized": "bertcompress.train.train_quantized",
-    "Variant": "bertcompress.bench.variant",
-    "WriteOrtFormat": "bertcompress.passes.export.write_ort_format",
-    "load": "bertcompress.bert.loading.load",
-    "load_dataset": "bertcompress.data",
-    "load_encoder": "bertcompress.bert.loading.load",
-    "make_task": "bertcompress.tasks",
-    "open_runtime": "bertcompress.runtimes",
-    "prune_model": "bertcompress.one_liners",
-    "quantize_model": "bertcompress.one_liners",
-    "read_report": "bertcompress.report.report_files",
-    "save": "bertcompress.artifacts.artifact",
-    "write_report": "bertcompress.report.report_files",
+_NAMES = {
+    "bertcompress.artifacts.artifact": ("Checkpoint", "Engine", "OnnxModel", "Step", "save"),
+    "bertcompress.artifacts.calibration_table": ("CalibrationTable",),
+    "bertcompress.bench.settings": ("BenchSettings",),
+    "bertcompress.bench.variant": ("Subject", "Variant"),
+    "bertcompress.bert.loading.load": ("load", "load_encoder"),
+    "bertcompress.data": ("Columns", "load_dataset"),
+    "bertcompress.errors": ("BertCompressError",),
+    "bertcompress.examples": ("Dataset", "QuestionExample", "TextExample", "TokenExample"),
+    "bertcompress.gates.gate": ("GateLimits",),
+    "bertcompress.inference.predictor": ("Predictor",),
+    "bertcompress.one_liners": ("prune", "prune_model", "quantize", "quantize_model"),
+    "bertcompress.passes.export.export_onnx": ("ExportOnnx",),
+    "bertcompress.passes.export.halve_precision": ("HalvePrecision",),
+    "bertcompress.passes.export.write_ort_format": ("WriteOrtFormat",),
+    "bertcompress.passes.prune.prune": ("Prune",),
+    "bertcompress.passes.prune.prune_layers": ("PruneLayers",),
+    "bertcompress.passes.prune.prune_units": ("PruneFfn", "PruneHeads"),
+    "bertcompress.passes.prune.prune_vocabulary": ("PruneVocabulary",),
+    "bertcompress.passes.prune.relayout": ("Relayout",),
+    "bertcompress.passes.quantize.quantize_dynamic": ("QuantizeDynamic",),
+    "bertcompress.passes.quantize.quantize_nncf": ("QuantizeNncf",),
+    "bertcompress.passes.quantize.quantize_static": ("QuantizeStatic",),
+    "bertcompress.passes.quantize.quantize_weights": ("QuantizeWeights",),
+    "bertcompress.passes.quantize.ranges": ("Ranges",),
+    "bertcompress.passes.quantize.smooth_activations": ("SmoothActivations",),
+    "bertcompress.passes.tensorrt.build_engine": ("BuildEngine",),
+    "bertcompress.passes.tensorrt.quantize_tensorrt": ("QuantizeTensorrt",),
+    "bertcompress.pipeline": ("Pipeline", "StepStore"),
+    "bertcompress.recipes.prune_recipe": ("PruneOptions",),
+    "bertcompress.recipes.quantize_recipe": ("QuantizeOptions",),
+    "bertcompress.recipes.resources": ("Context",),
+    "bertcompress.report.report_files": ("read_report", "write_report"),
+    "bertcompress.runtimes": ("open_runtime",),
+    "bertcompress.search.fastest_int8": ("QuantizeBest",),
+    "bertcompress.search.latency_table": ("Timing",),
+    "bertcompress.search.prune_to_target": ("PruneToTarget",),
+    "bertcompress.tasks": ("make_task",),
+    "bertcompress.train.distill_checkpoint": ("Recover",),
+    "bertcompress.train.finetune": ("Finetune",),
+    "bertcompress.train.train_quantized": ("TrainQuantized",),
 }
+"""The public names, by the module that each is loaded from."""
+
+_CALLED = {"Context": "RecipeContext"}
+"""What a name is called at home, where it is called otherwise."""
 
 __all__ = [
     "BenchSettings",
@@ -113,6 +119,7 @@ __all__ = [
     "CalibrationTable",
     "Checkpoint",
     "Columns",
+    "Context",
     "Dataset",
     "Engine",
     "ExportOnnx",
@@ -126,20 +133,26 @@ __all__ = [
     "PruneFfn",
     "PruneHeads",
     "PruneLayers",
+    "PruneOptions",
     "PruneToTarget",
     "PruneVocabulary",
+    "QuantizeBest",
     "QuantizeDynamic",
     "QuantizeNncf",
+    "QuantizeOptions",
     "QuantizeStatic",
     "QuantizeTensorrt",
     "QuantizeWeights",
     "QuestionExample",
+    "Ranges",
     "Recover",
     "Relayout",
+    "SmoothActivations",
     "Step",
     "StepStore",
     "Subject",
     "TextExample",
+    "Timing",
     "TokenExample",
     "TrainQuantized",
     "Variant",
@@ -149,7 +162,9 @@ __all__ = [
     "load_encoder",
     "make_task",
     "open_runtime",
+    "prune",
     "prune_model",
+    "quantize",
     "quantize_model",
     "read_report",
     "save",
@@ -158,13 +173,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'bertcompress' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    for module, names in _NAMES.items():
+        if name in names:
+            return getattr(importlib.import_module(module), _CALLED.get(name, name))
+    raise AttributeError(f"module 'bertcompress' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted((*globals(), *_HOMES))
+    return sorted((*globals(), *__all__))
 
 
 if os.environ.get("BERTCOMPRESS_LAZY") != "1":

@@ -81,7 +81,8 @@ def from_plain(kind: type[T], plain: object, place: str | None = None) -> T:
 def decode(kind: type[T], plain: object, place: str, *, key_word: str = "key") -> T:
     """Makes a dataclass from what people wrote, such as the settings of a recipe's step.
 
-    Literals are left to the dataclass, which knows what its choices mean.
+    Literals are left to the dataclass, which knows what its choices mean. A part that is a
+    dataclass already stays as it is.
 
     Args:
         kind: The dataclass.
@@ -148,7 +149,7 @@ class _Reading:
             items = self._object(plain, place).items()
             return {key: self.read(arguments[1], item, f"{place}.{key}") for key, item in items}
         if isinstance(kind, type) and is_dataclass(kind):
-            return self._dataclass(kind, plain, place)
+            return plain if type(plain) is kind else self._dataclass(kind, plain, place)
         return self._scalar(kind, plain, place)
 
     def _union(self, kinds: Sequence[object], plain: object, place: str) -> object:

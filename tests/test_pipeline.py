@@ -3,53 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import torch
 
-from bertcompress.artifacts.artifact import Artifact, Checkpoint, Kind, OnnxModel, StepTimer
+from bertcompress.artifacts.artifact import Checkpoint, Kind, OnnxModel
 from bertcompress.errors import DataError, PassError, UnexpectedPassError, UsageError
-from bertcompress.passes.base import NOT_A_SETTING, checkpoint_for, settings_of
+from bertcompress.passes.base import NoDetails, Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.pipeline import Pipeline, StepStore, content_hash
-from bertcompress.progress import Progress, silent
 
 Checkpoints = Callable[..., Checkpoint]
 
 
 @dataclass(frozen=True)
-class Break:
-    """Raises what it is given."""
+class Break(Pass[Checkpoint, Checkpoint]):
+    """Raises the fault of that name."""
 
-    error: BaseException = field(metadata=NOT_A_SETTING)
+    fault: str
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
-        raise self.error
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[Checkpoint, NoDetails]:
+        raise FAULTS[self.fault]
 
 
 @dataclass(frozen=True)
-class CountRuns:
-    """Changes nothing and counts how often it was run."""
+class CountRuns(Pass[Checkpoint, Checkpoint]):
+    """Changes nothing and tells the progress which one was run."""
 
     mark: str
-    runs: list[str] = field(metadata=NOT_A_SETTING)
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
 
-    def __call__(self, artifact: Artifact, *, progress: Progress = silent) -> Checkpoint:
-        checkpoint = checkpoint_for(self, artifact)
-        self.runs.append(self.mark)
-        step = StepTimer(checkpoint).step("CountRuns", settings_of(self), checkpoint)
-        return replace(checkpoint, history=(*checkpoint.history, step))
+    def apply(self, checkpoint: Checkpoint, context: Context) -> tuple[Checkpoint, NoDetails]:
+        context.progress(self.mark, 1, 1)
+        return checkpoint, NoDetails()
+
+
+class Runs(Context):
+    """Keeps which passes were run."""
+
+    def __init__(self) -> None:
+        self.marks: list[str] = []
+        super().__init__(progress=lambda mark, _done, _total: self.marks.append(mark))
+
+
+FAULTS: dict[str, BaseException] = {
+    "unforeseen": ValueError("shapes (2,) and (3,)\nand much more"),
+    "silent": ValueError(),
+    "foreseen": DataError("no texts"),
+    "interrupt": KeyboardInterrupt(),
+}
 
 
 def test_a_wrong_order_fails_when_built_and_names_both() -> None:
@@ -79,71 +92,73 @@ def test_the_history_has_every_step(tiny_checkpoint: Checkpoints) -> None:
 
 
 def test_finished_steps_are_not_run_again(tiny_checkpoint: Checkpoints, tmp_path: Path) -> None:
-    runs: list[str] = []
+    runs = Runs()
     store = StepStore(tmp_path / "steps")
-    first = Pipeline([CountRuns("a", runs), CountRuns("b", runs)])
-    longer = Pipeline([CountRuns("a", runs), CountRuns("b", runs), CountRuns("c", runs)])
+    first = Pipeline([CountRuns("a"), CountRuns("b")])
+    longer = Pipeline([CountRuns("a"), CountRuns("b"), CountRuns("c")])
 
-    first.run(tiny_checkpoint(), store=store)
-    result = longer.run(tiny_checkpoint(), store=store)
+    first.run(tiny_checkpoint(), runs, store=store)
+    result = longer.run(tiny_checkpoint(), runs, store=store)
 
-    assert runs == ["a", "b", "c"]
+    assert runs.marks == ["a", "b", "c"]
     assert [step.settings["mark"] for step in result.history] == ["a", "b", "c"]
 
 
 def test_a_changed_setting_runs_that_step_and_all_after_it(
     tiny_checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
-    runs: list[str] = []
+    runs = Runs()
     store = StepStore(tmp_path / "steps")
-    Pipeline([CountRuns(mark, runs) for mark in "abc"]).run(tiny_checkpoint(), store=store)
-    runs.clear()
+    Pipeline([CountRuns(mark) for mark in "abc"]).run(tiny_checkpoint(), runs, store=store)
+    runs.marks.clear()
 
-    Pipeline([CountRuns(mark, runs) for mark in "axc"]).run(tiny_checkpoint(), store=store)
+    Pipeline([CountRuns(mark) for mark in "axc"]).run(tiny_checkpoint(), runs, store=store)
 
-    assert runs == ["x", "c"]
+    assert runs.marks == ["x", "c"]
 
 
 def test_another_model_runs_everything(tiny_checkpoint: Checkpoints, tmp_path: Path) -> None:
-    runs: list[str] = []
+    runs = Runs()
     store = StepStore(tmp_path / "steps")
-    chain = Pipeline([CountRuns("a", runs)])
-    chain.run(tiny_checkpoint(), store=store)
+    chain = Pipeline([CountRuns("a")])
+    chain.run(tiny_checkpoint(), runs, store=store)
     other = tiny_checkpoint()
     with torch.no_grad():
         other.model.classifier.bias.add_(1.0)
 
-    chain.run(other, store=store)
+    chain.run(other, runs, store=store)
 
-    assert runs == ["a", "a"]
+    assert runs.marks == ["a", "a"]
 
 
 def test_an_interruption_keeps_what_was_finished(
     tiny_checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
-    runs: list[str] = []
+    runs = Runs()
     store = StepStore(tmp_path / "steps")
 
     def interrupt(stage: str, done: int, total: int) -> None:
-        raise KeyboardInterrupt
+        if stage != "a":
+            raise KeyboardInterrupt
+        runs.marks.append(stage)
 
-    chain = Pipeline([CountRuns("a", runs), ExportOnnx()])
+    chain = Pipeline([CountRuns("a"), ExportOnnx()])
     with pytest.raises(KeyboardInterrupt):
-        chain.run(tiny_checkpoint(), store=store, progress=interrupt)
-    chain.run(tiny_checkpoint(), store=store)
+        chain.run(tiny_checkpoint(), Context(progress=interrupt), store=store)
+    chain.run(tiny_checkpoint(), runs, store=store)
 
-    assert runs == ["a"]
+    assert runs.marks.count("a") == 1
 
 
 def test_what_nobody_foresaw_names_the_pass_and_those_before_it(
     tiny_checkpoint: Checkpoints,
 ) -> None:
-    fault = ValueError("shapes (2,) and (3,)\nand much more")
+    fault = FAULTS["unforeseen"]
 
     with pytest.raises(UnexpectedPassError) as first:
-        Pipeline([Break(fault)])(tiny_checkpoint())
+        Pipeline([Break("unforeseen")])(tiny_checkpoint())
     with pytest.raises(PassError) as third:
-        Pipeline([CountRuns("a", []), PruneHeads(0.4), Break(fault), ExportOnnx()])(
+        Pipeline([CountRuns("a"), PruneHeads(0.4), Break("unforeseen"), ExportOnnx()])(
             tiny_checkpoint()
         )
 
@@ -157,57 +172,55 @@ def test_what_nobody_foresaw_names_the_pass_and_those_before_it(
     assert first.value.__cause__ is third.value.__cause__ is fault
 
 
-@pytest.mark.parametrize("fault", [DataError("no texts"), KeyboardInterrupt()])
-def test_what_was_foreseen_comes_out_as_it_is(
-    tiny_checkpoint: Checkpoints, fault: BaseException
-) -> None:
-    with pytest.raises(type(fault)) as found:
-        Pipeline([Break(fault)])(tiny_checkpoint())
+@pytest.mark.parametrize("name", ["foreseen", "interrupt"])
+def test_what_was_foreseen_comes_out_as_it_is(tiny_checkpoint: Checkpoints, name: str) -> None:
+    with pytest.raises(type(FAULTS[name])) as found:
+        Pipeline([Break(name)])(tiny_checkpoint())
 
-    assert found.value is fault
+    assert found.value is FAULTS[name]
 
 
 def test_after_what_nobody_foresaw_finished_steps_are_not_run_again(
     tiny_checkpoint: Checkpoints, tmp_path: Path
 ) -> None:
-    runs: list[str] = []
+    runs = Runs()
     store = StepStore(tmp_path / "steps")
-    chain = Pipeline([CountRuns("a", runs), Break(ValueError())])
+    chain = Pipeline([CountRuns("a"), Break("silent")])
 
     for _ in range(2):
         with pytest.raises(
             PassError, match=r"Break \(step 2 of 2, after CountRuns\).*ValueError; "
         ):
-            chain.run(tiny_checkpoint(), store=store)
+            chain.run(tiny_checkpoint(), runs, store=store)
 
-    assert runs == ["a"]
+    assert runs.marks == ["a"]
 
 
 def test_a_damaged_step_runs_again(tiny_checkpoint: Checkpoints, tmp_path: Path) -> None:
-    runs: list[str] = []
+    runs = Runs()
     store = StepStore(tmp_path / "steps")
-    chain = Pipeline([CountRuns("a", runs)])
-    chain.run(tiny_checkpoint(), store=store)
+    chain = Pipeline([CountRuns("a")])
+    chain.run(tiny_checkpoint(), runs, store=store)
     (weights,) = (tmp_path / "steps").glob("*/model.safetensors")
     weights.write_bytes(weights.read_bytes()[:100])
 
-    chain.run(tiny_checkpoint(), store=store)
+    chain.run(tiny_checkpoint(), runs, store=store)
 
-    assert runs == ["a", "a"]
+    assert runs.marks == ["a", "a"]
 
 
 def test_the_plan_says_what_is_finished(tiny_checkpoint: Checkpoints, tmp_path: Path) -> None:
+    runs = Runs()
     store = StepStore(tmp_path / "steps")
-    runs: list[str] = []
-    Pipeline([CountRuns("a", runs)]).run(tiny_checkpoint(), store=store)
+    Pipeline([CountRuns("a")]).run(tiny_checkpoint(), runs, store=store)
 
-    plan = Pipeline([CountRuns("a", runs), ExportOnnx()]).plan(tiny_checkpoint(), store=store)
+    plan = Pipeline([CountRuns("a"), ExportOnnx()]).plan(tiny_checkpoint(), store=store)
 
     assert [(step.name, step.finished) for step in plan] == [
         ("CountRuns", True),
         ("ExportOnnx", False),
     ]
-    assert runs == ["a"]
+    assert runs.marks == ["a"]
 
 
 def test_the_content_hash_is_of_the_content(

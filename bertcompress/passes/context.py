@@ -83,7 +83,7 @@ class Context:
         self._train, self._validation = tuple(train), tuple(validation)
         self._held_out = tuple(held_out)
         self._calibrate, self._original = calibrate, original
-        self.machine, self.state, self.progress = machine, state, progress
+        self._machine, self.state, self.progress = machine, state, progress
 
     @property
     def examples(self) -> tuple[Example, ...]:
@@ -108,16 +108,26 @@ class Context:
     @property
     def held_out(self) -> tuple[Example, ...]:
         """What answers are judged on, beside `fitted`."""
-        return self._held_out or self.examples[HELD_OUT - 1 :: HELD_OUT]
+        return self._apart or self.examples[HELD_OUT - 1 :: HELD_OUT]
 
     @property
     def fitted(self) -> tuple[Example, ...]:
         """The examples but for those held out."""
-        if self._held_out:
+        if self._apart:
             return self.examples
         return tuple(
             example for at, example in enumerate(self.examples) if at % HELD_OUT != HELD_OUT - 1
         )
+
+    @property
+    def machine(self) -> str:
+        """What engines are built for."""
+        return self._machine
+
+    @property
+    def _apart(self) -> tuple[Example, ...]:
+        """What is held out and not of the examples; may be none."""
+        return self._held_out
 
     @property
     def has_examples(self) -> bool:

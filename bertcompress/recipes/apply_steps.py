@@ -1,6 +1,6 @@
-"""Model and steps in, artifact folder out: what every verb that makes an artifact does.
+"""Model and passes in, artifact folder out: what every verb that makes an artifact does.
 
-The artifact carries the recipe that repeats it. While several steps are at work, finished ones
+The artifact carries the recipe that repeats it. While several passes are at work, finished steps
 and the Trainer's checkpoints are kept in a hidden folder beside the output, so that the same
 command goes on after an interruption; it is removed when the work is done or has failed, unless
 nobody foresaw how.
@@ -8,10 +8,9 @@ nobody foresaw how.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,63 +19,107 @@ from bertcompress.artifacts.artifact import Artifact, Engine, save
 from bertcompress.artifacts.manifest import kind_of
 from bertcompress.bert.loading.frontend import load_config
 from bertcompress.bert.loading.load import load, load_encoder
-from bertcompress.errors import BertCompressError, LoadError, UnexpectedPassError, UsageError
+from bertcompress.errors import (
+    AccuracyGateError,
+    BertCompressError,
+    LoadError,
+    SpeedGateError,
+    UnexpectedPassError,
+    UsageError,
+)
 from bertcompress.examples import Example, TextExample, TokenExample
-from bertcompress.passes.base import Pass, settings_of
-from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.base import AnyPass
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.ranges import TRAINED, Ranges
+from bertcompress.passes.quantize.smooth_activations import SmoothActivations
+from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Progress, silent
-from bertcompress.recipes.recipe import Recipe, StepSpec, make_pass, with_exports
+from bertcompress.recipes.recipe import Recipe, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, recipe_text
-from bertcompress.recipes.resources import Material, StandIn
+from bertcompress.recipes.resources import RecipeContext, Splits
+from bertcompress.search.fastest_int8 import QuantizeBest
+from bertcompress.search.prune_to_target import PruneToTarget
 from bertcompress.tasks import labels_of, make_task, task_of
+from bertcompress.train.distill_checkpoint import Recover
 from bertcompress.train.finetune import Finetune
-from bertcompress.train.recover import Recover
 from bertcompress.train.train_quantized import TrainQuantized
-from bertcompress_cli.output import note
+from bertcompress_calibration import check_ranges
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-TRAINING = "train-"
-"""How folders begin in which a step that takes long keeps what it needs to go on."""
+Note = Callable[[str], None]
+"""Is told what the user must know, a sentence at a time."""
 
 _CLASS_TASKS = ("text-classification", "token-classification")
+_LOGGER = logging.getLogger(__name__)
+
+
+def logged(sentence: str) -> None:
+    """Is the note that nobody asked for."""
+    _LOGGER.info("%s", sentence)
 
 
 def make_artifact(
-    recipe: Recipe, out: Path, *, overwrite: bool = False, progress: Progress
+    recipe: Recipe,
+    out: Path | None = None,
+    *,
+    overwrite: bool = False,
+    remark: str | None = None,
+    note: Note = logged,
+    progress: Progress = silent,
 ) -> Artifact:
     """Runs a recipe's first variant and saves it.
 
     Args:
         recipe: What to do.
-        out: The artifact folder.
+        out: The artifact folder; None saves nothing.
         overwrite: Whether an artifact that is there may be replaced.
-        progress: Is told the stages.
+        remark: What the user must know, said once the settings are found to be right.
+        note: Is told it, and the like.
+        progress: Progress callback.
 
     Raises:
-        BertCompressError: As the steps do; nothing is written then.
+        BertCompressError: As the passes do; nothing is written then.
     """
     asked = (*recipe.base, *next(iter(recipe.variants.values())))
-    steps = with_exports(asked, is_graph=is_graph(recipe.model), graph_wanted=False)
-    check_steps(recipe, steps)
-    state = out.with_name(f".{out.name}.state")
+    passes = with_exports(
+        asked, is_graph=is_graph(recipe.model), graph_wanted=False, seed=recipe.seed
+    )
+    check_passes(recipe, passes)
+    if remark is not None:
+        note(remark)
+    state = None if out is None else out.with_name(f".{out.name}.state")
     try:
-        artifact, material = starting_point(recipe, steps)
-        if len(steps) > len(asked):
+        artifact, splits = starting_point(recipe, passes, note=note)
+        if len(passes) > len(asked):
             note(f"{recipe.model} is a checkpoint: it is exported to ONNX first")
-        passes = make_passes(recipe, steps, material, state_root=state, progress=progress)
-        store = StepStore(state / "steps") if len(passes) > 1 else None
-        made = Pipeline(passes).run(artifact, store=store, progress=progress)
-        save(with_recipe(made, recipe, steps, out), out, overwrite=overwrite)
+        context = RecipeContext(splits, state=state, progress=progress)
+        store = StepStore(state / "steps") if state is not None and len(passes) > 1 else None
+        result = Pipeline(passes).run(artifact, context, store=store)
+        if out is not None:
+            save(with_recipe(result, recipe, passes, out), out, overwrite=overwrite)
     except UnexpectedPassError:
         raise  # finished steps are kept: the same command goes on once the cause is gone
     except BertCompressError:
-        shutil.rmtree(state, ignore_errors=True)
+        _remove(state)
         raise
-    shutil.rmtree(state, ignore_errors=True)
-    return made
+    _remove(state)
+    return result
+
+
+def refuse_rejected(artifact: Artifact, folder: Path) -> None:
+    """Fails if an artifact does not keep what was asked of it; the folder stays.
+
+    Raises:
+        AccuracyGateError: It lost more than allowed.
+        SpeedGateError: It is slower than asked.
+    """
+    for step in artifact.history:
+        if step.rejected is not None:
+            kind = SpeedGateError if step.rejected_for == "speed" else AccuracyGateError
+            raise kind(f"{step.rejected}; the attempt is kept in {folder}, marked rejected")
 
 
 def is_graph(model: str) -> bool:
@@ -84,78 +127,55 @@ def is_graph(model: str) -> bool:
     return Path(model).is_dir() and kind_of(Path(model)) != "checkpoint"
 
 
-def check_steps(recipe: Recipe, steps: Sequence[StepSpec]) -> None:
-    """Fails at once where a setting or the order can't be meant, before anything is loaded."""
-    is_exported = is_graph(recipe.model)
-    steps = with_exports(steps, is_graph=is_exported, graph_wanted=False)
-    material = StandIn(recipe.data, task=recipe.task or "text-classification")
-    passes = [make_pass(step, material, seed=recipe.seed) for step in steps]
+def check_passes(recipe: Recipe, passes: Sequence[AnyPass]) -> None:
+    """Fails where the order or what the passes need can't be meant, before anything is loaded."""
     if passes:
         Pipeline(passes)
+    context = RecipeContext(Splits(recipe.data, task=recipe.task or ""))
+    for number, pass_ in enumerate(passes):
+        pass_.check(context)
+        _check_method(pass_)
+        setting = _of_the_original(pass_)
+        if setting is not None and any(isinstance(it, Finetune) for it in passes[:number]):
+            raise UsageError(
+                f"{recipe.name}: this compares with the model before pruning, and an earlier step "
+                f"trains it; name its folder as {setting}"
+            )
 
 
-def starting_point(recipe: Recipe, steps: Sequence[StepSpec]) -> tuple[Artifact, Material]:
-    """Loads the model, with a new head where the first step trains one, and finds its data.
+def starting_point(
+    recipe: Recipe, passes: Sequence[AnyPass], *, note: Note = logged
+) -> tuple[Artifact, Splits]:
+    """Loads the model, with a new head where the first pass trains one, and finds its data.
 
     Raises:
         LoadError: The model can't be loaded.
         UsageError: It is not said what to fine-tune for.
         DataError: The training data can't be read.
     """
-    if steps and steps[0].name == "finetune":
-        return _start_of_training(recipe)
+    if passes and isinstance(passes[0], Finetune):
+        return _start_of_training(recipe, note)
     artifact = load(recipe.model, task=recipe.task)
-    if steps and isinstance(artifact, Engine):
+    if passes and isinstance(artifact, Engine):
         note(f"{recipe.model} holds an engine: this begins at the graph that it was made from")
         artifact = artifact.source
+    return artifact, splits_for(artifact, recipe)
+
+
+def splits_for(artifact: Artifact, recipe: Recipe) -> Splits:
+    """Returns a recipe's data as the model's task takes it."""
     kind = make_task(artifact.task, artifact.config).label_kind
-    return artifact, Material(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed)
-
-
-def make_passes(
-    recipe: Recipe,
-    steps: Sequence[StepSpec],
-    material: Material,
-    *,
-    state_root: Path,
-    progress: Progress = silent,
-) -> list[Pass]:
-    """Returns the passes of the steps; a pass that takes long keeps its state in `state_root`."""
-    passes: list[Pass] = []
-    digest = hashlib.sha256(recipe.model.encode())
-    for step in steps:
-        one = make_pass(step, material, seed=recipe.seed, progress=progress)
-        digest.update(json.dumps([step.name, settings_of(one)], sort_keys=True).encode())
-        if isinstance(one, Recover | TrainQuantized) and not one.teacher:
-            one = replace(one, teacher=_model_before(recipe, passes, f"{step.name}.teacher"))
-        if isinstance(one, Prune) and one.reference == "":
-            one = replace(one, reference=_model_before(recipe, passes, "prune.reference"))
-        if isinstance(one, Finetune | Prune | Recover | TrainQuantized):
-            one = replace(
-                one, state_folder=str(state_root / f"{TRAINING}{digest.hexdigest()[:12]}")
-            )
-        passes.append(one)
-    return passes
-
-
-def _model_before(recipe: Recipe, before: Sequence[Pass], setting: str) -> str:
-    """Returns the model before pruning: the recipe's own, unless an earlier step trains it."""
-    if any(isinstance(one, Finetune) for one in before):
-        raise UsageError(
-            f"{recipe.name}: this compares with the model before pruning, and an earlier step "
-            f"trains it; name its folder as {setting}"
-        )
-    return recipe.model
+    return Splits(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed)
 
 
 def with_recipe(
-    artifact: Artifact, recipe: Recipe, steps: Sequence[StepSpec], out: Path
+    artifact: Artifact, recipe: Recipe, passes: Sequence[AnyPass], out: Path
 ) -> Artifact:
     """Returns the artifact with the recipe that repeats it among its files."""
     again = replace(
         recipe,
         base=(),
-        variants={out.name.lstrip("0123456789-") or "again": tuple(steps)},
+        variants={out.name.lstrip("0123456789-") or "again": tuple(passes)},
         bench=None,
         gate=None,
         output=out.with_name(f"{out.name}-again"),
@@ -164,31 +184,57 @@ def with_recipe(
     return replace(artifact, side_files={**artifact.side_files, RECIPE_NAME: text})
 
 
-def _start_of_training(recipe: Recipe) -> tuple[Artifact, Material]:
+def _check_method(pass_: AnyPass) -> None:
+    """Fails with a UsageError if there is no such way to find ranges."""
+    if isinstance(pass_, TrainQuantized):
+        check_ranges(Ranges(pass_.method))
+    if isinstance(pass_, SmoothActivations | QuantizeTensorrt | QuantizeBest):
+        check_ranges(pass_.ranges)
+    if isinstance(pass_, QuantizeStatic) and pass_.ranges.method != TRAINED:
+        check_ranges(pass_.ranges)
+
+
+def _of_the_original(pass_: AnyPass) -> str | None:
+    """Returns the setting that names the model before pruning, where the pass leaves it open."""
+    if isinstance(pass_, Recover) and not pass_.teacher:
+        return "recover.teacher"
+    if isinstance(pass_, TrainQuantized) and not pass_.teacher:
+        return "train-quantized.teacher"
+    if isinstance(pass_, PruneToTarget) and pass_.reference == "":
+        return "prune.reference"
+    return None
+
+
+def _remove(state: Path | None) -> None:
+    if state is not None:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def _start_of_training(recipe: Recipe, note: Note) -> tuple[Artifact, Splits]:
     if is_graph(recipe.model):
         raise UsageError(f"{recipe.model} is a graph; fine-tuning needs the checkpoint")
     config = load_config(recipe.model)
-    own = _own_task(config)
-    task = recipe.task or (own if own != "feature-extraction" else None)
+    its_task = _task_named_in(config)
+    task = recipe.task or (its_task if its_task != "feature-extraction" else None)
     if task is None:
         raise UsageError(
             f"{recipe.model} has no head yet; say what to fine-tune it for, such as "
             "--task text-classification"
         )
-    kept_kind = make_task(task, config).label_kind if own == task else "class"
+    kept_kind = make_task(task, config).label_kind if its_task == task else "class"
     kind = kept_kind if task == "text-classification" else "auto"
-    material = Material(recipe.data, task=task, label_kind=kind, seed=recipe.seed)
-    labels = _labels_in(material.train)
-    if own == task and (task not in _CLASS_TASKS or set(labels) <= set(labels_of(config))):
-        return load(recipe.model, task=task), material
+    splits = Splits(recipe.data, task=task, label_kind=kind, seed=recipe.seed)
+    labels = _labels_in(splits.train)
+    if its_task == task and (task not in _CLASS_TASKS or set(labels) <= set(labels_of(config))):
+        return load(recipe.model, task=task), splits
     if task == "text-classification":
-        _check_single_classes(material.train)
+        _check_single_classes(splits.train)
     size = f" with {len(labels)} labels" if labels else ""
     note(f"{recipe.model} gets a new head for {task}{size}")
-    return load_encoder(recipe.model, task=task, labels=labels, seed=recipe.seed), material
+    return load_encoder(recipe.model, task=task, labels=labels, seed=recipe.seed), splits
 
 
-def _own_task(config: PreTrainedConfig) -> str | None:
+def _task_named_in(config: PreTrainedConfig) -> str | None:
     try:
         return task_of(config)
     except LoadError:
@@ -196,15 +242,15 @@ def _own_task(config: PreTrainedConfig) -> str | None:
 
 
 def _labels_in(examples: Sequence[Example]) -> tuple[str, ...]:
-    found: set[str] = set()
+    labels: set[str] = set()
     for example in examples:
         if isinstance(example, TokenExample):
-            found.update(example.tags or ())
+            labels.update(example.tags or ())
         elif isinstance(example, TextExample) and isinstance(example.label, str):
-            found.add(example.label)
+            labels.add(example.label)
         elif isinstance(example, TextExample) and isinstance(example.label, tuple):
-            found.update(example.label)
-    return tuple(sorted(found))
+            labels.update(example.label)
+    return tuple(sorted(labels))
 
 
 def _check_single_classes(examples: Sequence[Example]) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bertcompress.errors import UsageError, did_you_mean
+from bertcompress.codec import decode
+from bertcompress.errors import UsageError
 
 if TYPE_CHECKING:
     from bertcompress.examples import Dataset
@@ -114,14 +115,31 @@ class DataSource:
         found = read(None)
         return read("test") if found.split == "all" and not (alone or whole) else found
 
+    def over(self, default: DataSource | None) -> DataSource | None:
+        """Returns this where it says where examples come from, else the default with what it says.
+
+        Raises:
+            UsageError: If something is said about data and there is none.
+        """
+        said = {setting.name: getattr(self, setting.name) for setting in fields(self)}
+        given = {name: value for name, value in said.items() if value not in (None, {})}
+        if self.source is not None:
+            return self
+        if default is not None:
+            return replace(default, **given)
+        if given:
+            raise UsageError("an option about the data was given without --data; type --data DATA")
+        return None
+
     def to_plain(self, folder: Path) -> str | dict[str, object]:
         """Returns the recipe's ``data``, a path or keys, with paths as seen from `folder`."""
         plain: dict[str, object] = {}
-        for one in fields(self):
-            value = getattr(self, one.name)
+        for setting in fields(self):
+            value = getattr(self, setting.name)
             if value is None or value == {}:
                 continue
-            plain[one.name] = portable(value, folder) if one.name in _PATHS else value
+            is_path = setting.name in _PATHS
+            plain[setting.name] = portable(value, folder) if is_path else value
         if set(plain) == {"source"}:
             return str(plain["source"])
         return plain
@@ -135,22 +153,14 @@ def source_from_plain(value: object, folder: Path, where: str) -> DataSource:
     """
     if isinstance(value, str):
         return DataSource(source=resolved(value, folder))
-    allowed = [one.name for one in fields(DataSource)]
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where} must be a path or a mapping with {', '.join(allowed)}")
-    kept: dict[str, object] = {}
-    for key, item in value.items():
-        if key not in allowed:
-            raise UsageError(f"{where} has no key {key!r}{did_you_mean(str(key), allowed)}")
-        if key == "label_map":
-            kept[key] = _label_map(item, f"{where}.label_map")
-        elif key == "limit":
-            kept[key] = _limit(item, f"{where}.limit")
-        elif not isinstance(item, str):
-            raise UsageError(f"{where}.{key} must be a text, got {item!r}")
-        else:
-            kept[key] = resolved(item, folder) if key in _PATHS else item
-    return DataSource(**kept)  # type: ignore[arg-type]  # each was checked above
+        allowed = ", ".join(setting.name for setting in fields(DataSource))
+        raise UsageError(f"{where} must be a path or a mapping with {allowed}")
+    plain = {
+        key: resolved(item, folder) if key in _PATHS and isinstance(item, str) else item
+        for key, item in value.items()
+    }
+    return decode(DataSource, {**plain, **_label_map(value.get("label_map"), where)}, where)
 
 
 def resolved(name: str, folder: Path) -> str:
@@ -185,13 +195,10 @@ def is_named_for(source: str, role: str) -> bool:
     return Path(source).is_file() and split_named(Path(source).stem) == role
 
 
-def _label_map(value: object, where: str) -> dict[str, str]:
+def _label_map(value: object, where: str) -> dict[str, object]:
+    """Returns the labels to rename as texts: YAML reads ``0`` as a number."""
+    if value is None:
+        return {}
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where} must be a mapping old: new, got {value!r}")
-    return {str(old): str(new) for old, new in value.items()}
-
-
-def _limit(value: object, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UsageError(f"{where} must be a whole number, got {value!r}")
-    return value
+        raise UsageError(f"{where}.label_map must be a mapping old: new, got {value!r}")
+    return {"label_map": {str(old): str(new) for old, new in value.items()}}

@@ -8,24 +8,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
-from typing import TypeVar, get_type_hints
 
 import yaml
 
 from bertcompress.bench.settings import BenchSettings
+from bertcompress.codec import decode
 from bertcompress.errors import DataError, UsageError, did_you_mean
 from bertcompress.gates.gate import GateLimits
+from bertcompress.passes.base import AnyPass
 from bertcompress.recipes.data_source import portable, resolved, source_from_plain
-from bertcompress.recipes.recipe import Recipe, StepSpec, checked
+from bertcompress.recipes.recipe import Recipe
+from bertcompress.recipes.step_settings import changed_settings, plain_step, read_step
 
 RECIPE_NAME = "recipe.yaml"
 _KEYS = ("model", "task", "data", "seed", "base", "variants", "bench", "gate", "output")
-_PATHS = {"quantize-static": "table", "build-engine": "timing_cache"}
-"""Settings of steps that are paths."""
-
-_Settings = TypeVar("_Settings", BenchSettings, GateLimits)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -55,16 +52,15 @@ def recipe_text(recipe: Recipe, folder: Path) -> str:
         plain["data"] = recipe.data.to_plain(folder)
     plain["seed"] = recipe.seed
     if recipe.base:
-        plain["base"] = [_plain_step(step, folder) for step in recipe.base]
+        plain["base"] = _plain_steps(recipe.base, recipe, folder)
     plain["variants"] = {
-        name: [_plain_step(step, folder) for step in steps]
-        for name, steps in recipe.variants.items()
+        name: _plain_steps(passes, recipe, folder) for name, passes in recipe.variants.items()
     }
     plain["bench"] = False
     if recipe.bench is not None:
-        plain["bench"] = _changed(recipe.bench, BenchSettings()) or True
+        plain["bench"] = changed_settings(recipe.bench, folder=folder) or True
     if recipe.gate is not None:
-        plain["gate"] = _changed(recipe.gate, GateLimits())
+        plain["gate"] = changed_settings(recipe.gate, folder=folder)
     plain["output"] = (
         str(recipe.output) if recipe.output.is_absolute() else _relative(recipe.output, folder)
     )
@@ -91,31 +87,33 @@ def _read_yaml(path: Path) -> object:
 def _recipe_of(plain: object, path: Path) -> Recipe:
     if not isinstance(plain, Mapping):
         raise UsageError(f"a recipe is a mapping with the keys {', '.join(_KEYS)}")
-    _check_keys(plain, _KEYS, "the recipe")
+    _check_keys(plain)
     folder = path.parent
     model = plain.get("model")
     if not isinstance(model, str) or not model:
         raise UsageError(f"model must be a folder or a hub name, got {model!r}")
+    task, seed = plain.get("task"), decode(int, plain.get("seed", 0), "seed")
     data, output = plain.get("data"), plain.get("output")
-    output_name = f"{path.stem}-out" if output is None else checked(output, str, "output")
+    name = f"{path.stem}-out" if output is None else decode(str, output, "output")
+    gate = plain.get("gate")
     return Recipe(
         name=str(path),
         model=resolved(model, folder),
-        task=_optional_text(plain.get("task"), "task"),
+        task=None if task is None else decode(str, task, "task"),
         data=None if data is None else source_from_plain(data, folder, "data"),
-        seed=_whole(plain.get("seed", 0), "seed"),
-        base=_steps(plain.get("base") or [], "base", folder),
-        variants=_variants(plain.get("variants"), folder),
+        seed=seed,
+        base=_passes(plain.get("base") or [], "base", seed, folder),
+        variants=_variants(plain.get("variants"), seed, folder),
         bench=_bench(plain.get("bench", True)),
-        gate=_settings(plain["gate"], GateLimits, "gate") if plain.get("gate") else None,
-        output=_place(str(output_name), folder),
+        gate=decode(GateLimits, gate, "gate") if gate else None,
+        output=_place(name, folder),
     )
 
 
-def _variants(plain: object, folder: Path) -> dict[str, tuple[StepSpec, ...]]:
+def _variants(plain: object, seed: int, folder: Path) -> dict[str, tuple[AnyPass, ...]]:
     if not isinstance(plain, Mapping) or not plain:
         raise UsageError("variants must be a mapping name: [steps], with at least one name")
-    made: dict[str, tuple[StepSpec, ...]] = {}
+    variants: dict[str, tuple[AnyPass, ...]] = {}
     folders: dict[str, str] = {}
     for name, steps in plain.items():
         place = variant_folder(str(name))
@@ -124,17 +122,19 @@ def _variants(plain: object, folder: Path) -> dict[str, tuple[StepSpec, ...]]:
         if place in folders:
             raise UsageError(f"variants {folders[place]!r} and {name!r} would share one folder")
         folders[place] = str(name)
-        made[str(name)] = _steps(steps or [], f"variants.{name}", folder)
-    return made
+        variants[str(name)] = _passes(steps or [], f"variants.{name}", seed, folder)
+    return variants
 
 
-def _steps(plain: object, where: str, folder: Path) -> tuple[StepSpec, ...]:
+def _passes(plain: object, where: str, seed: int, folder: Path) -> tuple[AnyPass, ...]:
     if not isinstance(plain, Sequence) or isinstance(plain, str):
         raise UsageError(f"{where} must be a list of steps, got {plain!r}")
-    return tuple(_step(one, f"{where}[{at}]", folder) for at, one in enumerate(plain))
+    return tuple(
+        _pass(step, f"{where}[{number}]", seed, folder) for number, step in enumerate(plain)
+    )
 
 
-def _step(plain: object, where: str, folder: Path) -> StepSpec:
+def _pass(plain: object, where: str, seed: int, folder: Path) -> AnyPass:
     if isinstance(plain, str):
         plain = {plain: {}}
     if not isinstance(plain, Mapping) or len(plain) != 1:
@@ -144,58 +144,28 @@ def _step(plain: object, where: str, folder: Path) -> StepSpec:
     if not isinstance(settings, Mapping):
         raise UsageError(f"{where}.{name} must be a mapping of settings, got {settings!r}")
     try:
-        step = StepSpec(str(name), dict(settings))
+        return read_step(str(name), settings, seed=seed, folder=folder)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
-    key = _PATHS.get(step.name)
-    if key is not None and isinstance(step.settings.get(key), str):
-        path = resolved(str(step.settings[key]), folder)
-        return StepSpec(step.name, {**step.settings, key: path})
-    return step
+
+
+def _plain_steps(
+    passes: Sequence[AnyPass], recipe: Recipe, folder: Path
+) -> list[dict[str, object]]:
+    return [plain_step(pass_, seed=recipe.seed, folder=folder) for pass_ in passes]
 
 
 def _bench(plain: object) -> BenchSettings | None:
     if plain is False:
         return None
-    return BenchSettings() if plain is True else _settings(plain, BenchSettings, "bench")
+    return BenchSettings() if plain is True else decode(BenchSettings, plain, "bench")
 
 
-def _settings(plain: object, kind: type[_Settings], where: str) -> _Settings:
-    hints = get_type_hints(kind)
-    if not isinstance(plain, Mapping):
-        raise UsageError(f"{where} must be a mapping with {', '.join(hints)}, got {plain!r}")
-    _check_keys(plain, tuple(hints), where)
-    typed = {key: checked(value, hints[key], f"{where}.{key}") for key, value in plain.items()}
-    return kind(**typed)  # type: ignore[arg-type]  # each was checked against its field's type
-
-
-def _check_keys(plain: Mapping[object, object], allowed: Sequence[str], where: str) -> None:
+def _check_keys(plain: Mapping[object, object]) -> None:
     for key in plain:
-        if key not in allowed:
-            near = did_you_mean(str(key), allowed) or f"; it has {', '.join(allowed)}"
-            raise UsageError(f"{where} has no key {key!r}{near}")
-
-
-def _plain_step(step: StepSpec, folder: Path) -> dict[str, object]:
-    key = _PATHS.get(step.name)
-    settings = {
-        name: portable(str(value), folder) if name == key else _plain_value(value)
-        for name, value in step.settings.items()
-    }
-    return {step.name: settings}
-
-
-def _plain_value(value: object) -> object:
-    return [_plain_value(one) for one in value] if isinstance(value, tuple) else value
-
-
-def _changed(settings: BenchSettings | GateLimits, default: object) -> dict[str, object]:
-    """Returns the fields that differ from the defaults."""
-    return {
-        one.name: _plain_value(getattr(settings, one.name))
-        for one in fields(settings)
-        if getattr(settings, one.name) != getattr(default, one.name)
-    }
+        if key not in _KEYS:
+            near = did_you_mean(str(key), _KEYS) or f"; it has {', '.join(_KEYS)}"
+            raise UsageError(f"the recipe has no key {key!r}{near}")
 
 
 def _place(name: str, folder: Path) -> Path:
@@ -205,13 +175,3 @@ def _place(name: str, folder: Path) -> Path:
 
 def _relative(path: Path, folder: Path) -> str:
     return os.path.relpath(path, folder)
-
-
-def _optional_text(value: object, where: str) -> str | None:
-    return None if value is None else str(checked(value, str, where))
-
-
-def _whole(value: object, where: str) -> int:
-    number = checked(value, int, where)
-    assert isinstance(number, int)
-    return number

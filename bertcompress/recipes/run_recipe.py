@@ -18,22 +18,24 @@ from bertcompress.artifacts.manifest import read_manifest, verify
 from bertcompress.bench.variant import Variant, subject_of
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.inference.predictor import Predictor
-from bertcompress.pipeline import Pipeline, PlannedStep, StepStore
+from bertcompress.passes.base import AnyPass
+from bertcompress.pipeline import WORK, Pipeline, PlannedStep, StepStore
 from bertcompress.progress import Progress
 from bertcompress.recipes.apply_steps import (
-    TRAINING,
-    check_steps,
+    Note,
+    check_passes,
     is_graph,
-    make_passes,
+    logged,
     starting_point,
     with_recipe,
 )
 from bertcompress.recipes.measure import PeerSource, measure
-from bertcompress.recipes.recipe import Recipe, StepSpec, with_exports
+from bertcompress.recipes.recipe import Recipe, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, variant_folder
-from bertcompress.recipes.resources import Material
+from bertcompress.recipes.resources import RecipeContext, Splits
 from bertcompress.report.schema import Report
 from bertcompress.tasks import Feature
+from bertcompress.train.finetune import Finetune
 
 STORE, REPORT = ".steps", "report"
 
@@ -43,46 +45,50 @@ class _Starts:
     """The loaded model: once as it is, and once with a new head if a variant trains one."""
 
     recipe: Recipe
-    loaded: dict[bool, tuple[Artifact, Material]] = field(default_factory=dict)
+    note: Note = logged
+    loaded: dict[bool, tuple[Artifact, Splits]] = field(default_factory=dict)
 
-    def of(self, steps: Sequence[StepSpec]) -> tuple[Artifact, Material]:
-        trains = bool(steps) and steps[0].name == "finetune"
+    def of(self, passes: Sequence[AnyPass]) -> tuple[Artifact, Splits]:
+        trains = bool(passes) and isinstance(passes[0], Finetune)
         if trains not in self.loaded:
-            self.loaded[trains] = starting_point(self.recipe, steps)
+            self.loaded[trains] = starting_point(self.recipe, passes, note=self.note)
         return self.loaded[trains]
 
 
-def run_recipe(recipe: Recipe, *, command: str = "", progress: Progress) -> Report | None:
+def run_recipe(
+    recipe: Recipe, *, command: str = "", note: Note = logged, progress: Progress
+) -> Report | None:
     """Makes every variant and measures them; returns the report, None without a benchmark.
 
     Args:
         recipe: What to make.
         command: The line that repeats it, for the report.
+        note: Is told what the user must know.
         progress: Progress callback.
 
     Raises:
         BertCompressError: As the steps and the benchmark do; what was finished is kept.
     """
     check_recipe(recipe)
-    starts, subject, variants = _Starts(recipe), None, []
+    starts, subject, variants = _Starts(recipe, note), None, []
     for name in recipe.variants:
-        steps = steps_of(recipe, name)
-        start, material = starts.of(steps)
+        passes = passes_of(recipe, name)
+        start, splits = starts.of(passes)
         folder = recipe.output / variant_folder(name)
-        made = _make(recipe, name, start, material, progress=progress)
-        _save_if_changed(with_recipe(made, recipe, steps, folder), folder)
+        artifact = _make(recipe, name, start, splits, progress=progress)
+        _save_if_changed(with_recipe(artifact, recipe, passes, folder), folder)
         if recipe.bench is None:
             continue
         variants.append(Variant(name, folder))
         if subject is None:
-            subject = subject_of(Predictor.open(folder), material.test)
+            subject = subject_of(Predictor.open(folder, note=note), splits.test)
     if recipe.bench is None or subject is None:
         return None
     peers = None
     if recipe.bench.peers:
-        _, material = starts.of(())
-        model = Predictor.open(recipe.model, task=recipe.task)
-        peers = peer_source(model, material, seed=recipe.seed)
+        _, splits = starts.of(())
+        model = Predictor.open(recipe.model, task=recipe.task, note=note)
+        peers = peer_source(model, splits, seed=recipe.seed)
     return measure(
         variants,
         subject,
@@ -94,11 +100,11 @@ def run_recipe(recipe: Recipe, *, command: str = "", progress: Progress) -> Repo
     )
 
 
-def peer_source(model: Predictor, material: Material, *, seed: int) -> PeerSource:
+def peer_source(model: Predictor, splits: Splits, *, seed: int) -> PeerSource:
     """Returns what peers are made from: a checkpoint, and training texts drawn by the seed."""
 
     def features(count: int) -> list[Feature]:
-        examples = material.examples
+        examples = splits.examples
         drawn = random.Random(seed).sample(examples, min(count, len(examples)))
         return model.encode(drawn)
 
@@ -111,15 +117,15 @@ def plan(recipe: Recipe) -> dict[str, tuple[PlannedStep, ...]]:
     starts, planned = _Starts(recipe), {}
     store = StepStore(recipe.output / STORE)
     for name in recipe.variants:
-        steps = steps_of(recipe, name)
-        start, material = starts.of(steps)
-        passes = make_passes(recipe, steps, material, state_root=recipe.output / STORE)
-        planned[name] = Pipeline(passes).plan(start, store=store) if passes else ()
+        passes = passes_of(recipe, name)
+        start, splits = starts.of(passes)
+        context = RecipeContext(splits)
+        planned[name] = Pipeline(passes).plan(start, context, store=store) if passes else ()
     return planned
 
 
-def steps_of(recipe: Recipe, name: str) -> tuple[StepSpec, ...]:
-    """Returns all steps of a variant, exports included.
+def passes_of(recipe: Recipe, name: str) -> tuple[AnyPass, ...]:
+    """Returns all passes of a variant, exports included.
 
     A benchmark wants graphs only, so that all variants run in the same runtime.
     """
@@ -127,6 +133,7 @@ def steps_of(recipe: Recipe, name: str) -> tuple[StepSpec, ...]:
         (*recipe.base, *recipe.variants[name]),
         is_graph=is_graph(recipe.model),
         graph_wanted=recipe.bench is not None,
+        seed=recipe.seed,
     )
 
 
@@ -136,7 +143,7 @@ def check_recipe(recipe: Recipe) -> None:
 
     for name in recipe.variants:
         try:
-            check_steps(recipe, steps_of(recipe, name))
+            check_passes(recipe, passes_of(recipe, name))
         except UsageError as error:
             raise UsageError(f"{recipe.name}: variants.{name}: {error}") from error
     if recipe.bench is not None:
@@ -157,7 +164,7 @@ def _check_peers(recipe: Recipe) -> None:
             f"{recipe.name}: bench.peers needs a checkpoint to make them from, and {recipe.model} "
             "holds a graph"
         )
-    if any(step.name == "finetune" for step in recipe.base):
+    if any(isinstance(pass_, Finetune) for pass_ in recipe.base):
         raise UsageError(
             f"{recipe.name}: bench.peers needs a model that is fine-tuned already, and base trains "
             "it; run the training first, then give its folder as model"
@@ -165,21 +172,20 @@ def _check_peers(recipe: Recipe) -> None:
 
 
 def _make(
-    recipe: Recipe, name: str, start: Artifact, material: Material, *, progress: Progress
+    recipe: Recipe, name: str, start: Artifact, splits: Splits, *, progress: Progress
 ) -> Artifact:
-    state = recipe.output / STORE
+    passes, state = passes_of(recipe, name), recipe.output / STORE
+    if not passes:
+        return start
 
     def told(stage: str, done: int, total: int) -> None:
         progress(f"{name} · {stage}", done, total)
 
-    steps = steps_of(recipe, name)
-    passes = make_passes(recipe, steps, material, state_root=state, progress=told)
-    if not passes:
-        return start
-    made = Pipeline(passes).run(start, store=StepStore(state), progress=told)
-    for trained in state.glob(f"{TRAINING}*"):
-        shutil.rmtree(trained, ignore_errors=True)
-    return made
+    context = RecipeContext(splits, state=state, progress=told)
+    result = Pipeline(passes).run(start, context, store=StepStore(state))
+    for work in state.glob(f"{WORK}*"):
+        shutil.rmtree(work, ignore_errors=True)
+    return result
 
 
 def _save_if_changed(artifact: Artifact, folder: Path) -> None:

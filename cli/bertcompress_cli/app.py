@@ -49,31 +49,32 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (
-    doctor.doctor,
-    init.init,
-    log.log,
-    show.show,
-    explain.explain,
-    finetune.finetune,
-    prune.prune,
-    calibrate.calibrate,
-    quantize.quantize,
-    export.export,
-    parity.parity,
-    build.build,
-    evaluate.evaluate,
-    predict.predict,
-    tune.tune,
-    bench.bench,
-    report.report,
-    gate.gate,
-    compare.compare,
-    run.run,
-    demo.demo,
-    convert_legacy.convert_legacy,
-):
-    app.command()(_command)
+_PANELS = {
+    "Start": (demo.demo, init.init, doctor.doctor),
+    "Change a model": (
+        finetune.finetune,
+        prune.prune,
+        quantize.quantize,
+        calibrate.calibrate,
+        export.export,
+        build.build,
+        convert_legacy.convert_legacy,
+    ),
+    "Measure": (
+        bench.bench,
+        evaluate.evaluate,
+        compare.compare,
+        gate.gate,
+        report.report,
+        parity.parity,
+        explain.explain,
+    ),
+    "Use": (predict.predict, tune.tune),
+    "Workspace": (run.run, show.show, log.log),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
 
 
 def _version(asked: bool) -> None:

@@ -1,22 +1,22 @@
 """Options that several subcommands have: the model, the output, the data.
 
-`takes_data` gives a command all options about data at once; the command gets them as one
-`DataOptions`.
+The options of a help page's first panel are those that are used the most; the others stand in
+panels by what they are about.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from bertcompress.errors import UsageError
 
-_DATA = "Data"
+_DATA, OUTPUT = "Data", "Output"
 
 ModelArgument = Annotated[
     str | None,
@@ -37,12 +37,23 @@ OutOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[
-    bool, typer.Option("--overwrite", help="Replace an artifact that is there already.")
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Replace an artifact that is there already.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+JsonOption = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=OUTPUT),
+]
 MaxLengthOption = Annotated[
     int | None,
-    typer.Option(help="Longest text in tokens; the model's limit, at most 512, if left out."),
+    typer.Option(
+        help="Longest text in tokens; the model's limit, at most 512, if left out.",
+        rich_help_panel=_DATA,
+    ),
 ]
 ThreadsOption = Annotated[
     int | None,
@@ -67,7 +78,6 @@ class DataOptions:
         typer.Option(
             metavar="DATA",
             help="A file (CSV, TSV, JSONL, JSON, Parquet, CoNLL), a folder or a hub name.",
-            rich_help_panel=_DATA,
         ),
     ] = None
     task: Annotated[
@@ -79,7 +89,7 @@ class DataOptions:
         typer.Option(help="train, validation, test or all.", rich_help_panel=_DATA),
     ] = None
     limit: Annotated[
-        int | None, typer.Option(help="Draw so many examples.", rich_help_panel=_DATA)
+        int | None, typer.Option(help="Draw this number of examples.", rich_help_panel=_DATA)
     ] = None
     seed: Annotated[
         int | None, typer.Option(help="Decides all drawing.", rich_help_panel=_DATA)
@@ -141,33 +151,35 @@ class DataOptions:
 
 
 def takes_data(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options of `DataOptions` to a command, which gets them as ``options``."""
+    """Adds the options of `DataOptions` to a command, which gets them as ``options``.
+
+    Typer reads options from a function's signature. Fourteen of them on each of eleven verbs, and
+    the dataclass built from them, would be three hundred lines of the same.
+    """
     hints = get_type_hints(DataOptions, include_extras=True)
     added = [
         inspect.Parameter(
-            one.name,
+            option.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=None if one.default is MISSING else one.default,
-            annotation=hints[one.name],
+            default=option.default,
+            annotation=hints[option.name],
         )
-        for one in fields(DataOptions)
+        for option in fields(DataOptions)
     ]
     own = inspect.signature(command, eval_str=True).parameters.values()
-    kept = [one for one in own if one.name != "options"]
+    kept = [
+        option.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for option in own
+        if option.name != "options"
+    ]
 
-    def with_options(**values: object) -> None:
-        typed = {one.name: values.pop(one.name) for one in added}
-        command(**values, options=DataOptions(**typed))  # type: ignore[arg-type]  # typer's values
+    def with_options(**typed: Any) -> None:  # what Typer read, of the types that it was told
+        data = DataOptions(**{option.name: typed.pop(option.name) for option in added})
+        command(**typed, options=data)
 
-    signature = inspect.Signature(
-        [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in kept] + added
-    )
-    with_options.__name__ = command.__name__
-    with_options.__doc__ = command.__doc__
-    with_options.__annotations__ = {
-        one.name: one.annotation for one in signature.parameters.values()
-    }
-    with_options.__signature__ = signature  # type: ignore[attr-defined]  # read by inspect
+    with_options.__name__, with_options.__doc__ = command.__name__, command.__doc__
+    with_options.__annotations__ = {option.name: option.annotation for option in (*kept, *added)}
+    with_options.__dict__["__signature__"] = inspect.Signature([*kept, *added])
     return with_options
 
 

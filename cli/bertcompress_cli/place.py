@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bertcompress.errors import UsageError
 from bertcompress.recipes.data_source import DataSource, source_from_plain
 from bertcompress.workspace import FILE_NAME, Workspace, find_workspace
 from bertcompress_cli.options import DataOptions, label_map_of
+
+if TYPE_CHECKING:
+    from bertcompress.passes.base import AnyPass
+    from bertcompress.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,20 @@ class Place:
         if self.workspace is not None:
             return self.workspace.next_report()
         raise UsageError(f"bench must know where to write; type: {_typed()} -o REPORT")
+
+    def recipe(self, verb: str, passes: Sequence[AnyPass] = (), out: Path = Path()) -> Recipe:
+        """Returns the recipe of one verb's passes."""
+        from bertcompress.recipes.recipe import Recipe
+
+        return Recipe(
+            name=verb,
+            model=self.model,
+            task=self.task,
+            data=self.data,
+            seed=self.seed,
+            variants={verb: tuple(passes)},
+            output=out,
+        )
 
     def required_data(self, verb: str) -> DataSource:
         """Returns the data, or fails with the sentence that says what to type."""
@@ -116,26 +136,21 @@ def place_in(
 
 def source_from_options(options: DataOptions, default: DataSource | None) -> DataSource | None:
     """Returns the data that was typed, or the workspace's with what was typed about it."""
-    typed = {
-        "split": options.split,
-        "limit": options.limit,
-        "text": options.text_column,
-        "text_pair": options.pair_column,
-        "label": options.label_column,
-        "question": options.question_column,
-        "context": options.context_column,
-        "answers": options.answers_column,
-        "label_separator": options.label_separator,
-        "label_kind": options.label_kind,
-        "label_map": label_map_of(options.label_map) or None,
-    }
-    base = DataSource(source=options.data) if options.data is not None else default
-    given = {name: value for name, value in typed.items() if value is not None}
-    if base is not None:
-        return replace(base, **given)  # type: ignore[arg-type]  # options have the fields' types
-    if given:
-        raise UsageError("an option about the data was given without --data; type --data DATA")
-    return None
+    typed = DataSource(
+        source=options.data,
+        split=options.split,
+        limit=options.limit,
+        text=options.text_column,
+        text_pair=options.pair_column,
+        label=options.label_column,
+        question=options.question_column,
+        context=options.context_column,
+        answers=options.answers_column,
+        label_separator=options.label_separator,
+        label_kind=options.label_kind,
+        label_map=label_map_of(options.label_map),
+    )
+    return typed.over(default)
 
 
 def command_line() -> str:

@@ -20,7 +20,6 @@ from bertcompress.artifacts.artifact import (
     Checkpoint,
     OnnxModel,
     Step,
-    StepTimer,
     artifact_bytes,
     kind_of,
     library_versions,
@@ -28,7 +27,6 @@ from bertcompress.artifacts.artifact import (
     read_manifest,
     save,
     verify,
-    with_step,
 )
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import PassError, UsageError
@@ -248,29 +246,6 @@ def test_saving_is_quiet(
     save(artifact, tmp_path / "out")
 
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_step_says_what_changed(graph: OnnxModel, tiny_checkpoint: Make) -> None:
-    before = tiny_checkpoint()
-    timer = StepTimer(before)
-
-    step = timer.step("ExportOnnx", {"opset": 20}, graph, details={"nodes": 1})
-
-    assert (step.name, step.settings, step.details) == ("ExportOnnx", {"opset": 20}, {"nodes": 1})
-    assert (step.parameters_before, step.parameters_after) == (before.parameters, None)
-    assert (step.bytes_before, step.bytes_after) == (before.size_bytes, graph.size_bytes)
-    assert step.seconds >= 0
-    assert "torch" in step.versions
-
-
-def test_a_step_is_added_to_a_new_artifact(tiny_checkpoint: Make) -> None:
-    artifact = tiny_checkpoint()
-
-    more = with_step(with_step(artifact, STEP), replace(STEP, name="Second"))
-
-    assert artifact.history == ()
-    assert [step.name for step in more.history] == ["PruneHeads", "Second"]
-    assert more.model is artifact.model
 
 
 def test_versions_of_what_is_not_installed_are_left_out() -> None:

@@ -106,7 +106,7 @@ def test_a_plain_folder_has_none(tmp_path: Path) -> None:
             b'{"format": 1, "kind": "onnx", "task": "t", "history": [], "files": 3}',
             "is damaged: 'int' object is not iterable",
         ),
-        (b'{"format": 2}', "has format 2, this bertcompress reads up to 1; type: pip install --up"),
+        (b'{"format": 3}', "has format 3, this bertcompress reads up to 2; type: pip install --up"),
     ],
 )
 def test_what_can_not_be_read_is_one_sentence(

@@ -14,17 +14,17 @@ from bertcompress.recipes.data_source import (
     resolved,
     source_from_plain,
 )
-from bertcompress.recipes.resources import Material
+from bertcompress.recipes.resources import Splits
 
 TASK = "text-classification"
 
 
-def material(**keys: object) -> Material:
-    return Material(source_from_plain(keys, Path(), "data"), task=TASK)
+def splits(**keys: object) -> Splits:
+    return Splits(source_from_plain(keys, Path(), "data"), task=TASK)
 
 
 def test_a_folder_gives_each_role_its_split(data: Path) -> None:
-    found = material(source=str(data))
+    found = splits(source=str(data))
 
     assert (len(found.train), len(found.validation), len(found.test)) == (24, 10, 12)
     assert found.examples == found.train
@@ -33,7 +33,7 @@ def test_a_folder_gives_each_role_its_split(data: Path) -> None:
 def test_a_single_file_is_partitioned_so_that_no_role_shares_an_example(
     tmp_path: Path, write_csv: Callable[..., Path]
 ) -> None:
-    found = material(source=str(write_csv(tmp_path / "all.csv", 100)))
+    found = splits(source=str(write_csv(tmp_path / "all.csv", 100)))
 
     parts = [set(found.train), set(found.validation), set(found.test)]
     assert [len(part) for part in parts] == [80, 10, 10]
@@ -45,7 +45,7 @@ def test_a_class_folder_is_partitioned_too(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         for at in range(20):
             (tmp_path / name / f"{at}.txt").write_text(f"{name} film {at}")
-    found = material(source=str(tmp_path))
+    found = splits(source=str(tmp_path))
 
     assert not set(found.train) & set(found.test)
 
@@ -54,7 +54,7 @@ def test_files_for_each_role_are_taken_whole(
     tmp_path: Path, write_csv: Callable[..., Path]
 ) -> None:
     one, other = write_csv(tmp_path / "a.csv", 20), write_csv(tmp_path / "b.csv", 7)
-    found = material(train=str(one), test=str(other))
+    found = splits(train=str(one), test=str(other))
 
     assert (len(found.train), len(found.validation), len(found.test)) == (20, 0, 7)
 
@@ -64,19 +64,19 @@ def test_a_file_named_for_a_split_is_that_split(
 ) -> None:
     train, test = (write_csv(tmp_path / f"{name}.csv", 20) for name in ("train", "test"))
 
-    assert len(material(source=str(train)).train) == 20
-    assert len(material(source=str(test)).test) == 20
+    assert len(splits(source=str(train)).train) == 20
+    assert len(splits(source=str(test)).test) == 20
 
 
 def test_a_split_and_a_limit_are_obeyed(data: Path) -> None:
-    found = material(source=str(data), split="validation", limit=4)
+    found = splits(source=str(data), split="validation", limit=4)
 
     assert len(found.train) == len(found.test) == 4
     assert found.validation == ()
 
 
 def test_without_data_there_are_no_examples_and_no_training() -> None:
-    found = Material(None, task=TASK)
+    found = Splits(None, task=TASK)
 
     assert found.examples == ()
     with pytest.raises(UsageError, match="--data"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +10,13 @@ import pytest
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.errors import DataError, UsageError
 from bertcompress.gates.gate import GateLimits
+from bertcompress.passes.prune.prune_units import PruneHeads
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.recipes.data_source import DataSource
-from bertcompress.recipes.recipe import Recipe, StepSpec, with_exports
+from bertcompress.recipes.recipe import Recipe
 from bertcompress.recipes.recipe_file import read_recipe, recipe_text
+from bertcompress.train.finetune import Finetune
 
 GOOD = "model: m\nvariants:\n  small:\n    - prune-heads: {fraction: 0.3}\n"
 
@@ -27,7 +30,7 @@ def written(folder: Path, text: str) -> Path:
 def test_the_defaults_of_a_short_recipe(here: Path) -> None:
     recipe = read_recipe(written(here, GOOD))
 
-    assert recipe.variants == {"small": (StepSpec("prune-heads", {"fraction": 0.3}),)}
+    assert recipe.variants == {"small": (PruneHeads(0.3),)}
     assert recipe.output.resolve() == here / "r-out"
     assert recipe.bench == BenchSettings()
     assert recipe.gate is None
@@ -41,10 +44,10 @@ def test_a_recipe_reads_back_as_it_was_written(here: Path) -> None:
         task="text-classification",
         data=DataSource(source="hf:glue/sst2", limit=5, label_map={"0": "no", "1": "yes"}),
         seed=3,
-        base=(StepSpec("finetune", {"epochs": 1.5}),),
+        base=(Finetune(epochs=1.5, seed=3),),
         variants={
             "FP32": (),
-            "INT8": (StepSpec("quantize-static", {"samples": 10, "keep_float": ["a", "b"]}),),
+            "INT8": (QuantizeStatic(Ranges(samples=10), keep_float=("a", "b"), seed=1),),
         },
         bench=BenchSettings(rounds=2, grid_lengths=(16, 32)),
         gate=GateLimits(max_drop=0.01),
@@ -109,67 +112,11 @@ def test_text_that_is_no_yaml_is_a_data_error(here: Path) -> None:
         read_recipe(here / "none.yaml")
 
 
-def test_numbers_that_yaml_takes_for_text_are_numbers(
-    here: Path, make_finetune_rate: Callable[[str], float]
-) -> None:
-    assert make_finetune_rate("5e-5") == 5e-5
+def test_only_what_differs_from_the_defaults_is_written(here: Path) -> None:
+    recipe = Recipe(
+        "r", "m", Path("out"), {"INT8": (QuantizeStatic(Ranges("mse"), seed=3),)}, seed=3
+    )
 
+    text = recipe_text(recipe, Path())
 
-@pytest.fixture
-def make_finetune_rate(data: Path) -> Callable[[str], float]:
-    """Gives the learning rate that a recipe's text stands for."""
-    from bertcompress.recipes.recipe import make_pass
-    from bertcompress.recipes.resources import StandIn
-    from bertcompress.train.finetune import Finetune
-
-    def rate(text: str) -> float:
-        material = StandIn(DataSource(source=str(data)), task="text-classification")
-        made = make_pass(StepSpec("finetune", {"learning_rate": text}), material, seed=0)
-        assert isinstance(made, Finetune)
-        return made.learning_rate
-
-    return rate
-
-
-def test_exports_are_put_where_they_are_needed() -> None:
-    prune, quantize = StepSpec("prune-heads", {"fraction": 0.3}), StepSpec("quantize-dynamic")
-    export = StepSpec("export")
-
-    assert with_exports([prune], is_graph=False, graph_wanted=False) == (prune,)
-    assert with_exports([prune], is_graph=False, graph_wanted=True) == (prune, export)
-    both = with_exports([prune, quantize], is_graph=False, graph_wanted=True)
-    assert both == (prune, export, quantize)
-    assert with_exports([quantize], is_graph=True, graph_wanted=True) == (quantize,)
-    given = StepSpec("export", {"opset": 23})
-    assert with_exports([given, quantize], is_graph=False, graph_wanted=True) == (given, quantize)
-
-
-def test_training_for_quantization_takes_a_calibrator_where_it_needs_one(data: Path) -> None:
-    from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-    from bertcompress.passes.quantize.trained_ranges import TrainedRanges
-    from bertcompress.recipes.recipe import make_pass
-    from bertcompress.recipes.resources import StandIn
-    from bertcompress.train.train_quantized import TrainQuantized
-    from bertcompress_calibration import Calibrate
-
-    def made(name: str, **settings: object) -> object:
-        material = StandIn(DataSource(source=str(data)), task="text-classification")
-        return make_pass(StepSpec(name, settings), material, seed=5)
-
-    eight = made("train-quantized", method="minmax", epochs=2)
-    assert isinstance(eight, TrainQuantized)
-    assert isinstance(eight.calibrate, Calibrate)
-    assert (eight.calibrate.method, eight.epochs, eight.seed) == ("minmax", 2.0, 5)
-    four = made("train-quantized", bits=4)
-    assert isinstance(four, TrainQuantized)
-    assert four.calibrate is None
-    trained = made("quantize-static", method="trained", keep_float=["classifier"])
-    assert isinstance(trained, QuantizeStatic)
-    assert isinstance(trained.calibrate, TrainedRanges)
-
-    with pytest.raises(UsageError, match="method is not used with 4 bits"):
-        made("train-quantized", bits=4, method="minmax")
-    with pytest.raises(UsageError, match="samples is not used with the ranges of training"):
-        made("quantize-static", method="trained", samples=10)
-    with pytest.raises(UsageError, match="method is not used with a saved table"):
-        made("quantize-static", method="minmax", table="table.safetensors")
+    assert "  INT8:\n  - quantize-static:\n      method: mse\nbench: false\n" in text

@@ -156,14 +156,14 @@ def _variants(
 
 def _peer_source(opened: Sequence[Predictor], source: DataSource, *, seed: int) -> PeerSource:
     from bertcompress.artifacts.manifest import kind_of
-    from bertcompress.recipes.resources import Material
+    from bertcompress.recipes.resources import Splits
     from bertcompress.recipes.run_recipe import peer_source
 
     for one in opened:
         if kind_of(one.folder) == "checkpoint":
             task = one.task
-            material = Material(source, task=task.name, label_kind=task.label_kind, seed=seed)
-            return peer_source(one, material, seed=seed)
+            splits = Splits(source, task=task.name, label_kind=task.label_kind, seed=seed)
+            return peer_source(one, splits, seed=seed)
     raise UsageError("--peers needs a checkpoint among the models: peers are made from one")
 
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from bertcompress.errors import UsageError
 from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
@@ -18,7 +17,7 @@ from bertcompress_cli.options import (
     takes_data,
 )
 
-_SHAPES, _BUILDER = "Shapes", "Builder"
+_GRAPH, _SHAPES, _BUILDER = "Graph", "Shapes", "Builder"
 
 
 @takes_data
@@ -42,7 +41,10 @@ def build(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(help="With --precision: the oldest TensorRT that reads the graph, as 8.5."),
+        typer.Option(
+            help="With --precision: the oldest TensorRT that reads the graph, as 8.5.",
+            rich_help_panel=_GRAPH,
+        ),
     ] = None,
     lengths: Annotated[
         str | None,
@@ -103,7 +105,10 @@ def build(
     ] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="Largest difference to the graph that is allowed, relative."),
+        typer.Option(
+            help="Largest difference to the graph that is allowed, relative.",
+            rich_help_panel=_BUILDER,
+        ),
     ] = None,
     out: OutOption = None,
     overwrite: OverwriteOption = False,
@@ -111,35 +116,30 @@ def build(
     options: DataOptions,
 ) -> None:
     """Build a TensorRT engine for this GPU; export first if needed."""
-    from bertcompress.passes.tensorrt.build_engine import BuildEngine
-    from bertcompress.recipes.recipe import StepSpec
-    from bertcompress.runtimes.tensorrt.library import import_tensorrt, platform_here
-    from bertcompress_cli.make_artifact import run_verb, typed
+    from bertcompress.recipes.build_recipe import BuildOptions, build_passes, check_platform
+    from bertcompress_cli.make_artifact import run_verb
     from bertcompress_cli.place import place_of
     from bertcompress_cli.quantities import size_bytes, whole_numbers
 
-    if target is not None and precision is None:
-        raise UsageError("target is for the graph that --precision makes; add --precision")
-    place = place_of("build", model, options)
-    settings = typed(
+    asked = BuildOptions(
         goal=goal,
-        lengths=whole_numbers("lengths", lengths),
-        batches=whole_numbers("batches", batches),
+        precision=precision,
+        target=target,
+        lengths=tuple(whole_numbers("lengths", lengths) or ()),
+        batches=tuple(whole_numbers("batches", batches) or ()),
         max_length=max_length,
         workspace_bytes=size_bytes("workspace", workspace),
         optimization_level=builder_optimization_level,
         max_aux_streams=max_aux_streams,
-        max_num_tactics=max_tactics,
+        max_tactics=max_tactics,
         timing_cache=None if timing_cache is None else str(timing_cache),
-        tf32=tf32 or None,
-        strip=strip_weights or None,
-        version_compatible=version_compatible or None,
+        tf32=tf32,
+        strip_weights=strip_weights,
+        version_compatible=version_compatible,
         hardware=hardware_compatibility_level,
         tolerance=tolerance,
     )
-    BuildEngine(**settings)  # type: ignore[arg-type]  # refuses what can't be meant
-    steps = [StepSpec("build-engine", settings)]
-    if precision is not None:
-        steps.insert(0, StepSpec("quantize-tensorrt", typed(precision=precision, target=target)))
-    platform_here(import_tensorrt("building an engine"))  # before anything is loaded
-    run_verb("build", place, steps, out=out, overwrite=overwrite, as_json=as_json)
+    place = place_of("build", model, options)
+    passes = build_passes(asked, seed=place.seed)
+    check_platform()
+    run_verb("build", place, passes, out=out, overwrite=overwrite, as_json=as_json)

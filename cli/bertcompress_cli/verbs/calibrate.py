@@ -18,10 +18,7 @@ from bertcompress_cli.options import (
 )
 
 if TYPE_CHECKING:
-    from bertcompress.artifacts.artifact import Artifact
     from bertcompress.artifacts.calibration_table import CalibrationTable
-    from bertcompress.examples import Example
-    from bertcompress_cli.place import Place
 
 
 @takes_data
@@ -53,93 +50,31 @@ def calibrate(
     options: DataOptions,
 ) -> None:
     """Find the activations' ranges on data; keep them in a table."""
-    if table is not None:
-        others = (model, samples, max_length, seeds, options.data, options.split)
-        if random or attention or any(one is not None for one in others):
-            raise UsageError("--table takes the statistics of that table; leave all but --method")
-        found = _decided_again(table, method)
-    else:
-        found = _measured(
-            model,
-            options,
-            method=method,
-            samples=300 if samples is None else samples,
-            max_length=max_length,
-            seeds=seeds,
-            random=random,
-            attention=attention,
-        )
-    found.save(out)
-    _say(found, out, as_json=as_json)
-
-
-def _decided_again(table: Path, method: str) -> CalibrationTable:
     from bertcompress.artifacts.calibration_table import CalibrationTable
-    from bertcompress_calibration import decided_again
-
-    return decided_again(CalibrationTable.load(table), method=method)
-
-
-def _measured(
-    model: str | None,
-    options: DataOptions,
-    *,
-    method: str,
-    samples: int,
-    max_length: int | None,
-    seeds: int | None,
-    random: bool,
-    attention: bool,
-) -> CalibrationTable:
-    from bertcompress.artifacts.artifact import Checkpoint, Engine
-    from bertcompress.bert.loading.load import load
-    from bertcompress.passes.context import Context
-    from bertcompress.passes.export.export_onnx import ExportOnnx
     from bertcompress.passes.quantize.ranges import Ranges
-    from bertcompress_calibration import calibrate_over_seeds, calibrate_ranges
+    from bertcompress.recipes.calibrate_recipe import CalibrateOptions, calibration_of
+    from bertcompress_calibration import decided_again
     from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
 
-    place = place_of("calibrate", model, options)
-    if random and options.data is not None:
-        raise UsageError("--random takes no data; leave out --data or --random")
-    if not random:
-        place.required_data("calibrate")
-    artifact = load(place.model, task=place.task)
-    pool = samples * (seeds or 1)
-    examples, split = _random(artifact, pool, place) if random else _read(artifact, place)
-    with progress_on_stderr() as progress:
-        ranges = Ranges(method, samples, max_length=max_length)
-        context = Context(examples, split=split, progress=progress)
-        if isinstance(artifact, Checkpoint):
-            note(f"{place.model} is a checkpoint: it is exported to ONNX first")
-            artifact = ExportOnnx(seed=place.seed)(artifact, context)
-        if isinstance(artifact, Engine):
-            artifact = artifact.source
-        how = (artifact, ranges, context)
-        if seeds is None:
-            return calibrate_ranges(*how, seed=place.seed, attention=attention)
-        return calibrate_over_seeds(*how, seed=place.seed, seeds=seeds, attention=attention)
-
-
-def _read(artifact: Artifact, place: Place) -> tuple[tuple[Example, ...], str | None]:
-    """Returns training examples and the name of their split."""
-    from bertcompress.recipes.resources import Material
-    from bertcompress.tasks import make_task
-
-    kind = make_task(artifact.task, artifact.config).label_kind
-    material = Material(place.data, task=artifact.task, label_kind=kind, seed=place.seed)
-    return material.examples, material.split
-
-
-def _random(artifact: Artifact, count: int, place: Place) -> tuple[tuple[Example, ...], str | None]:
-    """Returns texts of random words, which were asked for by name."""
-    from bertcompress_calibration import RANDOM, random_texts
-    from bertcompress_cli.output import note
-
-    note("the texts are random words: the ranges are for trying things out, not for use")
-    return random_texts(artifact, count, seed=place.seed), RANDOM
+    if table is not None:
+        others = (model, samples, max_length, seeds, options.data, options.split)
+        if random or attention or any(one is not None for one in others):
+            raise UsageError("--table takes the statistics of that table; leave all but --method")
+        found = decided_again(CalibrationTable.load(table), method=method)
+    else:
+        place = place_of("calibrate", model, options)
+        if random and options.data is not None:
+            raise UsageError("--random takes no data; leave out --data or --random")
+        if not random:
+            place.required_data("calibrate")
+        ranges = Ranges(method, 300 if samples is None else samples, max_length=max_length)
+        asked = CalibrateOptions(ranges, seeds, random, attention)
+        with progress_on_stderr() as progress:
+            found = calibration_of(place.recipe("calibrate"), asked, note=note, progress=progress)
+    found.save(out)
+    _say(found, out, as_json=as_json)
 
 
 def _say(table: CalibrationTable, out: Path, *, as_json: bool) -> None:

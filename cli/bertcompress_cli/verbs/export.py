@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from bertcompress.errors import UsageError
 from bertcompress_cli.options import (
     DataOptions,
     JsonOption,
@@ -15,16 +14,25 @@ from bertcompress_cli.options import (
     OverwriteOption,
 )
 
-FORMATS = ("onnx", "ort")
+_DETAILS = "Exporter"
 
 
 def export(
     model: ModelArgument = None,
     *,
-    exporter: Annotated[str | None, typer.Option(help="dynamo or optimum.")] = None,
-    opset: Annotated[int | None, typer.Option(help="The ONNX operator set.")] = None,
+    exporter: Annotated[
+        str | None,
+        typer.Option(help="dynamo or optimum.", rich_help_panel=_DETAILS),
+    ] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option(help="The ONNX operator set.", rich_help_panel=_DETAILS),
+    ] = None,
     tolerance: Annotated[
-        float | None, typer.Option(help="Largest difference to torch that is allowed, relative.")
+        float | None,
+        typer.Option(
+            help="Largest difference to torch that is allowed, relative.", rich_help_panel=_DETAILS
+        ),
     ] = None,
     precision: Annotated[
         str,
@@ -46,24 +54,13 @@ def export(
 ) -> None:
     """Export to ONNX, and check that the answers are the same."""
     from bertcompress.recipes.apply_steps import is_graph
-    from bertcompress.recipes.recipe import StepSpec
-    from bertcompress_cli.make_artifact import run_verb, typed
+    from bertcompress.recipes.export_recipe import ExportOptions, export_passes
+    from bertcompress_cli.make_artifact import run_verb
     from bertcompress_cli.place import place_of
 
-    if form not in FORMATS:
-        raise UsageError(f"format must be {' or '.join(FORMATS)}, got {form!r}")
-    mobile = form == "ort"
-    place = place_of("export", model, DataOptions(task=task), wants_checkpoint=not mobile)
-    exporting = typed(exporter=exporter, opset=opset, tolerance=tolerance)
-    steps = [StepSpec("ort-format", typed(tolerance=tolerance))] if mobile else []
-    if not (mobile and is_graph(place.model)):
-        steps.insert(0, StepSpec("export", exporting))
-    elif exporter is not None or opset is not None:
-        raise UsageError(f"{place.model} is a graph already; leave --exporter and --opset out")
-    if precision != "fp32":
-        if mobile:
-            raise UsageError(
-                "precision is for GPUs and format ort for mobile builds; leave one out"
-            )
-        steps.append(StepSpec("halve-precision", {"precision": precision}))
-    run_verb("export", place, steps, out=out, overwrite=overwrite, as_json=as_json)
+    asked = ExportOptions(exporter, opset, tolerance, precision, form)
+    place = place_of("export", model, DataOptions(task=task), wants_checkpoint=not asked.mobile)
+    passes = export_passes(
+        asked, model=place.model, is_graph=is_graph(place.model), seed=place.seed
+    )
+    run_verb("export", place, passes, out=out, overwrite=overwrite, as_json=as_json)

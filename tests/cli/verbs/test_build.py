@@ -13,9 +13,11 @@ import transformers
 
 from bertcompress.artifacts.artifact import OnnxModel, save
 from bertcompress.errors import UsageError
+from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.tensorrt.build_engine import BuildEngine
-from bertcompress.recipes.recipe import StepSpec, make_pass, with_exports
-from bertcompress.recipes.resources import StandIn
+from bertcompress.recipes.recipe import with_exports
+from bertcompress.recipes.resources import RecipeContext
+from bertcompress.recipes.step_settings import read_step
 from bertcompress.workspace import find_workspace
 from bertcompress_cli.quantities import whole_numbers
 
@@ -51,7 +53,8 @@ def test_from_a_checkpoint_to_answers(
     settings = shown["steps"][-1]["settings"]
     assert settings["optimization_level"] == 2
     assert settings["workspace_bytes"] == 2**30
-    assert settings["machine"] == "TensorRT 11.1.0.106, NVIDIA H100 80GB HBM3, sm 9.0, driver 580"
+    machine = shown["steps"][-1]["data"]["machine"]
+    assert machine == "TensorRT 11.1.0.106, NVIDIA H100 80GB HBM3, sm 9.0, driver 580"
     assert cache.read_bytes() == b"+timed"
     assert "vram mib" in ok("show", "engine")
     before = trt.state.contexts
@@ -129,19 +132,18 @@ def test_an_engine_of_elsewhere_is_refused_when_it_is_run(
 
 
 def test_a_recipes_step_gets_an_export_and_the_machine(fake_tensorrt: Fake) -> None:
-    step = StepSpec("build-engine", {"goal": "throughput", "lengths": [16, 32]})
-    names = [one.name for one in with_exports([step], is_graph=False, graph_wanted=True)]
-    assert names == ["export", "build-engine"]
-    material = StandIn(None, task="text-classification")
-    made = make_pass(step, material, seed=3)
-    assert isinstance(made, BuildEngine)
-    assert (made.lengths, made.seed, made.machine) == ((16, 32), 3, "")
+    settings = {"goal": "throughput", "lengths": [16, 32]}
+    step = read_step("build-engine", settings, seed=3, folder=Path())
+    passes = with_exports([step], is_graph=False, graph_wanted=True)
+    assert [type(pass_) for pass_ in passes] == [ExportOnnx, BuildEngine]
+    assert isinstance(step, BuildEngine)
+    assert (step.lengths, step.seed) == ((16, 32), 3)
+    assert step.identity(RecipeContext())["machine"] == ""
     fake_tensorrt()
-    made = make_pass(step, material, seed=3)
-    assert isinstance(made, BuildEngine)
-    assert made.machine.startswith("TensorRT 11.1.0.106, NVIDIA H100")
+    machine = step.identity(RecipeContext())["machine"]
+    assert machine.startswith("TensorRT 11.1.0.106, NVIDIA H100")
     with pytest.raises(UsageError, match="no setting 'machine'"):
-        StepSpec("build-engine", {"machine": "mine"})
+        read_step("build-engine", {"machine": "mine"}, seed=0, folder=Path())
 
 
 def test_whole_numbers() -> None:
