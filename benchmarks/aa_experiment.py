@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -28,7 +29,7 @@ from bertcompress.bench.state import StateFolder
 from bertcompress.bench.variant import Subject, Variant, subject_of
 from bertcompress.bench.worker.client import thread_variables
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
-from bertcompress.codec import from_plain, to_plain
+from bertcompress.codec import to_plain
 from bertcompress.files import write_atomically
 from bertcompress.gates.compare import Contest, measure_slowdown
 from bertcompress.gates.comparison import CompareSettings
@@ -121,11 +122,8 @@ def run(
     trials = []
     for number, injected in _plan(count):
         part = f"trial-{number:04d}-{injected:g}"
-        plain = state.read(part)
-        if plain is None:
-            plain = to_plain(_trial(model, subject, settings, number, injected, threads))
-            state.write(part, plain)
-        trials.append(from_plain(Trial, plain))
+        measure = partial(_trial, model, subject, settings, number, injected, threads)
+        trials.append(state.kept(part, Trial, measure))
         _tell(trials, 3 * count)
     state.remove()
     return Experiment(

@@ -144,16 +144,19 @@ def measure(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:
     from bertcompress.artifacts.artifact import OnnxModel, library_versions
     from bertcompress.bert.loading.load import load
     from bertcompress.machine.environment import read_environment
-    from bertcompress_calibration import Calibrate
+    from bertcompress.tasks import make_task
+    from bertcompress_calibration import calibrate
 
     examples = texts(arguments.data, case.samples, words=arguments.words)
     model = load(arguments.folder / "graph")
     assert isinstance(model, OnnxModel)
     loaded = resident_bytes()
-    calibrate = Calibrate(examples, samples=case.samples, threads=arguments.threads)
+    task = make_task(model.task, model.config)
     started, started_cpu = time.perf_counter(), time.process_time()
     with Watch() as memory:
-        made = calibrate(model)
+        made = calibrate(
+            model, examples, task=task, samples=case.samples, threads=arguments.threads
+        )
     seconds, processor_seconds = time.perf_counter() - started, time.process_time() - started_cpu
     return {
         "cpu": read_environment(threads=arguments.threads, thread_variables={}).cpu_model,

@@ -124,7 +124,7 @@ def measure(
         for work, feeds in workloads.items():
             for name, runtime in runtimes.items():
                 for feed in feeds:
-                    taken = {key: feed[key] for key in runtime.inputs}
+                    taken = {key: feed[key] for key in runtime.input_names}
                     started = time.perf_counter_ns()
                     runtime.run(taken)
                     if number >= 2:  # two rounds of warm-up

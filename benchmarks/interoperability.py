@@ -168,7 +168,7 @@ def answered(
         for text in texts:
             parts = [text] if isinstance(text, str) else text
             encoded = model.tokenizer(*parts, return_tensors="np")
-            feed = {name: np.asarray(encoded[name], dtype=np.int64) for name in runtime.inputs}
+            feed = {name: np.asarray(encoded[name], dtype=np.int64) for name in runtime.input_names}
             outputs = runtime.run(feed)
             ids.append({name: values[0].tolist() for name, values in feed.items()})
             flat = [np.asarray(outputs[name], np.float32).ravel() for name in runtime.outputs]

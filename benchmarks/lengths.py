@@ -24,11 +24,12 @@ from typing import Any
 
 import numpy as np
 
+from bertcompress.bench.interleaved import in_turns, sentence_rate
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune import tune_variant
-from bertcompress.bench.turns import in_turns, sentence_rate
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import ArrangeStreams
 from bertcompress.bench.workload import Workload, all_at_once, save_workload
 from bertcompress.inference.best_settings import RuntimeSettings
 from bertcompress.inference.predictor import Predictor
@@ -108,7 +109,7 @@ def both_rates(
             save_workload(workload, path)
             process = stack.enter_context(WorkerProcess(name, scratch=scratch, threads=threads))
             process.load(folder, best.runtime)
-            process.ask("arrange", streams=streams, threads=each)
+            process.ask(ArrangeStreams(streams, each))
             measures[name] = sentence_rate(process, path, slice_s=SLICE_S)
         found = in_turns(measures, TURNS)
     ratios = [b / a for a, b in zip(found["padded"], found["sorted"], strict=True)]

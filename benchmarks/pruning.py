@@ -35,7 +35,7 @@ from bertcompress.bert.families import pad_token_of
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.pruning.importance import ScoreName
 from bertcompress.bert.structure import shape_of
-from bertcompress.codec import from_plain, to_plain
+from bertcompress.codec import to_plain
 from bertcompress.data import load_dataset
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example, fingerprint_of
@@ -223,11 +223,7 @@ class Bench:
 
     def _kept_or(self, state: StateFolder, method: str, request: Request) -> Cell:
         part = f"{method}-{request.fraction:g}-{request.seed}".replace(" ", "-")
-        plain = state.read(part)
-        if plain is None:
-            plain = to_plain(self._measured(method, request))
-            state.write(part, plain)
-        return from_plain(Cell, plain)
+        return state.kept(part, Cell, lambda: self._measured(method, request))
 
     def _measured(self, method: str, request: Request) -> Cell:
         started = time.perf_counter()

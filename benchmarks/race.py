@@ -23,13 +23,14 @@ from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bertcompress.bench.interleaved import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.peers import PEERS, SAMPLES, make_peers
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune import tune_variant
 from bertcompress.bench.tuning import search_threads, thread_counts
-from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import ArrangeStreams, TimeEach
 from bertcompress.bench.workload import all_at_once, passages, save_workload, single_stream
 from bertcompress.data.load import load_dataset
 from bertcompress.inference.best_settings import RuntimeSettings
@@ -97,14 +98,14 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
 
         def alone(path: Path, count: int) -> dict[str, Measure]:
             def seconds(worker: WorkerProcess, each: int) -> tuple[float, ...]:
-                worker.ask("arrange", streams=1, threads=each)
-                return worker.seconds("time", workload=str(path), settle=2, start=0, stop=count)
+                worker.ask(ArrangeStreams(1, each))
+                return worker.ask(TimeEach(path, start=0, stop=count, settle=2)).seconds
 
             measures = {}
             for name, worker in workers.items():
                 found = search_threads(thread_counts(threads), partial(seconds, worker))
                 alone_threads[name].append(found[0].threads)
-                worker.ask("arrange", streams=1, threads=found[0].threads)
+                worker.ask(ArrangeStreams(1, found[0].threads))
                 measures[name] = median_seconds(worker, path, settle=2, count=count)
             return measures
 
@@ -119,7 +120,7 @@ def races(variants: list[Variant], subject: Subject, threads: int, scratch: Path
                     pad_token_id=padding,
                 )
                 save_workload(workload, path)
-                worker.ask("arrange", streams=own.streams, threads=own.threads)
+                worker.ask(ArrangeStreams(own.streams, own.threads))
                 measures[name] = sentence_rate(worker, path, slice_s=MANY_SLICE_S)
             return measures
 

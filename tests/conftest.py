@@ -185,7 +185,7 @@ def packed_answers() -> Callable[..., dict[str, Any]]:
     """
     from bertcompress.graph.half import emulated
     from bertcompress.graph.tensorrt.pack_tokens import pack_tokens
-    from bertcompress.runtimes.ort.runtime import OrtRuntime
+    from bertcompress.runtimes.ort.runtime import Audit, OrtRuntime
     from bertcompress.runtimes.tensorrt.feed import engine_feed
 
     def run(graph: Any, feed: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +193,7 @@ def packed_answers() -> Callable[..., dict[str, Any]]:
         names = [value.name for value in packed.graph.input]
         packed.functions.append(load_fake("tensorrt").packed_attention())
         content = emulated(packed).SerializeToString()
-        with OrtRuntime(content, threads=1, as_written=True) as runtime:
+        with OrtRuntime(content, threads=1, audit=Audit(as_written=True)) as runtime:
             return runtime.run(engine_feed(feed, names))
 
     return run

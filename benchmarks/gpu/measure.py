@@ -229,7 +229,7 @@ def _there(opened: Opened) -> Mapping[str, Runtime]:
 
 
 def _taken(runtime: Runtime, feed: Feed) -> Feed:
-    return {name: feed[name] for name in runtime.inputs}
+    return {name: feed[name] for name in runtime.input_names}
 
 
 def _agreement(

@@ -15,12 +15,13 @@ from typing import Any
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.structure import shape_of
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.export.halve_precision import HalvePrecision
 from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
-from bertcompress_calibration import Calibrate
-from bertcompress_calibration.random_texts import random_texts
+from bertcompress_calibration import RANDOM, calibrate_ranges, random_texts
 from gpu.steps import Facts
 
 FFN_MULTIPLE = 64
@@ -78,23 +79,22 @@ def make_checkpoint(size: Size, folder: Path, *, pruned: bool) -> Facts:
     }
 
 
-def make_graphs(checkpoint: Path, folder: Path, wanted: tuple[str, ...], *, threads: int) -> Facts:
+def make_graphs(checkpoint: Path, folder: Path, wanted: tuple[str, ...]) -> Facts:
     """Writes the wanted graphs of a checkpoint; each is held to the lint of its own pass.
 
     Args:
         checkpoint: Its folder.
         folder: Gets a folder for each graph, called as in `GRAPHS`.
         wanted: Some of `GRAPHS`; ``fp32`` is made in any case.
-        threads: For running the calibration.
     """
     loaded = load(checkpoint)
     whole = loaded if isinstance(loaded, OnnxModel) else ExportOnnx()(loaded)
-    calibrate = _calibrate(whole, threads)
+    ranges, context = Ranges(samples=32), _context(whole)
     makers: dict[str, Callable[[], OnnxModel]] = {
         "fp32": lambda: whole,
         "fp16": lambda: HalvePrecision("fp16")(whole),
-        "int8": lambda: QuantizeTensorrt(calibrate, "int8")(whole),
-        "fp8": lambda: QuantizeTensorrt(calibrate, "fp8")(whole),
+        "int8": lambda: QuantizeTensorrt(ranges, "int8")(whole, context),
+        "fp8": lambda: QuantizeTensorrt(ranges, "fp8")(whole, context),
     }
     facts: Facts = {}
     for name in ("fp32", *(one for one in wanted if one != "fp32")):
@@ -105,9 +105,9 @@ def make_graphs(checkpoint: Path, folder: Path, wanted: tuple[str, ...], *, thre
     return facts
 
 
-def _calibrate(model: OnnxModel, threads: int) -> Calibrate:
+def _context(model: OnnxModel) -> Context:
     texts = random_texts(model, 32, seed=0)
-    return Calibrate(texts, samples=32, split="random", threads=threads)
+    return Context(texts, split=RANDOM, calibrate=calibrate_ranges)
 
 
 def _plain(details: Any) -> Facts:

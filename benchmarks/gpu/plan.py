@@ -142,7 +142,7 @@ def _graph_maker(model: ModelFolders, run: Run) -> Callable[[float], Facts]:
             raise SkippedError("no runtime here runs graphs on a GPU")
         by_tensorrt = run.mode != "gpu" or {"ort-tensorrt", "tensorrt"} & set(runners)
         wanted = tuple(one for one in run.graphs if by_tensorrt or one in ("fp32", "fp16"))
-        return make_graphs(model.checkpoint, model.graphs, wanted, threads=run.threads)
+        return make_graphs(model.checkpoint, model.graphs, wanted)
 
     return work
 

@@ -112,7 +112,7 @@ def _measure(runtime: Runtime, feed: Arrays, kept: Samples) -> None:
 
 
 def _taken(runtime: Runtime, feed: Arrays) -> Arrays:
-    return {name: feed[name] for name in runtime.inputs}
+    return {name: feed[name] for name in runtime.input_names}
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -22,25 +22,85 @@ Format 1 had the histogram alone, under the module's name; it is still read.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bertcompress.artifacts.calibration_table_file import AGAIN, open_table, write_table
-from bertcompress.artifacts.tensor_range import (
-    Counts,
-    Floats,
-    TensorRange,
-    arrays_of,
-    facts_of,
-    read_range,
-)
+from bertcompress.artifacts.calibration_table_file import AGAIN, TableFile, open_table, write_table
 from bertcompress.errors import CalibrationError, did_you_mean
 
-__all__ = ["CalibrationTable", "Stability", "TensorRange"]
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+_ARRAYS = (
+    *("histogram", "token_minima", "token_maxima"),
+    *("sample_minima", "sample_maxima", "channel_absmax", "channel_mean"),
+)
+
+
+@dataclass(frozen=True)
+class TensorRange:
+    """What was seen of one tensor ``[…, in]``, and the range decided for it.
+
+    Padding is left out of everything. The arrays after `bin_width` are None in a table that was
+    made by hand or written in format 1. Two are equal if all but their arrays are.
+
+    Attributes:
+        tensor: Its name in the graph that was calibrated.
+        low: The smallest value that quantization must represent.
+        high: The largest.
+        minimum: The smallest value seen.
+        maximum: The largest value seen.
+        count: How many values were seen.
+        histogram: int64 ``[bins]``: how many values fell into each bin from the one that holds
+            `minimum` to the one that holds `maximum`. Size 0 if none was kept.
+        bin_width: The width of a bin; bins begin at multiples of it. 0 without a histogram.
+        token_minima: int64 ``[bins]``, in the same bins: of each token's vector the smallest value.
+        token_maxima: int64 ``[bins]``: of each token's vector the largest value.
+        sample_minima: float32 ``[samples]``: the smallest value of each sample, in the order of
+            the samples (an example that was cut into several inputs gives several).
+        sample_maxima: float32 ``[samples]``: the largest.
+        channel_absmax: float32 ``[in]``: the largest size of each channel.
+        channel_mean: float32 ``[in]``: the mean of each channel over all tokens.
+    """
+
+    tensor: str
+    low: float
+    high: float
+    minimum: float
+    maximum: float
+    count: int
+    histogram: Counts = field(compare=False, repr=False)
+    bin_width: float = 0.0
+    token_minima: Counts | None = field(default=None, compare=False, repr=False)
+    token_maxima: Counts | None = field(default=None, compare=False, repr=False)
+    sample_minima: Floats | None = field(default=None, compare=False, repr=False)
+    sample_maxima: Floats | None = field(default=None, compare=False, repr=False)
+    channel_absmax: Floats | None = field(default=None, compare=False, repr=False)
+    channel_mean: Floats | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        ends = (self.minimum, self.maximum, self.low, self.high)
+        ordered = self.minimum <= self.maximum and self.low <= self.high
+        if not (ordered and all(math.isfinite(end) for end in ends)):
+            raise CalibrationError(
+                f"the range of {self.tensor} must go from a smaller to a larger finite number, got "
+                f"{self.low} to {self.high} (seen {self.minimum} to {self.maximum}); {AGAIN}"
+            )
+
+    @property
+    def bin_edges(self) -> NDArray[np.float64]:
+        """Where the bins begin and the last one ends, float64 ``[bins + 1]``; else size 0."""
+        if not self.histogram.size:
+            return np.zeros(0)
+        first = math.floor(self.minimum / self.bin_width)
+        steps = np.arange(first, first + self.histogram.size + 1, dtype=np.float64)
+        return np.asarray(steps * self.bin_width, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -135,14 +195,14 @@ class CalibrationTable:
         """
         arrays: dict[str, Counts | Floats] = {}
         for module, one in self.ranges.items():
-            for key, values in arrays_of(one).items():
+            for key, values in _arrays_of(one).items():
                 if key in arrays and not np.array_equal(arrays[key], values):
                     raise CalibrationError(
                         f"{module} has another {key} than its neighbour of the same input; {AGAIN}"
                     )
                 arrays[key] = values
         facts = {one.name: getattr(self, one.name) for one in fields(self)}
-        facts["ranges"] = {module: facts_of(one) for module, one in self.ranges.items()}
+        facts["ranges"] = {module: _facts_of(one) for module, one in self.ranges.items()}
         facts["stability"] = None if self.stability is None else asdict(self.stability)
         write_table(Path(path), facts, arrays)
         return Path(path)
@@ -158,7 +218,7 @@ class CalibrationTable:
         with open_table(Path(path)) as (facts, file):
             kept = {str(name): value for name, value in facts.items() if name != "format"}
             ranges = {
-                module: read_range(file, module, one, version=facts["format"])
+                module: _read_range(file, module, one, version=facts["format"])
                 for module, one in facts["ranges"].items()
             }
             kept["sample_ids"] = tuple(facts["sample_ids"])
@@ -166,3 +226,53 @@ class CalibrationTable:
                 found = facts["stability"]
                 kept["stability"] = Stability(tuple(found["seeds"]), found["changes"])
             return cls(**{**kept, "ranges": ranges})
+
+
+def _arrays_of(one: TensorRange) -> dict[str, Counts | Floats]:
+    """Returns the arrays that there are, by their names in the file."""
+    found = {f"{one.tensor}/{name}": getattr(one, name) for name in _ARRAYS}
+    return {key: values for key, values in found.items() if values is not None}
+
+
+def _facts_of(one: TensorRange) -> dict[str, object]:
+    """Returns all but the arrays, for the header."""
+    names = [each.name for each in fields(one) if each.name not in _ARRAYS]
+    return {name: getattr(one, name) for name in names}
+
+
+def _read_range(
+    file: TableFile, module: str, facts: Mapping[str, Any], *, version: int
+) -> TensorRange:
+    """Returns the range that a file holds for a module.
+
+    Args:
+        file: The open file.
+        module: The module path.
+        facts: What the header says of it.
+        version: The file's format.
+
+    Raises:
+        ValueError: The payload was altered: its counts do not add up to what the header says.
+    """
+    if version == 1:
+        keys = {"histogram": module}
+    else:
+        there = set(file.keys())
+        keys = {name: f"{facts['tensor']}/{name}" for name in _ARRAYS}
+        keys = {name: key for name, key in keys.items() if key in there}
+    arrays: dict[str, Any] = {name: file.get_tensor(key) for name, key in keys.items()}
+    one = TensorRange(**facts, **arrays)
+    _check_counts(module, one)
+    return one
+
+
+def _check_counts(module: str, one: TensorRange) -> None:
+    if one.histogram.size and int(one.histogram.sum()) != one.count:
+        raise ValueError(f"the histogram of {module} does not hold {one.count:,} values")
+    if one.channel_absmax is None:
+        return
+    tokens = one.count // one.channel_absmax.size
+    for name in ("token_minima", "token_maxima"):
+        counts = getattr(one, name)
+        if counts is not None and int(counts.sum()) != tokens:
+            raise ValueError(f"the {name} of {module} do not hold {tokens:,} tokens")

@@ -1,11 +1,12 @@
-"""Measuring artifacts: latency, throughput, memory, size and answers, and the report on them.
+"""Measuring artifacts in processes of their own: latency, throughput, memory, requests, answers.
 
-    measure.py        bench(variants, subject) -> Report: the whole run
-    variant.py        Variant, Subject: what is measured, and on what
-    settings.py       BenchSettings: how much
-    write_report.py   write_report, read_report: JSON, Markdown, HTML
-    verdict.py        verdict(report): what to ship, and what is not proven
+    settings.py    BenchSettings: how much is measured
+    variant.py     Variant, Subject: what is measured, and on what
+    run.py         measure(variants, subject, settings, place) -> Parts: the whole run
+    rounds.py      one round: fresh processes that take turns
+    worker/        the measuring process, and the messages that it understands
+    peers/         what other libraries make of the same model
 
-This file imports nothing: the measuring process (`worker.py`) is a module of this package, and
-its memory is part of the result.
+The report on it is `bertcompress.report`. This file imports nothing: the measuring process is a
+module of this package, and its memory is part of the result.
 """

@@ -1,4 +1,8 @@
-"""Runs an artifact, and the float graph it came from, in processes of their own, in turns."""
+"""What ran in which precision: an artifact and the float graph it came from, run in turns.
+
+Each runs in a process of its own. `map_all` is the stage of a benchmark that does so for each
+quantized variant.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,11 @@ import numpy as np
 from bertcompress.artifacts.artifact import Manifest
 from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.artifacts.manifest import Step
+from bertcompress.bench.settings import BenchSettings
+from bertcompress.bench.state import Workplace
+from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import ProfileOperators
 from bertcompress.bench.workload import (
     Workload,
     grid,
@@ -21,10 +29,9 @@ from bertcompress.bench.workload import (
     single_stream,
 )
 from bertcompress.bert.families import longest_text
-from bertcompress.codec import from_plain
-from bertcompress.errors import LoadError, UsageError
-from bertcompress.profiling.executed import Executed
+from bertcompress.errors import LoadError, RunError, UsageError
 from bertcompress.profiling.precision_map import PrecisionMap, joined, precision_map
+from bertcompress.profiling.profiled_run import ProfiledRun
 from bertcompress.profiling.reasons import quantize_step
 from bertcompress.tasks.base import Feature
 
@@ -34,6 +41,37 @@ FEEDS = 10
 DEFAULT_LENGTH = 128
 
 NamedFolder = tuple[str, Path]
+PrecisionMaps = tuple[PrecisionMap | None, ...]
+
+
+def map_all(
+    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: Workplace
+) -> tuple[PrecisionMaps, tuple[str, ...]]:
+    """Finds what ran in which precision for each variant of our own that was quantized.
+
+    It is compared with the variant that it was quantized from, else with the baseline where that
+    is a float graph.
+
+    Returns:
+        For each variant its map or None, and sentences on those that could not be made.
+    """
+    manifests = [None if one.is_peer else manifest_of(one.folder) for one in variants]
+    named = [(one.name, one.folder) for one in variants]
+    maps: list[PrecisionMap | None] = []
+    failed = []
+    for position, (variant, manifest) in enumerate(zip(variants, manifests, strict=True)):
+        maps.append(None)
+        if manifest is None or manifest.kind != "onnx" or not quantize_step(manifest.history):
+            continue
+        place.progress(f"operators: {variant.name}", position, len(variants))
+        before = float_graph_of(manifest.history, zip(named, manifests, strict=True))
+        if before is None and _is_float_graph(manifests[0]):
+            before = named[0]
+        try:
+            maps[-1] = _map_of(variant, position, before, subject, settings, place)
+        except RunError as error:
+            failed.append(f"what ran in {variant.name} could not be told: {error}")
+    return tuple(maps), tuple(failed)
 
 
 def measure_map(
@@ -63,7 +101,7 @@ def measure_map(
     path = scratch / "precision-map.npz"
     save_workload(workload, path)
     folders = [folder] if against is None else [folder, against[1]]
-    parts: list[list[Executed]] = [[] for _ in folders]
+    parts: list[list[ProfiledRun]] = [[] for _ in folders]
     with ExitStack() as stack:
         processes = [
             stack.enter_context(WorkerProcess(one.name, scratch=scratch, threads=threads))
@@ -71,14 +109,8 @@ def measure_map(
         ]
         for _ in range(TURNS):
             for process, one, found in zip(processes, folders, parts, strict=True):
-                answer = process.ask(
-                    "execute",
-                    folder=str(one.resolve()),
-                    runtime=runtime,
-                    threads=threads,
-                    workload=str(path),
-                )
-                found.append(from_plain(Executed, answer["executed"]))
+                command = ProfileOperators(one.resolve(), runtime, threads, path)
+                found.append(process.ask(command))
     manifest = manifest_of(folder)
     return precision_map(
         joined(parts[0]),
@@ -154,6 +186,38 @@ def float_graph_of(
         if begins and (best is None or steps > best[0]):
             best = steps, named
     return best[1] if best else None
+
+
+def _map_of(
+    variant: Variant,
+    position: int,
+    before: NamedFolder | None,
+    subject: Subject,
+    settings: BenchSettings,
+    place: Workplace,
+) -> PrecisionMap:
+    drawn = data_workload(
+        subject.features, None, pad_token_id=subject.pad_token_id, seed=settings.seed
+    )
+
+    def measure() -> PrecisionMap:
+        return measure_map(
+            variant.folder,
+            drawn,
+            inputs=f"{len(drawn.feeds)} sentences of the data",
+            threads=place.threads,
+            scratch=place.scratch,
+            runtime=variant.runtime,
+            against=before,
+        )
+
+    return place.state.kept(f"precision-map-{position}", PrecisionMap, measure)
+
+
+def _is_float_graph(manifest: Manifest | None) -> bool:
+    if manifest is None or manifest.kind != "onnx":
+        return False
+    return quantize_step(manifest.history) is None
 
 
 def _same(first: Step, second: Step) -> bool:

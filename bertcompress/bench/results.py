@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bertcompress.bench.paired import Scored
+from bertcompress.bench.request_rate import ServerResult
 from bertcompress.bench.roofs import Roofs
 from bertcompress.bench.rounds import RoundResult
-from bertcompress.bench.server import ServerResult
 from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.workload import Workload
 from bertcompress.machine.environment import Environment

@@ -23,17 +23,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from bertcompress.bench.worker.client import WorkerProcess
-from bertcompress.codec import from_plain
-from bertcompress.errors import RunError
 from bertcompress.profiling.operations import Work
 
 RoofKind = Literal["fp32", "int8", "read", "copy"]
 Bound = Literal["compute", "memory"]
-PROCESS_NAME = "the machine's limits"
 _LEAST_KEPT = 3
 
 
@@ -84,25 +79,6 @@ class Attainable:
 
     seconds: float
     bound: Bound
-
-
-def measure_roofs(*, scratch: Path, threads: int, seconds: float) -> Roofs:
-    """Measures the limits in a process of its own.
-
-    Args:
-        scratch: A folder for that process.
-        threads: All threads of the run.
-        seconds: About how long to measure, start and stop of the process not included.
-
-    Returns:
-        The limits; where the process failed, none and the reason.
-    """
-    try:
-        with WorkerProcess(PROCESS_NAME, scratch=scratch, threads=threads) as process:
-            answer = process.ask("roofs", threads=threads, seconds=seconds)
-    except RunError as error:
-        return Roofs(threads, unavailable=(str(error),))
-    return from_plain(Roofs, answer)
 
 
 def better_of(first: Roofs | None, second: Roofs | None) -> Roofs | None:

@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.tuned_rounds import Best, BestTimes, measure_best
+from bertcompress.bench.tuned_rounds import TunedSetup, TunedTimes, measure_tuned
 from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import ReadMemory, RunFirst, RunUntilSteady, TimeEach
 from bertcompress.bench.workload import Workload, part_of, save_workload
 from bertcompress.machine.environment import read_cpu_times, shares_between
 from bertcompress.machine.throttling import read_throttling, throttled_between
 
 SETTLE_RUNS = 2
-AGAIN = "(the baseline again)"
-"""The name of the baseline's second process; no variant may be called so."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,14 @@ class Entrant:
         folder: Its artifact.
         runtime: What runs it.
         only_single_stream: Whether it takes part in the single-stream workload alone.
-        best: Its own best settings, to be measured besides; None measures none.
+        tuned: Its own best settings, to be measured besides; None measures none.
     """
 
     name: str
     folder: Path
     runtime: str
     only_single_stream: bool = False
-    best: Best | None = None
+    tuned: TunedSetup | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class EntrantRound:
             entrant did not take part.
         energy_j: For each workload the energy of all its calls, None where the machine does not
             tell.
-        best: The same at its own best settings, None if it has none.
+        tuned: The same at its own best settings, None if it has none.
     """
 
     name: str
@@ -86,7 +85,7 @@ class EntrantRound:
     memory: MemorySample
     seconds: tuple[tuple[float, ...], ...]
     energy_j: tuple[float | None, ...] = ()
-    best: BestTimes | None = None
+    tuned: TunedTimes | None = None
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def measure_round(
         threads: Of each runtime.
         number: The round's number; rotates the order.
         scratch: A folder for the inputs.
-        step: Is told what was just finished.
+        step: Progress callback: what was just finished.
 
     Raises:
         RunError: If a variant can't be loaded or run.
@@ -138,11 +137,11 @@ def measure_round(
                 process = WorkerProcess(entrant.name, scratch=scratch, threads=threads)
                 stalls.append(_Stall(entrant, open_processes.enter_context(process)))
             _measure_group(stalls, workloads, paths, settings, step)
-            tuned = [(stall, stall.entrant.best) for stall in stalls if stall.entrant.best]
-            for stall, _ in tuned:
+            setups = [(stall, stall.entrant.tuned) for stall in stalls if stall.entrant.tuned]
+            for stall, _ in setups:
                 stall.after_all = stall.peak()
-            best = measure_best(
-                [(stall.process, best) for stall, best in tuned],
+            tuned = measure_tuned(
+                [(stall.process, setup) for stall, setup in setups],
                 workloads[0],
                 paths[0],
                 settings=settings,
@@ -150,8 +149,8 @@ def measure_round(
                 scratch=scratch,
                 step=step,
             )
-            for (stall, _), times in zip(tuned, best, strict=True):
-                stall.best = times
+            for (stall, _), times in zip(setups, tuned, strict=True):
+                stall.tuned = times
             rounds |= {stall.entrant.name: stall.result(len(workloads)) for stall in stalls}
     busy, steal = shares_between(before, read_cpu_times()) or (None, None)
     throttled = throttled_between(throttling, read_throttling())
@@ -172,23 +171,19 @@ class _Stall:
         self.steady = False
         self.after_single_stream = 0
         self.after_all = 0
-        self.best: BestTimes | None = None
+        self.tuned: TunedTimes | None = None
 
     def start(self, workload: Path) -> None:
         """Loads and answers once."""
         self._loaded = self.process.load(self.entrant.folder, self.entrant.runtime)
-        self._first_s = self.process.seconds("first", workload=str(workload))[0]
+        self._first_s = self.process.ask(RunFirst(workload)).seconds
 
     def time(self, number: int, workload: Path, part: range) -> None:
         """Times a block of a workload."""
-        answer = self.process.ask(
-            "time", workload=str(workload), start=part.start, stop=part.stop, settle=SETTLE_RUNS
-        )
-        seconds, joules = answer["seconds"], answer.get("energy_j")
-        assert isinstance(seconds, list)
-        self.seconds.setdefault(number, []).extend(round(_float(one), 8) for one in seconds)
-        kept = None if joules is None else round(_float(joules), 6)
-        self.energy_j.setdefault(number, []).append(kept)
+        runs = self.process.ask(TimeEach(workload, part.start, part.stop, SETTLE_RUNS))
+        self.seconds.setdefault(number, []).extend(round(second, 8) for second in runs.seconds)
+        joules = None if runs.energy_j is None else round(runs.energy_j, 6)
+        self.energy_j.setdefault(number, []).append(joules)
 
     def takes(self, workload: Workload) -> bool:
         return workload.scenario == "single-stream" or not self.entrant.only_single_stream
@@ -196,26 +191,25 @@ class _Stall:
     def result(self, workloads: int) -> EntrantRound:
         """Reads the memory and closes the account."""
         peak = self.after_all or self.peak()
-        load_s = _float(self._loaded["seconds"])
         return EntrantRound(
             name=self.entrant.name,
-            runtime=str(self._loaded["runtime"]),
-            load_s=load_s,
-            first_answer_s=load_s + self._first_s,
+            runtime=self._loaded.runtime,
+            load_s=self._loaded.seconds,
+            first_answer_s=self._loaded.seconds + self._first_s,
             steady=self.steady,
             memory=MemorySample(
-                interpreter_bytes=int(_float(self._loaded["interpreter_bytes"])),
-                loaded_bytes=int(_float(self._loaded["resident_bytes"])),
+                interpreter_bytes=self._loaded.interpreter_bytes,
+                loaded_bytes=self._loaded.resident_bytes,
                 latency_peak_bytes=self.after_single_stream or peak,
                 peak_bytes=peak,
             ),
             seconds=tuple(tuple(self.seconds.get(i, ())) for i in range(workloads)),
             energy_j=tuple(_sum(self.energy_j.get(i, ())) for i in range(workloads)),
-            best=self.best,
+            tuned=self.tuned,
         )
 
     def peak(self) -> int:
-        return int(_float(self.process.ask("memory")["peak_bytes"]))
+        return self.process.ask(ReadMemory()).peak_bytes
 
 
 def _measure_group(
@@ -247,20 +241,14 @@ def _measure_group(
 def _warm(stall: _Stall, workload: Workload, path: Path, settings: BenchSettings) -> bool:
     """Warms up fully before the single sentences, then only enough to meet the new shapes."""
     single = workload.scenario == "single-stream"
-    answer = stall.process.ask(
-        "warm",
-        workload=str(path),
+    command = RunUntilSteady(
+        path,
         minimum_s=settings.warm_minimum_s if single else 0.0,
         maximum_s=settings.warm_maximum_s if single else settings.warm_minimum_s / 4,
     )
-    return bool(answer["steady"])
+    return stall.process.ask(command).steady
 
 
 def _sum(parts: Sequence[float | None]) -> float | None:
     known = [part for part in parts if part is not None]
     return sum(known) if known and len(known) == len(parts) else None
-
-
-def _float(value: object) -> float:
-    assert isinstance(value, int | float)
-    return float(value)

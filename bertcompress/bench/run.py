@@ -13,27 +13,27 @@ kept in the state folder.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
+import numpy as np
+
+from bertcompress.bench.names import AGAIN
 from bertcompress.bench.paired import Scored
-from bertcompress.bench.precision_map_stage import map_all
+from bertcompress.bench.precision_runs import map_all
 from bertcompress.bench.results import Parts
-from bertcompress.bench.roofs import Roofs, better_of, measure_roofs
-from bertcompress.bench.rounds import AGAIN, Entrant, RoundResult, measure_round
+from bertcompress.bench.roofs import Roofs, better_of
+from bertcompress.bench.rounds import Entrant, RoundResult, measure_round
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.stages import (
-    Place,
-    best_of,
-    serve_all,
-    tune_all,
-)
-from bertcompress.bench.tokenization import time_tokenization
+from bertcompress.bench.stages import measure_roofs, serve_all, tune_all, tuned_setup
+from bertcompress.bench.state import Workplace
 from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
-from bertcompress.bench.worker.recorded_runs import RecordedRuns
+from bertcompress.bench.worker.kept_outputs import KeptOutputs
 from bertcompress.bench.workload import (
     Workload,
     grid,
@@ -42,7 +42,6 @@ from bertcompress.bench.workload import (
     sample_features,
     single_stream,
 )
-from bertcompress.codec import from_plain, to_plain
 from bertcompress.inference.answers import Answers, predict_all
 from bertcompress.machine.environment import (
     Environment,
@@ -50,12 +49,15 @@ from bertcompress.machine.environment import (
 )
 from bertcompress.progress import Progress
 
+WARM_UP_EXAMPLES = 20
+"""Examples that are tokenized before the timed ones."""
+
 
 def measure(
     variants: Sequence[Variant],
     subject: Subject,
     settings: BenchSettings,
-    place: Place,
+    place: Workplace,
     *,
     environment: Environment,
     skipped: Sequence[str] = (),
@@ -124,8 +126,29 @@ def workloads_of(subject: Subject, settings: BenchSettings, number: int) -> list
     return made
 
 
+def time_tokenization(subject: Subject, *, count: int, seed: int) -> tuple[float, ...]:
+    """Returns the seconds of tokenizing single examples, drawn anew; none without a tokenizer.
+
+    Args:
+        subject: Holds the examples and what tokenizes one.
+        count: How many are timed.
+        seed: Draws them.
+    """
+    if subject.tokenize is None:
+        return ()
+    examples = subject.dataset.examples
+    generator = np.random.default_rng(seed)
+    drawn = [examples[i] for i in generator.integers(0, len(examples), count + WARM_UP_EXAMPLES)]
+    seconds = []
+    for example in drawn:
+        started = time.perf_counter_ns()
+        subject.tokenize(example)
+        seconds.append((time.perf_counter_ns() - started) * 1e-9)
+    return tuple(round(second, 8) for second in seconds[WARM_UP_EXAMPLES:])
+
+
 def _score_all(
-    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: Place
+    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: Workplace
 ) -> list[Scored]:
     """Answers and scores the whole data set with each; embeddings are scored against the first."""
     task, examples = subject.task, subject.dataset.examples
@@ -139,7 +162,7 @@ def _score_all(
 
 
 def _answers_of(
-    variant: Variant, position: int, subject: Subject, settings: BenchSettings, place: Place
+    variant: Variant, position: int, subject: Subject, settings: BenchSettings, place: Workplace
 ) -> Answers:
     def start(open_processes: ExitStack) -> WorkerProcess:
         process = WorkerProcess(variant.name, scratch=place.scratch, threads=place.threads)
@@ -150,7 +173,7 @@ def _answers_of(
     def told(stage: str, done: int, total: int) -> None:
         place.progress(f"{stage}: {variant.name}", done, total)
 
-    with RecordedRuns(start, place.state.folder / f"outputs-{position}") as runs:
+    with KeptOutputs(start, place.state.folder / f"outputs-{position}") as runs:
         return predict_all(
             runs,
             subject.task,
@@ -162,32 +185,32 @@ def _answers_of(
         )
 
 
-def _roofs(when: str, settings: BenchSettings, place: Place) -> Roofs | None:
+def _roofs(when: str, settings: BenchSettings, place: Workplace) -> Roofs | None:
     """Measures the machine's limits, unless the state folder has them."""
     if not settings.roofs:
         return None
-    kept = place.state.read(f"roofs-{when}")
-    if kept is None:
+    seconds = settings.roofs_s / 2
+
+    def measured() -> Roofs:
         place.progress(f"the machine's limits, {when} the timings", 0, 1)
-        seconds = settings.roofs_s / 2
-        found = measure_roofs(scratch=place.scratch, threads=place.threads, seconds=seconds)
-        kept = to_plain(found)
-        place.state.write(f"roofs-{when}", kept)
+        roofs = measure_roofs(scratch=place.scratch, threads=place.threads, seconds=seconds)
         place.progress(f"the machine's limits, {when} the timings", 1, 1)
-    return from_plain(Roofs, kept)
+        return roofs
+
+    return place.state.kept(f"roofs-{when}", Roofs, measured)
 
 
 def _measure_rounds(
     variants: Sequence[Variant],
     subject: Subject,
     settings: BenchSettings,
-    place: Place,
+    place: Workplace,
     tunings: Sequence[Tuning],
 ) -> list[RoundResult]:
     """Measures every round that is not in the state folder."""
-    bests = [best_of(one, subject, settings) for one in tunings]
+    setups = [tuned_setup(tuning, subject, settings) for tuning in tunings]
     entrants = [
-        Entrant(v.name, v.folder, v.runtime, best=bests[i] if bests else None)
+        Entrant(v.name, v.folder, v.runtime, tuned=setups[i] if setups else None)
         for i, v in enumerate(variants)
     ]
     if settings.again:
@@ -195,24 +218,22 @@ def _measure_rounds(
         entrants.append(Entrant(AGAIN, first.folder, first.runtime, only_single_stream=True))
     workloads = len(workloads_of(subject, settings, 0))
     steps_a_round = len(variants) * (1 + workloads) + (2 if settings.again else 0) + len(tunings)
+
+    def measured(number: int) -> RoundResult:
+        return measure_round(
+            entrants,
+            workloads_of(subject, settings, number),
+            settings=settings,
+            threads=place.threads,
+            number=number,
+            scratch=place.scratch,
+            step=_teller(place.progress, number, steps_a_round, settings.rounds),
+        )
+
     results: list[RoundResult] = []
     for number in range(settings.rounds):
         part = f"round-{number:03d}"
-        kept = place.state.read(part)
-        if kept is None:
-            kept = to_plain(
-                measure_round(
-                    entrants,
-                    workloads_of(subject, settings, number),
-                    settings=settings,
-                    threads=place.threads,
-                    number=number,
-                    scratch=place.scratch,
-                    step=_teller(place.progress, number, steps_a_round, settings.rounds),
-                )
-            )
-            place.state.write(part, kept)
-        results.append(from_plain(RoundResult, kept))
+        results.append(place.state.kept(part, RoundResult, partial(measured, number)))
         done = (number + 1) * steps_a_round
         place.progress("timing", done, steps_a_round * settings.rounds)
     return results

@@ -18,12 +18,13 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from bertcompress.artifacts.artifact import Kind, kind_of
+from bertcompress.bench.interleaved import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune import LATENCY_SENTENCES, tune_variant
 from bertcompress.bench.tuning import LEVEL
-from bertcompress.bench.turns import Measure, in_turns, median_seconds, sentence_rate, typical
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import ArrangeStreams
 from bertcompress.bench.workload import all_at_once, sample_features, save_workload, single_stream
 from bertcompress.errors import MissingError, RunError, UsageError
 from bertcompress.inference.best_settings import RuntimeChoice, RuntimeSettings, save_runtime_choice
@@ -161,7 +162,7 @@ def _race(
     save_workload(single_stream(some, pad_token_id=pad, name="tune"), alone)
 
     def single(process: WorkerProcess, best: RuntimeSettings) -> Measure:
-        process.ask("arrange", streams=1, threads=best.latency_threads)
+        process.ask(ArrangeStreams(1, best.latency_threads))
         return median_seconds(process, alone, settle=len(some), count=len(some))
 
     def many(process: WorkerProcess, best: RuntimeSettings) -> Measure:
@@ -173,7 +174,7 @@ def _race(
             pad_token_id=pad,
         )
         save_workload(workload, path)
-        process.ask("arrange", streams=best.streams, threads=best.threads)
+        process.ask(ArrangeStreams(best.streams, best.threads))
         return sentence_rate(process, path, slice_s=SLICE_S)
 
     with _open_all(folder, found, threads, scratch) as processes:

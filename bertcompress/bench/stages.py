@@ -1,47 +1,57 @@
-"""The stages of a run that treat each variant by itself: tuning before the rounds, serving after.
+"""The stages around the rounds: the machine's limits, each variant's tuning and its requests.
 
-What they find is kept in the state folder, so an interrupted run does not tune or serve again.
+What tuning and requests find is kept in the state folder, so an interrupted run does
+not tune or serve again.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TypeVar
 
-from bertcompress.bench.request_rate import serve_variant
+from bertcompress.bench.request_rate import BOUND_FACTOR, ServerResult, serve_variant
+from bertcompress.bench.roofs import Roofs
 from bertcompress.bench.rounds import RoundResult
-from bertcompress.bench.server import BOUND_FACTOR, ServerResult
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.state import StateFolder
+from bertcompress.bench.state import Workplace
 from bertcompress.bench.tune import tune_variant
-from bertcompress.bench.tuned_rounds import Best
+from bertcompress.bench.tuned_rounds import TunedSetup
 from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import MeasureRoofs
 from bertcompress.bench.workload import all_at_once, sample_features
 from bertcompress.bert.families import longest_text
-from bertcompress.codec import from_plain, to_plain
-from bertcompress.progress import Progress
+from bertcompress.errors import RunError
 
-T = TypeVar("T")
+LIMITS_NAME = "the machine's limits"
+"""What errors call the process that measures them."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a run works: its folders, its threads, and who is told."""
+def measure_roofs(*, scratch: Path, threads: int, seconds: float) -> Roofs:
+    """Measures the limits in a process of its own.
 
-    scratch: Path
-    state: StateFolder
-    threads: int
-    progress: Progress
+    Args:
+        scratch: A folder for that process.
+        threads: All threads of the run.
+        seconds: About how long to measure, start and stop of the process not included.
+
+    Returns:
+        The limits; where the process failed, none and the reason.
+    """
+    try:
+        with WorkerProcess(LIMITS_NAME, scratch=scratch, threads=threads) as process:
+            return process.ask(MeasureRoofs(threads, seconds))
+    except RunError as error:
+        return Roofs(threads, unavailable=(str(error),))
 
 
 def tune_all(
-    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: Place
+    variants: Sequence[Variant], subject: Subject, settings: BenchSettings, place: Workplace
 ) -> tuple[Tuning, ...]:
     """Finds the best settings of each variant and saves them with it."""
 
@@ -57,15 +67,15 @@ def tune_all(
         )
 
     return tuple(
-        kept_part(place, f"tuning-{position}", Tuning, partial(tune, position))
+        place.state.kept(f"tuning-{position}", Tuning, partial(tune, position))
         for position in range(len(variants))
     )
 
 
-def best_of(tuning: Tuning, subject: Subject, settings: BenchSettings) -> Best:
+def tuned_setup(tuning: Tuning, subject: Subject, settings: BenchSettings) -> TunedSetup:
     """Returns a variant's best settings with the batches they make of the offline sentences."""
     if not settings.offline_sentences:
-        return Best(tuning.settings, None)
+        return TunedSetup(tuning.settings, None)
     features = sample_features(subject.features, settings.offline_sentences, seed=settings.seed)
     workload = all_at_once(
         features,
@@ -73,7 +83,7 @@ def best_of(tuning: Tuning, subject: Subject, settings: BenchSettings) -> Best:
         sort_by_length=tuning.settings.sort_by_length,
         pad_token_id=subject.pad_token_id,
     )
-    return Best(tuning.settings, workload)
+    return TunedSetup(tuning.settings, workload)
 
 
 def serve_all(
@@ -82,7 +92,7 @@ def serve_all(
     settings: BenchSettings,
     tunings: Sequence[Tuning],
     rounds: Sequence[RoundResult],
-    place: Place,
+    place: Workplace,
 ) -> tuple[ServerResult, ...]:
     """Finds the highest rate of requests that each variant answers in time."""
     bound_s = settings.server_bound_s or BOUND_FACTOR * median(
@@ -102,7 +112,7 @@ def serve_all(
         )
 
     return tuple(
-        kept_part(place, f"server-{position}", ServerResult, partial(serve, position))
+        place.state.kept(f"server-{position}", ServerResult, partial(serve, position))
         for position in range(len(variants))
     )
 
@@ -130,12 +140,3 @@ def _longest_text(folder: Path) -> int | None:
     found = json.loads(path.read_text(encoding="utf-8"))
     known = isinstance(found.get("max_position_embeddings"), int)
     return longest_text(found) if known else None
-
-
-def kept_part(place: Place, part: str, kind: type[T], make: Callable[[], T]) -> T:
-    """Returns a part of the state folder, made and kept if it is not there."""
-    plain = place.state.read(part)
-    if plain is None:
-        plain = to_plain(make())
-        place.state.write(part, plain)
-    return from_plain(kind, plain)

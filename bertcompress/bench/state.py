@@ -10,11 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from bertcompress.codec import Json
+from bertcompress.codec import Json, from_plain, to_plain
 from bertcompress.errors import RunError
 from bertcompress.files import write_atomically
+from bertcompress.progress import Progress
+
+T = TypeVar("T")
 
 
 class StateFolder:
@@ -49,6 +55,29 @@ class StateFolder:
         """
         write_atomically(self.folder / f"{name}.json", json.dumps(part))
 
+    def kept(self, name: str, kind: type[T], measure: Callable[[], T]) -> T:
+        """Returns a part, measured and kept if it is not there.
+
+        Raises:
+            RunError: If the disk is full or the folder can't be written.
+        """
+        plain = self.read(name)
+        if plain is not None:
+            return from_plain(kind, plain)
+        part = measure()
+        self.write(name, to_plain(part))
+        return part
+
     def remove(self) -> None:
         """Forgets all parts; called when the run is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run works: its folders, its threads, and its progress callback."""
+
+    scratch: Path
+    state: StateFolder
+    threads: int
+    progress: Progress

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from bertcompress.artifacts.artifact_files import model_files
+from bertcompress.bench.interleaved import typical
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import (
     Candidate,
@@ -22,10 +23,10 @@ from bertcompress.bench.tuning import (
     search_threads,
     thread_counts,
 )
-from bertcompress.bench.turns import typical
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.worker.load import Rate
+from bertcompress.bench.worker.messages import ArrangeStreams, MeasureRate, TimeEach
 from bertcompress.bench.workload import all_at_once, sample_features, save_workload, single_stream
 from bertcompress.inference.best_settings import RuntimeSettings, save_runtime_settings
 from bertcompress.inference.streams import batches_of
@@ -67,7 +68,7 @@ def tune_variant(
         subject.features, settings.offline_sentences or SENTENCES, seed=settings.seed
     )
     with WorkerProcess(variant.name, scratch=scratch, threads=threads) as process:
-        runtime = str(process.load(variant.folder, variant.runtime)["runtime"])
+        runtime = process.load(variant.folder, variant.runtime).runtime
         bench = _Bench(process, features, subject.pad_token_id, scratch, told)
         latencies = search_threads(thread_counts(threads), bench.latencies)
         tried = candidates(
@@ -114,35 +115,27 @@ class _Bench:
         if not path.exists():
             some = typical(self.features, LATENCY_SENTENCES)
             save_workload(single_stream(some, pad_token_id=self.pad_token_id, name="tune"), path)
-        self.process.ask("arrange", streams=1, threads=threads)
-        every = {"start": 0, "stop": LATENCY_SENTENCES}
-        return self.process.seconds("time", workload=str(path), settle=LATENCY_SENTENCES, **every)
+        self.process.ask(ArrangeStreams(1, threads))
+        every = TimeEach(path, start=0, stop=LATENCY_SENTENCES, settle=LATENCY_SENTENCES)
+        return self.process.ask(every).seconds
 
     def rates(self, layout: Layout, group: Sequence[Candidate], slice_s: float) -> list[Rate]:
         """Opens a layout and measures its candidates one after the other."""
-        self.process.ask("arrange", streams=layout.streams, threads=layout.threads)
-        found = []
-        for one in group:
-            answer = self.process.ask("rate", workload=str(self._path(one)), slice_s=slice_s)
-            found.append(
-                Rate(
-                    sentences_per_s=_float(answer["sentences_per_s"]),
-                    tokens_per_s=_float(answer["tokens_per_s"]),
-                    seconds=_float(answer["seconds"]),
-                    calls=int(_float(answer["calls"])),
-                )
-            )
+        self.process.ask(ArrangeStreams(layout.streams, layout.threads))
+        rates = []
+        for candidate in group:
+            rates.append(self.process.ask(MeasureRate(self._path(candidate), slice_s)))
             self.measured += 1
             self.told(min(self.measured, self.total), self.total)
-        return found
+        return rates
 
-    def _path(self, one: Candidate) -> Path:
-        path = self.scratch / f"tune-{one.batch_size}-{one.sort_by_length:d}.npz"
+    def _path(self, candidate: Candidate) -> Path:
+        path = self.scratch / f"tune-{candidate.batch_size}-{candidate.sort_by_length:d}.npz"
         if not path.exists():
             workload = all_at_once(
                 self.features,
-                batch_size=one.batch_size,
-                sort_by_length=one.sort_by_length,
+                batch_size=candidate.batch_size,
+                sort_by_length=candidate.sort_by_length,
                 pad_token_id=self.pad_token_id,
             )
             save_workload(workload, path)
@@ -160,8 +153,3 @@ def _most_streams(folder: Path) -> int:
     """Returns how many copies of an artifact the free memory holds, at least one."""
     size = sum(file.stat().st_size for file in model_files(folder)) or 1
     return max(1, int(psutil.virtual_memory().available * MEMORY_SHARE / (COPIES * size)))
-
-
-def _float(value: object) -> float:
-    assert isinstance(value, int | float)
-    return float(value)

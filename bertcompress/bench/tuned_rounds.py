@@ -13,15 +13,22 @@ from pathlib import Path
 
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import (
+    ArrangeStreams,
+    ReadMemory,
+    RunUntilSteady,
+    SweepWorkload,
+    TimeEach,
+)
 from bertcompress.bench.workload import Workload, part_of, save_workload
 from bertcompress.inference.best_settings import RuntimeSettings
 
-PASSES = 3
+SWEEPS = 3
 _SETTLE_RUNS = 2
 
 
 @dataclass(frozen=True)
-class Best:
+class TunedSetup:
     """A variant's best settings and, in its own batches, all sentences of the offline scenario."""
 
     settings: RuntimeSettings
@@ -29,17 +36,17 @@ class Best:
 
 
 @dataclass(frozen=True)
-class BestTimes:
+class TunedTimes:
     """What one process measured at its best settings.
 
     Attributes:
         single_s: Seconds of each single sentence; empty where the best number of threads is the
             one that all were compared with.
-        offline_s: Seconds of each pass over all sentences; empty without an offline scenario.
+        offline_s: Seconds of each sweep over all sentences; empty without an offline scenario.
         peak_bytes: The most memory the process ever took, its streams included.
-        sentences: Of a pass.
-        tokens: Of a pass, padding not counted.
-        padding_fraction: The share of a pass's positions that was padding.
+        sentences: Of a sweep.
+        tokens: Of a sweep, padding not counted.
+        padding_fraction: The share of a sweep's positions that was padding.
     """
 
     single_s: tuple[float, ...]
@@ -53,14 +60,14 @@ class BestTimes:
 @dataclass
 class _Turn:
     process: WorkerProcess
-    best: Best
+    setup: TunedSetup
     offline_path: Path
     single_s: list[float] = field(default_factory=list)
     offline_s: list[float] = field(default_factory=list)
 
 
-def measure_best(
-    line: Sequence[tuple[WorkerProcess, Best]],
+def measure_tuned(
+    line: Sequence[tuple[WorkerProcess, TunedSetup]],
     single: Workload,
     single_path: Path,
     *,
@@ -68,7 +75,7 @@ def measure_best(
     threads: int,
     scratch: Path,
     step: Callable[[str], None],
-) -> list[BestTimes]:
+) -> list[TunedTimes]:
     """Measures all processes at their best settings, in turns.
 
     Args:
@@ -78,16 +85,16 @@ def measure_best(
         settings: The number of blocks.
         threads: Those that all were compared with.
         scratch: A folder for the batches.
-        step: Is told what was just finished.
+        step: Progress callback: what was just finished.
     """
-    turns = [_Turn(process, best, scratch / f"best-{process.pid}.npz") for process, best in line]
+    turns = [_Turn(process, setup, scratch / f"tuned-{process.pid}.npz") for process, setup in line]
     _single_sentences(
-        [turn for turn in turns if turn.best.settings.latency_threads != threads],
+        [turn for turn in turns if turn.setup.settings.latency_threads != threads],
         single,
         single_path,
         settings,
     )
-    _all_at_once([turn for turn in turns if turn.best.offline is not None])
+    _all_at_once([turn for turn in turns if turn.setup.offline is not None])
     for turn in turns:
         step(f"{turn.process.name}: its best settings")
     return [_times(turn) for turn in turns]
@@ -97,57 +104,42 @@ def _single_sentences(
     turns: Sequence[_Turn], workload: Workload, path: Path, settings: BenchSettings
 ) -> None:
     for turn in turns:
-        best = turn.best.settings
-        turn.process.ask("arrange", streams=1, threads=best.latency_threads)
+        best = turn.setup.settings
+        turn.process.ask(ArrangeStreams(1, best.latency_threads))
         turn.process.ask(
-            "warm",
-            workload=str(path),
-            minimum_s=settings.warm_minimum_s / 2,
-            maximum_s=settings.warm_maximum_s / 2,
+            RunUntilSteady(path, settings.warm_minimum_s / 2, settings.warm_maximum_s / 2)
         )
     blocks = min(settings.blocks, len(workload.feeds))
     for block in range(blocks):
         part = part_of(workload, block, blocks)
         for turn in turns:
-            seconds = turn.process.seconds(
-                "time",
-                workload=str(path),
-                start=part.start,
-                stop=part.stop,
-                settle=_SETTLE_RUNS,
-            )
-            turn.single_s += [round(second, 8) for second in seconds]
+            runs = turn.process.ask(TimeEach(path, part.start, part.stop, _SETTLE_RUNS))
+            turn.single_s += [round(second, 8) for second in runs.seconds]
 
 
 def _all_at_once(turns: Sequence[_Turn]) -> None:
     for turn in turns:
-        assert turn.best.offline is not None
-        save_workload(turn.best.offline, turn.offline_path)
-        best = turn.best.settings
-        turn.process.ask("arrange", streams=best.streams, threads=best.threads)
-        turn.process.ask("pass", workload=str(turn.offline_path))  # meets every shape
-    for number in range(PASSES):
+        assert turn.setup.offline is not None
+        save_workload(turn.setup.offline, turn.offline_path)
+        best = turn.setup.settings
+        turn.process.ask(ArrangeStreams(best.streams, best.threads))
+        turn.process.ask(SweepWorkload(turn.offline_path))  # meets every shape
+    for number in range(SWEEPS):
         first = number % len(turns) if turns else 0
         for turn in [*turns[first:], *turns[:first]]:
-            seconds = turn.process.seconds("pass", workload=str(turn.offline_path))
-            turn.offline_s += [round(second, 8) for second in seconds]
+            seconds = turn.process.ask(SweepWorkload(turn.offline_path)).seconds
+            turn.offline_s.append(round(seconds, 8))
     for turn in turns:
         turn.offline_path.unlink()
 
 
-def _times(turn: _Turn) -> BestTimes:
-    whole = turn.best.offline
-    return BestTimes(
+def _times(turn: _Turn) -> TunedTimes:
+    whole = turn.setup.offline
+    return TunedTimes(
         single_s=tuple(turn.single_s),
         offline_s=tuple(turn.offline_s),
-        peak_bytes=_peak(turn.process),
+        peak_bytes=turn.process.ask(ReadMemory()).peak_bytes,
         sentences=sum(whole.sentences) if whole else 0,
         tokens=sum(whole.tokens) if whole else 0,
         padding_fraction=round(whole.padding_fraction, 6) if whole else 0.0,
     )
-
-
-def _peak(process: WorkerProcess) -> int:
-    peak = process.ask("memory")["peak_bytes"]
-    assert isinstance(peak, int)
-    return peak

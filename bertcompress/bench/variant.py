@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.artifacts.artifact_files import manifest_of
-from bertcompress.bench.rounds import AGAIN
-from bertcompress.bench.worker.main import PEER_RUNTIME
+from bertcompress.bench.names import AGAIN, PEER_RUNTIME
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
 from bertcompress.inference.predictor import Predictor

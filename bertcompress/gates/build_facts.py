@@ -13,11 +13,12 @@ from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.bench.paired import Paired, Scored, score_against
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.client import WorkerProcess
+from bertcompress.bench.worker.messages import ReadMemory
 from bertcompress.examples import Dataset
 from bertcompress.gates.comparison import Build, CompareSettings
 from bertcompress.gates.variant_counts import LENGTH
 from bertcompress.inference.answers import predict_all
-from bertcompress.profiling.operations import operations_of
+from bertcompress.profiling.count_operations import operations_of
 from bertcompress.progress import Progress
 from bertcompress.report.assemble import accuracy_of
 from bertcompress.report.lineage import history_of, kernels_of, size_of
@@ -89,7 +90,7 @@ def build_pair(
         with ExitStack() as open_processes:
             process = WorkerProcess(variant.name, scratch=scratch, threads=threads)
             open_processes.enter_context(process)
-            runtime = str(process.load(variant.folder, variant.runtime)["runtime"])
+            runtime = process.load(variant.folder, variant.runtime).runtime
             answers = predict_all(
                 process,
                 subject.task,
@@ -99,8 +100,7 @@ def build_pair(
                 pad_token_id=subject.pad_token_id,
                 progress=told,
             )
-            peak = process.ask("memory")["peak_bytes"]
-        assert isinstance(peak, int)
+            peak = process.ask(ReadMemory()).peak_bytes
         predictions = answers.predictions if reference is None else reference
         score = subject.task.score(
             answers.predictions, subject.dataset.examples, reference=predictions

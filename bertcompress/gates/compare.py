@@ -22,7 +22,7 @@ from bertcompress.bench.state import StateFolder
 from bertcompress.bench.variant import Subject, Variant, check
 from bertcompress.bench.worker.client import thread_variables
 from bertcompress.bench.workload import sample_features, single_stream
-from bertcompress.codec import Json, from_plain, to_plain
+from bertcompress.codec import Json, to_plain
 from bertcompress.gates.build_facts import build_pair, frozen_subset
 from bertcompress.gates.comparison import COMPARISON_VERSION, CompareSettings, Comparison
 from bertcompress.gates.comparison_gates import answers_gate, counted_gates, slowdown_gate
@@ -149,24 +149,23 @@ def measure_slowdown(
 
 
 def _round(contest: Contest, number: int) -> RoundResult:
-    part, settings, subject = f"round-{number:03d}", contest.settings, contest.subject
-    kept = contest.state.read(part)
-    if kept is not None:
-        return from_plain(RoundResult, kept)
+    settings, subject = contest.settings, contest.subject
     seed = settings.seed * 1009 + number
-    drawn = sample_features(subject.features, settings.requests, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="bertcompress-round-") as name:
-        result = measure_round(
-            _entrants(contest.base, contest.head),
-            [single_stream(drawn, pad_token_id=subject.pad_token_id, name="own-lengths")],
-            settings=settings.of_round(),
-            threads=contest.threads,
-            number=number,
-            scratch=Path(name),
-            step=_nothing,
-        )
-    contest.state.write(part, to_plain(result))
-    return result
+
+    def measured() -> RoundResult:
+        drawn = sample_features(subject.features, settings.requests, seed=seed)
+        with tempfile.TemporaryDirectory(prefix="bertcompress-round-") as name:
+            return measure_round(
+                _entrants(contest.base, contest.head),
+                [single_stream(drawn, pad_token_id=subject.pad_token_id, name="own-lengths")],
+                settings=settings.of_round(),
+                threads=contest.threads,
+                number=number,
+                scratch=Path(name),
+                step=_nothing,
+            )
+
+    return contest.state.kept(f"round-{number:03d}", RoundResult, measured)
 
 
 def _entrants(base: Variant, head: Variant) -> list[Entrant]:

@@ -40,7 +40,7 @@ class Runs(Protocol):
     """Runs batches: an opened runtime, or a measuring process that holds one."""
 
     @property
-    def inputs(self) -> tuple[str, ...]:
+    def input_names(self) -> tuple[str, ...]:
         """The names of the inputs that the model takes."""
         ...
 
@@ -83,15 +83,15 @@ class Streams:
         return self._count
 
     @property
-    def inputs(self) -> tuple[str, ...]:
+    def input_names(self) -> tuple[str, ...]:
         """The names of the inputs that the model takes."""
-        return self._first.inputs
+        return self._first.input_names
 
     def run(self, feed: Feed) -> Outputs:
         """Runs one batch on the next free runtime; safe to call from several threads."""
         runtime = self._free.get()
         try:
-            return runtime.run({name: feed[name] for name in runtime.inputs})
+            return runtime.run({name: feed[name] for name in runtime.input_names})
         finally:
             self._free.put(runtime)
 

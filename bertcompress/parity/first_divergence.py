@@ -217,7 +217,7 @@ def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
             hooks.append(module.register_forward_hook(keep(name)))
     try:
         with TorchRuntime(model, threads=torch.get_num_threads()) as runtime:
-            runtime.run({name: feed[name] for name in runtime.inputs})
+            runtime.run({name: feed[name] for name in runtime.input_names})
     finally:
         for hook in hooks:
             hook.remove()
@@ -236,5 +236,5 @@ def _value(
         shutil.copy(folder / "config.json", place)
         onnx.save_model(with_outputs(graph, (tensor,)), str(place / ONNX_NAME))
         with open_runtime(place, runtime, threads=threads) as opened:
-            found = opened.run({name: feed[name] for name in opened.inputs})
+            found = opened.run({name: feed[name] for name in opened.input_names})
             return found[tensor if tensor in found else opened.outputs[-1]]

@@ -183,7 +183,9 @@ def check_parity(
     config = model.config
     feeds = parity_feeds(vocabulary=config.vocab_size, longest=longest_text(config), seed=seed)
     with TorchRuntime(model, threads=_threads()) as runtime:
-        reference = [runtime.run({name: feed[name] for name in runtime.inputs}) for feed in feeds]
+        reference = [
+            runtime.run({name: feed[name] for name in runtime.input_names}) for feed in feeds
+        ]
     parity = compare_outputs(reference, run_graph(graph, list(feeds), threads=_threads()), feeds)
     allowed = tolerance * max(1.0, parity.magnitude)
     if parity.max_difference > allowed:

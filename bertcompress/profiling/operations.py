@@ -33,9 +33,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-
-from bertcompress.artifacts.manifest import ONNX_NAME, kind_of
 
 
 @dataclass(frozen=True)
@@ -109,21 +106,6 @@ class WeightUse:
     outputs: int
     is_integer: bool = False
     per_sentence: bool = False
-
-
-def operations_of(folder: Path) -> Operations | None:
-    """Counts an artifact folder's operations.
-
-    Returns:
-        None where the folder holds neither a graph nor the safetensors of a BERT.
-    """
-    if kind_of(folder) != "checkpoint":
-        from bertcompress.profiling.operations_graph import graph_operations, read_graph
-
-        return graph_operations(read_graph(folder / ONNX_NAME))
-    from bertcompress.profiling.operations_checkpoint import checkpoint_operations
-
-    return checkpoint_operations(folder)
 
 
 def summed(

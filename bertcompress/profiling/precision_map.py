@@ -1,21 +1,44 @@
 """The precision map: each matrix product, what really ran for it, how long, and why in float.
 
-All from the runtime's own account of what it ran (`bertcompress.profiling.executed`) and the steps
-in the artifact's manifest; nothing from what was asked for. An operator's time is its median over
-all runs, so a run that was interrupted costs nothing; the time between operators comes from the
-median share of a run that its operators cover. The rows so add up to the whole.
+All from the runtime's own account of what it ran (`bertcompress.profiling.profile_run`) and the
+steps in the artifact's manifest; nothing from what was asked for. An operator's time is its median
+over all runs, so a run that was interrupted costs nothing; the time between operators comes from
+the median share of a run that its operators cover. The rows so add up to the whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from bertcompress.artifacts.manifest import Step
-from bertcompress.profiling.executed import Executed, RanNode
-from bertcompress.profiling.precision_map_groups import MappedGroup, groups, summed
+from bertcompress.profiling.profiled_run import ProfiledRun, RanNode
 from bertcompress.profiling.reasons import reason_for
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "LayerNorm and residual": (
+        "LayerNormalization",
+        "SkipLayerNormalization",
+        "EmbedLayerNormalization",
+        "QEmbedLayerNormalization",
+        "MVN",
+    ),
+    "activation function": ("BiasGelu", "FastGelu", "Gelu", "QuickGelu", "Erf", "Tanh", "Relu"),
+    "softmax": ("Softmax", "QLinearSoftmax"),
+    "quantize, dequantize": (
+        "QuantizeLinear",
+        "DequantizeLinear",
+        "DynamicQuantizeLinear",
+        "FakeQuantize",
+    ),
+    "gather": ("Gather", "GatherBlockQuantized", "GatherElements"),
+    "element by element": ("Add", "Sub", "Mul", "Div", "QLinearAdd", "Eltwise"),
+    "transpose, reshape": ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten"),
+}
+"""What is not a product, by what it is for; the rest is `OTHER`."""
+
+OTHER, GONE = "masks, shapes, casts", "products that are gone"
 
 
 @dataclass(frozen=True)
@@ -37,6 +60,23 @@ class MappedProduct:
     before_s: float | None
     after_s: float
     reason: str
+
+
+@dataclass(frozen=True)
+class MappedGroup:
+    """What ran besides, put together by what it is for.
+
+    Attributes:
+        name: What it is for.
+        operators: The operators and how many of each, ``SkipLayerNormalization 12``.
+        before_s: Sum of the medians in the float graph, None where there is none.
+        after_s: Sum of the medians.
+    """
+
+    name: str
+    operators: str
+    before_s: float | None
+    after_s: float
 
 
 @dataclass(frozen=True)
@@ -98,25 +138,25 @@ class PrecisionMap:
 
 
 def precision_map(
-    executed: Executed,
+    run: ProfiledRun,
     history: Sequence[Step],
     *,
     inputs: str,
     threads: int,
-    before: Executed | None = None,
+    before: ProfiledRun | None = None,
     against: str | None = None,
 ) -> PrecisionMap:
     """Puts the map together.
 
     Args:
-        executed: What ran.
+        run: What ran.
         history: The steps that made the artifact.
         inputs: What was run, in words.
         threads: Threads of a run.
         before: What ran for the float graph.
         against: What that graph is called.
     """
-    own, old = _by_module(executed.nodes), _by_module(before.nodes) if before else {}
+    own, old = _by_module(run.nodes), _by_module(before.nodes) if before else {}
     products = tuple(
         MappedProduct(
             module=module,
@@ -129,28 +169,28 @@ def precision_map(
                 _precision(nodes),
                 history,
                 is_attention=any(node.is_attention for node in nodes),
-                runtime=executed.runtime,
+                runtime=run.runtime,
             ),
         )
         for module, nodes in own.items()
     )
     gone = [node for module, nodes in old.items() if module not in own for node in nodes]
     return PrecisionMap(
-        runtime=executed.runtime,
+        runtime=run.runtime,
         inputs=inputs,
         threads=threads,
-        runs=len(executed.run_s),
+        runs=len(run.run_s),
         against=against if before else None,
         products=products,
-        others=groups(executed.nodes, before.nodes if before else None, gone),
-        covered=_covered(executed),
-        plain_s=median(executed.plain_s),
+        others=groups(run.nodes, before.nodes if before else None, gone),
+        covered=_covered(run),
+        plain_s=median(run.plain_s),
         before_covered=_covered(before) if before else None,
         before_plain_s=median(before.plain_s) if before else None,
     )
 
 
-def joined(parts: Sequence[Executed]) -> Executed:
+def joined(parts: Sequence[ProfiledRun]) -> ProfiledRun:
     """Puts the runs of several measurements of one graph together."""
     keys = dict.fromkeys((node.name, node.kind) for part in parts for node in part.nodes)
     found = [{(node.name, node.kind): node for node in part.nodes} for part in parts]
@@ -171,11 +211,36 @@ def joined(parts: Sequence[Executed]) -> Executed:
                 seconds=tuple(seconds),
             )
         )
-    return Executed(
+    return ProfiledRun(
         runtime=parts[0].runtime,
         nodes=tuple(nodes),
         run_s=tuple(second for part in parts for second in part.run_s),
         plain_s=tuple(second for part in parts for second in part.plain_s),
+    )
+
+
+def groups(
+    nodes: Sequence[RanNode], before: Sequence[RanNode] | None, gone: Sequence[RanNode]
+) -> tuple[MappedGroup, ...]:
+    """Puts operators together.
+
+    Args:
+        nodes: Those that ran; products are passed over.
+        before: Those of the float graph, None without one.
+        gone: Its products that the graph no longer has.
+    """
+    own, old = _grouped(nodes), _grouped(before or ())
+    if gone:
+        old[GONE] = list(gone)
+    names = [name for name in (*GROUPS, OTHER, GONE) if name in {**own, **old}]
+    return tuple(
+        MappedGroup(
+            name=name,
+            operators=_counted(own.get(name, [])),
+            before_s=None if before is None else summed(old.get(name, [])),
+            after_s=summed(own.get(name, [])),
+        )
+        for name in names
     )
 
 
@@ -196,8 +261,30 @@ def _precision(nodes: Sequence[RanNode]) -> str:
     return "; ".join(known)
 
 
-def _covered(executed: Executed) -> float:
+def _covered(run: ProfiledRun) -> float:
     """Returns the median share of a run that is in operators, at most 1."""
-    sums = [sum(column) for column in zip(*(node.seconds for node in executed.nodes), strict=True)]
-    shares = [one / whole for one, whole in zip(sums, executed.run_s, strict=True)]
+    sums = [sum(column) for column in zip(*(node.seconds for node in run.nodes), strict=True)]
+    shares = [one / whole for one, whole in zip(sums, run.run_s, strict=True)]
     return float(min(1.0, median(shares)))
+
+
+def _grouped(nodes: Sequence[RanNode]) -> dict[str, list[RanNode]]:
+    names = {kind: name for name, kinds in GROUPS.items() for kind in kinds}
+    found: dict[str, list[RanNode]] = {}
+    for node in nodes:
+        if node.module is None:
+            found.setdefault(names.get(node.kind, OTHER), []).append(node)
+    return found
+
+
+def _counted(nodes: Sequence[RanNode]) -> str:
+    counts: dict[str, int] = {}
+    for node in nodes:
+        counts[node.kind] = counts.get(node.kind, 0) + 1
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    return ", ".join(f"{kind} {count}" for kind, count in ordered)
+
+
+def summed(nodes: Sequence[RanNode]) -> float:
+    """Returns the sum of the operators' median seconds."""
+    return sum(median(node.seconds) for node in nodes)

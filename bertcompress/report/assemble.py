@@ -22,7 +22,7 @@ from bertcompress.bench.workload import BEST_OFFLINE, BEST_SINGLE_STREAM, Worklo
 from bertcompress.examples import Example
 from bertcompress.machine.environment import Environment
 from bertcompress.passes.prune.removed import explanation_of
-from bertcompress.profiling.operations import operations_of
+from bertcompress.profiling.count_operations import operations_of
 from bertcompress.report.lineage import history_of, size_of
 from bertcompress.report.noise import noise_of
 from bertcompress.report.schema import (
@@ -150,7 +150,7 @@ def _best_measurements(
         entrants: What it measured, one a round.
         workloads: The workloads of each round, single sentences first.
     """
-    times = [entrant.best for entrant in entrants if entrant.best is not None]
+    times = [entrant.tuned for entrant in entrants if entrant.tuned is not None]
     if times and all(best.single_s for best in times):
         drawn = [of_round[0] for of_round in workloads]
         yield Measurement(
@@ -180,7 +180,7 @@ def _best_measurements(
 
 def _best_peak_bytes(entrants: Sequence[EntrantRound]) -> int | None:
     """Returns the most memory that a process took at its best settings, None without them."""
-    peaks = [entrant.best.peak_bytes for entrant in entrants if entrant.best is not None]
+    peaks = [entrant.tuned.peak_bytes for entrant in entrants if entrant.tuned is not None]
     return max(peaks, default=None)
 
 

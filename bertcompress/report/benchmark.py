@@ -10,8 +10,8 @@ from pathlib import Path
 from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.bench.run import measure
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.stages import Place, without_long_passages
-from bertcompress.bench.state import StateFolder
+from bertcompress.bench.stages import without_long_passages
+from bertcompress.bench.state import StateFolder, Workplace
 from bertcompress.bench.variant import Subject, Variant, check
 from bertcompress.bench.worker.client import thread_variables
 from bertcompress.codec import Json, to_plain
@@ -67,7 +67,7 @@ def bench(
             variants,
             subject,
             settings,
-            Place(scratch, state, threads, progress),
+            Workplace(scratch, state, threads, progress),
             environment=replace(environment, load_before=load_before),
             skipped=(*skipped, *too_long),
         )

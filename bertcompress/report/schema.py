@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bertcompress.bench.paired import Paired
+from bertcompress.bench.request_rate import ServerResult
 from bertcompress.bench.roofs import Roofs
 from bertcompress.bench.rounds import MemorySample
-from bertcompress.bench.server import ServerResult
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.workload import Scenario

@@ -58,9 +58,11 @@ def _check_ort() -> None:
 
 
 def _open_ort(folder: Path, threads: int) -> Runtime:
+    from bertcompress.runtimes.ort.providers import ProviderSettings
     from bertcompress.runtimes.ort.runtime import OrtRuntime
 
-    return OrtRuntime(folder / ONNX_NAME, threads=threads)
+    settings = ProviderSettings(longest=_longest_said(folder))
+    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
 
 
 def _check_ort_on_gpu(name: str) -> None:
@@ -99,6 +101,10 @@ def _longest(folder: Path) -> int:
     return longest_text(json.loads((folder / "config.json").read_text(encoding="utf-8")))
 
 
+def _longest_said(folder: Path) -> int | None:
+    return _longest(folder) if (folder / "config.json").is_file() else None
+
+
 def _open_torch(settings: TorchSettings, folder: Path, threads: int) -> Runtime:
     from bertcompress.runtimes.torch.runtime import TorchRuntime
 
@@ -132,7 +138,11 @@ def _openvino(precision: str, folder: Path, threads: int, streams: int = 1) -> O
     from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 
     return OpenVinoRuntime(
-        folder / ONNX_NAME, threads=threads, streams=streams, precision=precision
+        folder / ONNX_NAME,
+        threads=threads,
+        streams=streams,
+        precision=precision,
+        longest=_longest_said(folder),
     )
 
 

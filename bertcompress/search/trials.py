@@ -19,7 +19,7 @@ from bertcompress.errors import UsageError
 from bertcompress.examples import Example
 from bertcompress.inference.streams import Outputs, Streams
 from bertcompress.machine.environment import available_threads
-from bertcompress.profiling.executed import execute
+from bertcompress.profiling.profile_run import profile_run
 from bertcompress.progress import Progress
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.search.int8_candidates import Judgement
@@ -87,7 +87,7 @@ class QuantizationTrials:
         texts = _Texts.of(model, self.held_out, self.quick_samples, self.seed)
         feeds = [texts.feed([one]) for one in texts.features[:32]]
         with tempfile.TemporaryDirectory(prefix="bertcompress-products-") as folder:
-            ran = execute(
+            ran = profile_run(
                 save(model, Path(folder) / "model"), "ort-cpu", feeds, threads=self._threads
             )
         found: dict[str, float] = {}

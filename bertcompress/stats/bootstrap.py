@@ -11,7 +11,7 @@ is short by ``(k - 1) / k``; its ends are moved out, on the logarithmic scale, b
 ``sqrt(k / (k - 1))`` (Hesterberg, "What Teachers Should Know About the Bootstrap", section 3.2).
 Simulated with 2 to 10 rounds whose processes differ by 0.5 to 5 %, the 95 % interval so made
 held the true ratio in 93 to 100 of 100 cases. With one round nothing is known of the differences
-between processes: `median_ratio` then says ``rounds = 1``, and reports print that.
+between processes: `quantile_ratio` then says ``rounds = 1``, and reports print that.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def batches(features: Sequence[Feature], most: int, tokens: int) -> Iterator[Seq
 def _observe(
     observers: Mapping[str, Observer], runtime: OrtRuntime, batch: Mapping[str, IntArray]
 ) -> None:
-    values = runtime.run({name: batch[name] for name in runtime.inputs})
+    values = runtime.run({name: batch[name] for name in runtime.input_names})
     for tensor, observer in observers.items():
         seen = cast("NDArray[np.float32]", values.pop(tensor))
         observer.observe(*_without_padding(seen, batch["attention_mask"], tensor=tensor))

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-from bertcompress.bench.roofs import Roof, Roofs, attainable, better_of, measure_roofs, sustained
+from bertcompress.bench.roofs import Roof, Roofs, attainable, better_of, sustained
 from bertcompress.bench.worker import roof_kernels
-from bertcompress.codec import from_plain, to_plain
 from bertcompress.errors import MissingDependencyError
 from bertcompress.profiling.operations import Work
 
@@ -56,34 +52,6 @@ def test_the_better_of_two_measurements_is_kept() -> None:
     assert better_of(Roofs(1, (), ("why",)), Roofs(1, (), ("why",))) == Roofs(1, (), ("why",))
     failed_once = better_of(Roofs(2, (), ("why",)), after)
     assert failed_once == after
-
-
-def test_all_limits_are_measured_in_a_process_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(roof_kernels, "measure", None)  # nothing is measured here
-
-    found = measure_roofs(scratch=tmp_path, threads=2, seconds=0.02)
-
-    assert found.unavailable == ()
-    kinds = {(one.kind, one.threads) for one in found.measured}
-    assert kinds == {(k, n) for k in ("fp32", "int8", "read", "copy") for n in (1, 2)}
-    assert all(one.rate > 1e8 and len(one.samples) >= 6 for one in found.measured)
-    assert all(min(one.samples) <= one.rate <= max(one.samples) for one in found.measured)
-    assert found.roof("fp32") == found.roof("fp32", threads=2)
-    assert found.roof("fp32", threads=3) is None
-    assert from_plain(Roofs, to_plain(found)) == found
-
-
-def test_a_process_that_fails_is_a_sentence_not_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-
-    found = measure_roofs(scratch=tmp_path, threads=1, seconds=0.01)
-
-    assert found.measured == ()
-    assert "the machine's limits: its measuring process ended with 1" in found.unavailable[0]
 
 
 def test_without_onnxruntime_memory_is_still_measured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +11,18 @@ from pathlib import Path
 import pytest
 
 from bertcompress.artifacts.manifest import read_manifest, write_manifest
-from bertcompress.bench import run as measure
-from bertcompress.bench import stages as best_stages
-from bertcompress.bench import tuning
+from bertcompress.bench import run as measuring
+from bertcompress.bench import stages, tuning
+from bertcompress.bench.request_rate import ServerResult, Trial
+from bertcompress.bench.roofs import Roofs
 from bertcompress.bench.run import workloads_of
-from bertcompress.bench.server import ServerResult, Trial
 from bertcompress.bench.settings import QUICK, BenchSettings
-from bertcompress.bench.stages import without_long_passages
+from bertcompress.bench.stages import measure_roofs, without_long_passages
 from bertcompress.bench.tune import tune_variant
 from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.worker import roof_kernels
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
+from bertcompress.codec import from_plain, to_plain
 from bertcompress.errors import UsageError
 from bertcompress.report.benchmark import bench
 from bertcompress.report.report_files import summary_json
@@ -152,9 +155,9 @@ def test_an_interrupted_run_does_not_tune_again(
     def stop(*arguments: object, **settings: object) -> object:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(best_stages, "tune_variant", counted)
+    monkeypatch.setattr(stages, "tune_variant", counted)
     with monkeypatch.context() as patch:
-        patch.setattr(measure, "measure_round", stop)
+        patch.setattr(measuring, "measure_round", stop)
         with pytest.raises(KeyboardInterrupt):
             bench(variants, subject, settings=SMALL, state_root=tmp_path / "state")
     report = bench(variants, subject, settings=SMALL, state_root=tmp_path / "state")
@@ -174,7 +177,7 @@ def test_requests_are_bounded_by_four_times_the_baselines_median(
         asked.append((variant.name, bound, 0 if tuning is None else 1))
         return ServerResult(bound, 2, 1, 662, 90.0, 0.003, 0.009, (0.003,), (Trial(90.0, True, 1),))
 
-    monkeypatch.setattr(best_stages, "serve_variant", serve)
+    monkeypatch.setattr(stages, "serve_variant", serve)
     settings = replace(SMALL, server=True, tune=False, rounds=1)
     report = bench(variants, subject, settings=settings)
     bench(variants, subject, settings=replace(settings, server_bound_s=0.25))
@@ -235,3 +238,31 @@ def test_settings_that_can_not_be_meant_are_refused(
 ) -> None:
     with pytest.raises(UsageError, match=message):
         BenchSettings(**settings)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_all_limits_are_measured_in_a_process_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roof_kernels, "measure", None)  # nothing is measured here
+
+    found = measure_roofs(scratch=tmp_path, threads=2, seconds=0.02)
+
+    assert found.unavailable == ()
+    kinds = {(one.kind, one.threads) for one in found.measured}
+    assert kinds == {(k, n) for k in ("fp32", "int8", "read", "copy") for n in (1, 2)}
+    assert all(one.rate > 1e8 and len(one.samples) >= 6 for one in found.measured)
+    assert all(min(one.samples) <= one.rate <= max(one.samples) for one in found.measured)
+    assert found.roof("fp32") == found.roof("fp32", threads=2)
+    assert found.roof("fp32", threads=3) is None
+    assert from_plain(Roofs, to_plain(found)) == found
+
+
+def test_a_process_that_fails_is_a_sentence_not_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    found = measure_roofs(scratch=tmp_path, threads=1, seconds=0.01)
+
+    assert found.measured == ()
+    assert "the machine's limits: its measuring process ended with 1" in found.unavailable[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bertcompress.bench.rounds import RoundResult
 from bertcompress.bench.state import StateFolder
 from bertcompress.errors import RunError
 from bertcompress.files import write_atomically
@@ -25,6 +26,21 @@ def test_a_finished_run_leaves_nothing(tmp_path: Path) -> None:
     state.remove()
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_part_is_measured_once_and_handed_on_as_it_is(tmp_path: Path) -> None:
+    measured: list[int] = []
+
+    def measure() -> RoundResult:
+        measured.append(1)
+        return RoundResult((), 0.5, None)
+
+    state = StateFolder(tmp_path, "key")
+    first = state.kept("round-000", RoundResult, measure)
+    second = StateFolder(tmp_path, "key").kept("round-000", RoundResult, measure)
+
+    assert first == second == RoundResult((), 0.5, None)
+    assert len(measured) == 1
 
 
 def test_a_folder_that_can_not_be_made_is_an_error(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, Stability, TensorRange
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import TextExample
-from bertcompress_calibration import METHODS, Calibrate, decided_again
+from bertcompress.passes.context import Context
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress_calibration import METHODS, calibrate_ranges, decided_again
 
 
 @pytest.fixture(scope="module")
 def measured(tiny_model: OnnxModel, texts: tuple[TextExample, ...]) -> CalibrationTable:
-    return Calibrate(texts, samples=20, threads=1)(tiny_model)
+    return calibrate_ranges(tiny_model, Ranges(samples=20), Context(texts), seed=0)
 
 
 @pytest.mark.parametrize("method", list(METHODS))
@@ -32,7 +34,8 @@ def test_a_saved_table_gives_what_measuring_again_gives(
 
     again = decided_again(read, method=method)
 
-    assert again == Calibrate(texts, method, samples=20, threads=1)(tiny_model)
+    ranges = Ranges(method, samples=20)
+    assert again == calibrate_ranges(tiny_model, ranges, Context(texts), seed=0)
 
 
 def test_query_key_and_value_keep_one_range(measured: CalibrationTable) -> None:

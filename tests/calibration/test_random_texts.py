@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel
-from bertcompress_calibration import RANDOM, Calibrate, random_texts
+from bertcompress.passes.context import Context
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress_calibration import RANDOM, calibrate_ranges, random_texts
 
 Graphs = Callable[..., OnnxModel]
 TASKS = (
@@ -20,7 +22,8 @@ TASKS = (
 def test_every_task_can_be_calibrated_on_them(task: str, tiny_graph: Graphs) -> None:
     model = tiny_graph(task=task)
 
-    table = Calibrate(random_texts(model, 12, seed=1), samples=12, split=RANDOM)(model)
+    context = Context(random_texts(model, 12, seed=1), split=RANDOM)
+    table = calibrate_ranges(model, Ranges(samples=12), context, seed=0)
 
     assert table.split == "random"
     assert len(table.sample_ids) == 12

@@ -9,7 +9,9 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
-from bertcompress_calibration import Calibrate, calibrate_over_seeds
+from bertcompress.passes.context import Context
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress_calibration import calibrate_over_seeds, calibrate_ranges
 from bertcompress_calibration.stability import stability_of
 
 
@@ -37,11 +39,11 @@ def test_a_change_by_hand() -> None:
 def test_the_table_is_that_of_the_first_seed(
     tiny_model: OnnxModel, texts: tuple[TextExample, ...]
 ) -> None:
-    measure = Calibrate(texts, samples=5, seed=2, threads=1)
+    context, some = Context(texts), Ranges(samples=5)
 
-    found = calibrate_over_seeds(measure, tiny_model, seeds=3)
+    found = calibrate_over_seeds(tiny_model, some, context, seed=2, seeds=3)
 
-    others = [Calibrate(texts, samples=5, seed=seed, threads=1)(tiny_model) for seed in (2, 3, 4)]
+    others = [calibrate_ranges(tiny_model, some, context, seed=seed) for seed in (2, 3, 4)]
     assert found.ranges == others[0].ranges
     assert found.sample_ids == others[0].sample_ids
     assert found.stability == stability_of(others)
@@ -54,9 +56,9 @@ def test_one_seed_is_nothing_to_compare(
     tiny_model: OnnxModel, texts: tuple[TextExample, ...]
 ) -> None:
     with pytest.raises(UsageError, match="seeds must be 2 or more"):
-        calibrate_over_seeds(Calibrate(texts, samples=5), tiny_model, seeds=1)
+        calibrate_over_seeds(tiny_model, Ranges(samples=5), Context(texts), seeds=1)
 
 
 def test_seeds_that_draw_the_same(tiny_model: OnnxModel, texts: tuple[TextExample, ...]) -> None:
     with pytest.raises(UsageError, match="all 40 examples are drawn whatever the seed"):
-        calibrate_over_seeds(Calibrate(texts, samples=40), tiny_model)
+        calibrate_over_seeds(tiny_model, Ranges(samples=40), Context(texts))

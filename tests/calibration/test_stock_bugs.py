@@ -26,7 +26,9 @@ from onnxruntime.quantization.quant_utils import write_calibration_table
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.examples import TextExample
-from bertcompress_calibration import Calibrate
+from bertcompress.passes.context import Context
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress_calibration import calibrate_ranges
 from bertcompress_calibration.decide import decided
 from bertcompress_calibration.ranges import METHODS
 from bertcompress_calibration.statistics import Observer, Statistics
@@ -156,7 +158,7 @@ def test_5_outputs_are_not_kept(
     for count in (8, 8, 80):  # the first also loads what is loaded once
         examples = tuple(replace(longest, id=f"train.tsv:{at}") for at in range(count))
         tracemalloc.start()
-        Calibrate(examples, samples=count, threads=1)(tiny_model)
+        calibrate_ranges(tiny_model, Ranges(samples=count), Context(examples), seed=0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
 

@@ -475,13 +475,13 @@ def _execute(
 def _session(engine: Any) -> Any:
     """Returns an opened runtime that computes what the engine's model says."""
     from bertcompress.graph.half import emulated
-    from bertcompress.runtimes.ort.runtime import OrtRuntime
+    from bertcompress.runtimes.ort.runtime import Audit, OrtRuntime
 
     if "_session" not in engine.__dict__:
         if any(one.domain == "trt" for one in engine._model.opset_import):
             engine._model.functions.append(packed_attention())
         content = emulated(engine._model).SerializeToString()
-        engine._session = OrtRuntime(content, threads=1, as_written=True).__enter__()
+        engine._session = OrtRuntime(content, threads=1, audit=Audit(as_written=True)).__enter__()
     return engine._session
 
 

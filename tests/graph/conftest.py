@@ -9,9 +9,9 @@ import onnx
 import pytest
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
-from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.surgery import cut
 from bertcompress.graph.edit import copy_of
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 
@@ -45,7 +45,7 @@ def cut_graph(
 
 @pytest.fixture(scope="session")
 def for_tensorrt(
-    tiny_graph: Callable[..., OnnxModel], wide_table: Callable[[OnnxModel], CalibrationTable]
+    tiny_graph: Callable[..., OnnxModel], wide_inside: Context
 ) -> Callable[..., onnx.ModelProto]:
     """Gives ``for_tensorrt(precision=…, target=…, attention=…)``: a copy of its own each time."""
     made: dict[tuple[object, ...], onnx.ModelProto] = {}
@@ -56,12 +56,11 @@ def for_tensorrt(
         key = (precision, target, attention)
         if key not in made:
             pass_ = QuantizeTensorrt(
-                wide_table if precision in ("int8", "fp8") else None,
                 precision=precision,  # type: ignore[arg-type]  # a test's parameter
                 target=target,
                 attention=attention,
             )
-            made[key] = pass_(tiny_graph()).graph
+            made[key] = pass_(tiny_graph(), wide_inside).graph
         return copy_of(made[key])
 
     return make

@@ -11,6 +11,7 @@ from bertcompress.bench.variant import Subject
 from bertcompress.bench.worker import main as module
 from bertcompress.bench.worker.fake import FakeArtifact, write_fake
 from bertcompress.bench.worker.main import Worker
+from bertcompress.bench.worker.messages import LoadArtifact, TimeEach
 from bertcompress.bench.workload import save_workload, single_stream
 from bertcompress.machine.energy import Counter, joules_between, read_energy
 from bertcompress.report.page import html_of
@@ -59,12 +60,12 @@ def test_the_measuring_process_reads_them_around_the_timed_calls(
     path = tmp_path / "own.npz"
     save_workload(single_stream(subject.features[:4], pad_token_id=0, name="own"), path)
     worker = Worker()
-    worker.load({"folder": str(folder), "runtime": "fake", "threads": 1})
+    worker.load(LoadArtifact(folder, "fake", threads=1))
 
-    answer = worker.time({"workload": str(path), "start": 0, "stop": 4, "settle": 2})
+    answer = worker.time(TimeEach(path, start=0, stop=4, settle=2))
     worker.close()
 
-    assert answer["energy_j"] == pytest.approx(5e-6)
+    assert answer.energy_j == pytest.approx(5e-6)
 
 
 def with_energy(report: Report, joules: float | None) -> Report:

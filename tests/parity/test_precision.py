@@ -8,8 +8,8 @@ import pytest
 import transformers
 
 from bertcompress.artifacts.artifact import OnnxModel
-from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.parity.precision import coarser, graph_precision
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
@@ -36,13 +36,13 @@ def test_the_coarsest_type_is_found(
     kind: str,
     expected: str,
     tiny_graph: Callable[..., OnnxModel],
-    wide_table: Callable[[OnnxModel], CalibrationTable],
+    wide: Context,
 ) -> None:
     graph = tiny_graph()
     makers: dict[str, Callable[[OnnxModel], OnnxModel]] = {
         "float": lambda model: model,
         "dynamic": QuantizeDynamic(),
-        "static without tables": QuantizeStatic(wide_table, embeddings=False),
+        "static without tables": lambda model: QuantizeStatic(embeddings=False)(model, wide),
         "4 bits": QuantizeWeights(bits=4),
         "fp16": QuantizeTensorrt(precision="fp16"),
         "bf16": QuantizeTensorrt(precision="bf16"),

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel
-from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.parity.watch_points import watch_points, with_outputs
+from bertcompress.passes.base import AnyPass
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
@@ -63,14 +64,15 @@ def test_groups_end_where_everything_later_hangs_on_one_tensor(
 def test_every_quantized_product_has_the_places_of_the_float_graph(
     kind: str,
     tiny_graph: Callable[..., OnnxModel],
-    wide_table: Callable[[OnnxModel], CalibrationTable],
+    wide: Context,
 ) -> None:
-    made = {
-        "static": QuantizeStatic(wide_table),
-        "portable": QuantizeStatic(wide_table, portable=True),
+    passes: dict[str, AnyPass] = {
+        "static": QuantizeStatic(),
+        "portable": QuantizeStatic(portable=True),
         "dynamic": QuantizeDynamic(),
-        "int4": QuantizeWeights(bits=4),
-    }[kind](tiny_graph())
+        "int4": QuantizeWeights(bits=4, rounding="mse"),
+    }
+    made = passes[kind](tiny_graph(), wide)
 
     expected = {place for group in places(tiny_graph()) for place in group}
     assert {place for group in places(made) for place in group} >= expected

@@ -20,15 +20,17 @@ from transformers import PreTrainedTokenizerFast
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.examples import Example, TextExample
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.quiet import quiet_transformers
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import pad
-from bertcompress_calibration import Calibrate
+from bertcompress_calibration import calibrate_ranges
 
 Feed = dict[str, NDArray[np.int64]]
 Made = Callable[[str], dict[str, OnnxModel]]
@@ -60,7 +62,9 @@ def made(tokenizer: PreTrainedTokenizerFast) -> Made:
             graph = ExportOnnx()(Checkpoint(model, tokenizer, "text-classification"))
             found[family] = {
                 "float": graph,
-                "static": QuantizeStatic(Calibrate(_examples(), samples=16))(graph),
+                "static": QuantizeStatic(Ranges(samples=16))(
+                    graph, Context(_examples(), calibrate=calibrate_ranges)
+                ),
                 "dynamic": QuantizeDynamic()(graph),
                 "int4": QuantizeWeights(bits=4)(graph),
                 "int8 weights": QuantizeWeights(bits=8)(graph),

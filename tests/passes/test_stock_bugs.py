@@ -6,9 +6,12 @@ be run on the tiny graph in a moment, the test runs it too: it shows the trap, t
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +22,12 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidGraph
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
-from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import RunError
 from bertcompress.graph.products import weight_products
 from bertcompress.graph.run_products import run_products
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.quantize.audit import without_advice
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
@@ -34,7 +36,6 @@ from bertcompress.runtimes.torch.runtime import TorchRuntime
 
 Graphs = Callable[..., OnnxModel]
 Checkpoints = Callable[..., Checkpoint]
-Calibrator = Callable[[OnnxModel], CalibrationTable]
 Quantize = Callable[[OnnxModel], OnnxModel]
 
 NAMES = ("static", "dynamic", "int4", "int8 weights")
@@ -42,10 +43,10 @@ WEIGHT_PRODUCTS, LAYERS = 14, 2
 
 
 @pytest.fixture(params=NAMES)
-def quantize(request: pytest.FixtureRequest, wide_ranges: Calibrator) -> Quantize:
+def quantize(request: pytest.FixtureRequest, wide: Context) -> Quantize:
     """Each of our ways to quantize."""
     made: dict[str, Quantize] = {
-        "static": QuantizeStatic(wide_ranges),
+        "static": partial(QuantizeStatic(), context=wide),
         "dynamic": QuantizeDynamic(),
         "int4": QuantizeWeights(bits=4),
         "int8 weights": QuantizeWeights(bits=8),
@@ -57,6 +58,23 @@ def copy_of(model: OnnxModel) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model.graph)
     return copy
+
+
+@contextlib.contextmanager
+def without_advice() -> Iterator[None]:
+    """Keeps ONNX Runtime's quantizers from talking, and from setting up logging for the process.
+
+    They log general advice at the root, which gives the root logger a handler if it has none.
+    """
+    root = logging.getLogger()
+    disabled, level, handlers = root.manager.disable, root.level, list(root.handlers)
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(disabled)
+        root.setLevel(level)
+        root.handlers[:] = handlers
 
 
 def stock_dynamic(graph: onnx.ModelProto, path: Path, **settings: object) -> onnx.ModelProto:
@@ -105,8 +123,8 @@ def test_stock_dynamic_by_default_does_rewrite_it(tiny_graph: Graphs, tmp_path: 
         run_graph(theirs, [feed()])
 
 
-def test_static_is_not_silently_weights_only(tiny_graph: Graphs, wide_ranges: Calibrator) -> None:
-    result = QuantizeStatic(wide_ranges)(tiny_graph())
+def test_static_is_not_silently_weights_only(tiny_graph: Graphs, wide: Context) -> None:
+    result = QuantizeStatic()(tiny_graph(), wide)
 
     products = run_products(optimized_graph(result.graph))
     kernels = Counter(one.kernel for one in products if one.weight == "int8")
@@ -115,9 +133,9 @@ def test_static_is_not_silently_weights_only(tiny_graph: Graphs, wide_ranges: Ca
 
 
 def test_signed_activations_leave_products_in_float_and_ours_are_unsigned(
-    tiny_graph: Graphs, wide_ranges: Calibrator
+    tiny_graph: Graphs, wide: Context
 ) -> None:
-    result = QuantizeStatic(wide_ranges, portable=True)(tiny_graph())
+    result = QuantizeStatic(portable=True)(tiny_graph(), wide)
     points = [one for one in result.graph.graph.initializer if one.name.endswith(".zero_point")]
     activations = [one for one in points if not one.dims]
     assert {one.data_type for one in activations} == {onnx.TensorProto.UINT8}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bertcompress.errors import LoadError
-from bertcompress.profiling.operations import operations_of
+from bertcompress.profiling.count_operations import operations_of
 
 
 def write_header(folder: Path, shapes: dict[str, list[int]]) -> None:

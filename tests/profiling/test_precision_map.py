@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bertcompress.artifacts.manifest import Manifest, Step
-from bertcompress.bench.precision_runs import drawn_workload, float_graph_of
-from bertcompress.errors import LoadError, UsageError
-from bertcompress.profiling.executed import Executed, RanNode
-from bertcompress.profiling.precision_map import PrecisionMap, joined, precision_map
-from bertcompress.profiling.precision_map_groups import GROUPS, OTHER
+from bertcompress.artifacts.manifest import Step
+from bertcompress.profiling.precision_map import (
+    GONE,
+    GROUPS,
+    OTHER,
+    MappedGroup,
+    PrecisionMap,
+    groups,
+    joined,
+    precision_map,
+    summed,
+)
+from bertcompress.profiling.profiled_run import ProfiledRun, RanNode
 
 EXPORT = Step("ExportOnnx", {"opset": 23}, 1.0, 10, None, 400, 400)
 QUANTIZE = Step("QuantizeStatic", {}, 1.0, None, None, 400, 120, details={"precision": []})
@@ -29,12 +35,12 @@ def node(
     )
 
 
-def executed(*nodes: RanNode, runs: tuple[float, ...]) -> Executed:
+def executed(*nodes: RanNode, runs: tuple[float, ...]) -> ProfiledRun:
     seconds = tuple(one * 1e-6 for one in runs)
-    return Executed("ort-cpu", nodes, seconds, tuple(one * 0.9 for one in seconds))
+    return ProfiledRun("ort-cpu", nodes, seconds, tuple(one * 0.9 for one in seconds))
 
 
-def mapped(after: Executed, before: Executed | None = None) -> PrecisionMap:
+def mapped(after: ProfiledRun, before: ProfiledRun | None = None) -> PrecisionMap:
     return precision_map(
         after, (EXPORT, QUANTIZE), inputs="x", threads=1, before=before, against="fp32"
     )
@@ -135,42 +141,51 @@ def test_several_turns_are_joined_and_a_missing_operator_took_no_time() -> None:
     assert len(found.run_s) == len(found.plain_s) == 4
 
 
-def manifest(*steps: Step) -> Manifest:
-    return Manifest("onnx", "text-classification", steps, {})
+def operator(kind: str, *seconds: float, module: str | None = None) -> RanNode:
+    return RanNode(f"{kind}.1", kind, kind, module, None, False, seconds)
 
 
-def test_the_float_graph_is_the_one_that_the_steps_began_with() -> None:
-    pruned = Step("Prune", {"heads": 0.3}, 1.0, 10, 8, 400, 300)
-    candidates: Mapping[str, Manifest | None] = {
-        "plain": None,
-        "dense": manifest(EXPORT),
-        "slower": manifest(pruned, replace(EXPORT, seconds=9.0)),
-        "other": manifest(pruned, replace(EXPORT, settings={"opset": 18})),
-        "dynamic": manifest(pruned, EXPORT, QUANTIZE),
-        "checkpoint": replace(manifest(pruned, EXPORT), kind="checkpoint"),
-    }
-    named = [((name, Path(name)), one) for name, one in candidates.items()]
-
-    found = float_graph_of((pruned, EXPORT, QUANTIZE), named)
-    assert found == ("slower", Path("slower"))
-    assert float_graph_of((EXPORT, QUANTIZE), named) == ("dense", Path("dense"))
-    assert float_graph_of((pruned, QUANTIZE), named) is None
-    assert float_graph_of((EXPORT,), named) is None
+def test_no_operator_is_in_two_groups() -> None:
+    counts = Counter(kind for kinds in GROUPS.values() for kind in kinds)
+    assert [kind for kind, count in counts.items() if count > 1] == []
 
 
-def test_drawn_sentences_have_the_length_that_was_asked_for(tmp_path: Path) -> None:
-    config = '{"model_type": "bert", "vocab_size": 50, "max_position_embeddings": 64}'
-    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+def test_operators_are_counted_and_their_medians_added() -> None:
+    nodes = [
+        operator("Shape", 1.0, 1.0, 9.0),
+        operator("Softmax", 2.0, 3.0, 4.0),
+        operator("LayerNormalization", 1.0),
+        operator("SkipLayerNormalization", 2.0),
+        operator("SkipLayerNormalization", 3.0),
+        operator("MatMul", 50.0, module="layer.0"),  # a product, told elsewhere
+    ]
 
-    assert drawn_workload(tmp_path).sequence_length == 64  # the default, cut to the model's
-    workload = drawn_workload(tmp_path, 7)
-    assert {feed["input_ids"].shape for feed in workload.feeds} == {(1, 7)}
-    assert max(int(feed["input_ids"].max()) for feed in workload.feeds) < 50
-    for length in (0, 65):
-        with pytest.raises(UsageError, match="from 1 to the model's 64"):
-            drawn_workload(tmp_path, length)
+    found = groups(nodes, None, ())
+
+    assert found == (
+        MappedGroup(
+            "LayerNorm and residual",
+            "SkipLayerNormalization 2, LayerNormalization 1",
+            None,
+            pytest.approx(6.0),  # type: ignore[arg-type]  # compares like a float
+        ),
+        MappedGroup("softmax", "Softmax 1", None, 3.0),
+        MappedGroup(OTHER, "Shape 1", None, 1.0),
+    )
 
 
-def test_a_folder_that_does_not_say_its_vocabulary_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LoadError, match=r"config\.json"):
-        drawn_workload(tmp_path)
+def test_what_was_only_there_before_is_told_too() -> None:
+    before = [operator("Softmax", 4.0), operator("Gelu", 2.0)]
+    gone = [operator("MatMul", 7.0, module="layer.0.key")]
+
+    found = {one.name: one for one in groups([operator("Softmax", 1.0)], before, gone)}
+
+    assert (found["softmax"].before_s, found["softmax"].after_s) == (4.0, 1.0)
+    assert found["activation function"] == MappedGroup("activation function", "", 2.0, 0)
+    assert found[GONE] == MappedGroup(GONE, "", 7.0, 0)
+    assert list(found)[-1] == GONE
+
+
+def test_the_sum_is_of_medians() -> None:
+    assert summed([operator("Gelu", 1.0, 2.0, 30.0), operator("Tanh", 4.0)]) == 6.0
+    assert summed([]) == 0

@@ -12,8 +12,8 @@ from bertcompress.artifacts.artifact import Step
 from bertcompress.artifacts.manifest import write_manifest
 from bertcompress.bench import rounds
 from bertcompress.bench import run as module
+from bertcompress.bench.names import AGAIN
 from bertcompress.bench.roofs import Roof, Roofs
-from bertcompress.bench.rounds import AGAIN
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.variant import Subject, Variant, check
 from bertcompress.bench.worker.fake import FILE_NAME, FakeArtifact, write_fake

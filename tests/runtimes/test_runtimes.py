@@ -40,7 +40,7 @@ def test_both_runtimes_answer_the_same(
     ):
         expected, got = first.run(FEED), b.run(FEED)
         assert (first.name, b.name) == ("torch-cpu", "ort-cpu")
-        assert first.inputs == b.inputs == tuple(FEED)
+        assert first.input_names == b.input_names == tuple(FEED)
         assert first.outputs == b.outputs == ("logits",)
     np.testing.assert_allclose(got["logits"], expected["logits"], atol=1e-5)
 

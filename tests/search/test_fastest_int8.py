@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from bertcompress.search.quantization_ways import Judgement
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
-from bertcompress.artifacts.calibration_table import CalibrationTable
-from bertcompress.artifacts.manifest import REJECTED, REJECTED_FOR
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress.graph.products import weight_products
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.progress import Progress
+from bertcompress.search import fastest_int8, int8_candidates
 from bertcompress.search.fastest_int8 import QuantizeBest
-from bertcompress.search.latency_table import MeasureLatency
-from bertcompress.search.mixed_precision import Costs, spared
+from bertcompress.search.int8_candidates import Judgement
+from bertcompress.search.latency_table import MeasureLatency, Timing
 from bertcompress.search.trials import QuantizationTrials
 
 Graphs = Callable[..., OnnxModel]
-Calibrator = Callable[[OnnxModel], CalibrationTable]
 
 BAD = "bert.encoder.layer.1.output.dense"
 """The product that costs all accuracy in the stand-in below."""
@@ -34,13 +31,11 @@ def in_float(model: OnnxModel) -> set[str]:
     return {product.module for product in weight_products(model.graph)}
 
 
-@dataclass
-class Stand:
+class Stand(QuantizationTrials):
     """Stands for a machine: times by the way, and one product that loses all the points."""
 
-    times: Mapping[str, float]
-    drop: float = 0.02
-    asked: list[str] = field(default_factory=list)
+    def __init__(self, times: Mapping[str, float], drop: float = 0.02) -> None:
+        self.times, self.drop, self.asked = times, drop, list[str]()
 
     def judge(
         self, models: Mapping[str, OnnxModel], *, against: OnnxModel, quick: bool = False
@@ -59,50 +54,88 @@ class Stand:
         return {name: 2.0 if name in floats else 1.0 for name in products}
 
 
+ONE_THREAD = Timing(threads=1, sentences=4, rounds=1)
 TIMES = {"float": 3.0, "static": 1.0, "dynamic": 1.2, "blocks": 2.0}
+
+
+Search = Callable[..., Mapping[str, object]]
+
+
+@pytest.fixture(autouse=True)
+def without_nncf(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(int8_candidates, "find_spec", lambda name: None)
+
+
+@pytest.fixture
+def search(tiny_graph: Graphs, wide: Context, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """Gives ``search(stand, max_drop=…)``: what a search on that machine tells."""
+
+    def found(stand: Stand, **settings: Any) -> Mapping[str, object]:
+        monkeypatch.setattr(fastest_int8, "QuantizationTrials", lambda *given, **more: stand)
+        return step_of(QuantizeBest(**settings)(tiny_graph(), wide))
+
+    return found
 
 
 def step_of(model: OnnxModel) -> Mapping[str, object]:
     return model.history[-1].details
 
 
-def test_the_fastest_that_holds_is_taken(tiny_graph: Graphs, wide_ranges: Calibrator) -> None:
+def test_the_fastest_that_holds_is_taken(search: Search) -> None:
     stand = Stand(TIMES, drop=0.0)
-    found = step_of(QuantizeBest(wide_ranges, stand)(tiny_graph()))
+    found = search(stand)
     assert found["chosen"] == "static"
-    assert REJECTED not in found
+    assert found["rejected"] is None
     assert set(stand.asked) == {"static", "dynamic", "blocks"}  # nothing was ranked for nothing
 
 
-def test_what_costs_the_accuracy_stays_in_float(
-    tiny_graph: Graphs, wide_ranges: Calibrator
-) -> None:
-    made = QuantizeBest(wide_ranges, Stand(TIMES), max_drop=0.001)(tiny_graph())
-    assert in_float(made) == {BAD, "classifier"}
-    found = step_of(made)
+def test_what_costs_the_accuracy_stays_in_float(search: Search) -> None:
+    found = search(Stand(TIMES), max_drop=0.001)
+    rows = found["precision"]
+    assert isinstance(rows, list)
+    floats = {row["module"] for row in rows if row["precision"] == "float32"}
+    assert floats == {BAD, "classifier"}
     assert found["chosen"] == "static, 1 products in float"
     assert found["spared"] == BAD
-    assert REJECTED not in found
+    assert found["rejected"] is None
 
 
-def test_what_can_not_hold_is_marked_rejected_and_says_what_costs_most(
-    tiny_graph: Graphs, wide_ranges: Calibrator
-) -> None:
+def test_what_can_not_hold_is_marked_rejected_and_says_what_costs_most(search: Search) -> None:
     class Hopeless(Stand):
         def product_seconds(self, model: OnnxModel) -> dict[str, float]:
             found = super().product_seconds(model)
             return {**found, BAD: 100.0 * found[BAD]}  # all that INT8 saves is here
 
-    found = step_of(QuantizeBest(wide_ranges, Hopeless(TIMES), max_drop=0.001)(tiny_graph()))
-    assert found[REJECTED_FOR] == "accuracy"
-    assert "the best of 3 ways of INT8" in str(found[REJECTED])  # there is nothing to smooth
-    assert "loses 2.00 points" in str(found[REJECTED])
-    assert BAD in str(found[REJECTED])
+    found = search(Hopeless(TIMES), max_drop=0.001)
+    assert found["rejected_for"] == "accuracy"
+    assert "the best of 3 ways of INT8" in str(found["rejected"])  # there is nothing to smooth
+    assert "loses 2.00 points" in str(found["rejected"])
+    assert BAD in str(found["rejected"])
 
 
-def test_a_time_takes_the_most_accurate_within_it(
-    tiny_graph: Graphs, wide_ranges: Calibrator
+def test_where_int8_saves_no_time_nothing_is_spared_and_the_result_is_rejected(
+    search: Search,
 ) -> None:
+    """Every product would be spared for free, and nothing would be left to quantize."""
+
+    class Slow(Stand):
+        def judge(
+            self, models: Mapping[str, OnnxModel], *, against: OnnxModel, quick: bool = False
+        ) -> dict[str, Judgement]:
+            counts = {name: 14 - len(in_float(model)) for name, model in models.items()}
+            return {name: Judgement(0.02, 0.1 * count) for name, count in counts.items()}
+
+        def product_seconds(self, model: OnnxModel) -> dict[str, float]:
+            return dict.fromkeys(super().product_seconds(model), 1.0)
+
+    found = search(Slow(TIMES), max_drop=0.001)
+
+    assert found["chosen"] == "static"
+    assert found["rejected_for"] == "accuracy"
+    assert str(found["rejected"]).startswith("the best of 3 ways of INT8 loses 2.00 points")
+
+
+def test_a_time_takes_the_most_accurate_within_it(search: Search) -> None:
     class Blocks(Stand):
         def judge(
             self, models: Mapping[str, OnnxModel], *, against: OnnxModel, quick: bool = False
@@ -110,30 +143,28 @@ def test_a_time_takes_the_most_accurate_within_it(
             return {name: Judgement(0.0, 0.0 if name == "blocks" else 0.1) for name in models}
 
     for limit, way in ((2.5, "blocks"), (1.1, "static")):
-        found = step_of(
-            QuantizeBest(wide_ranges, Blocks(TIMES), target_latency=limit)(tiny_graph())
-        )
+        found = search(Blocks(TIMES), target_latency=limit)
         assert found["chosen"] == way
 
 
-def test_a_time_that_no_way_keeps_is_rejected(tiny_graph: Graphs, wide_ranges: Calibrator) -> None:
-    best = QuantizeBest(wide_ranges, Stand(TIMES, drop=0.0), target_latency=0.5)
-    found = step_of(best(tiny_graph()))
-    assert found[REJECTED_FOR] == "speed"
-    assert "1000.00 ms a text is the fastest (static), 500.00 ms were asked" in str(found[REJECTED])
+def test_a_time_that_no_way_keeps_is_rejected(search: Search) -> None:
+    found = search(Stand(TIMES, drop=0.0), target_latency=0.5)
+    assert found["rejected_for"] == "speed"
+    assert "1000.00 ms a text is the fastest (static), 500.00 ms were asked" in str(
+        found["rejected"]
+    )
 
 
-def test_for_real_on_this_machine(tiny_graph: Graphs, wide_ranges: Calibrator) -> None:
+def test_for_real_on_this_machine(tiny_graph: Graphs, calibrated: Callable[..., Context]) -> None:
     texts = tuple(
         TextExample(str(at), text, label=("negative", "positive")[at % 2])
         for at, text in enumerate(("the film is good", "a bad film", "who is in a film") * 4)
     )
-    latency = MeasureLatency(texts, threads=1, sentences=4, rounds=1)
-    trials = QuantizationTrials(texts, latency)
-    best = QuantizeBest(wide_ranges, trials, max_drop=0.99, profiles=("static", "dynamic"))
+    trials = QuantizationTrials(texts, MeasureLatency(texts, ONE_THREAD))
+    best = QuantizeBest(timing=ONE_THREAD, max_drop=0.99, profiles=("static", "dynamic"))
     model = tiny_graph()
-    found = step_of(best(model))
-    ways = found["ways tried"]
+    found = step_of(best(model, calibrated(texts)))
+    ways = found["ways_tried"]
     assert isinstance(ways, list)
     assert {one["way"] for one in ways} == {"static", "dynamic"}
     assert all(one["ms"] > 0 and one["divergence"] >= 0 for one in ways)
@@ -145,43 +176,24 @@ def test_for_real_on_this_machine(tiny_graph: Graphs, wide_ranges: Calibrator) -
 
 
 def test_a_regression_model_without_labels_is_accepted(
-    number_checkpoint: Checkpoint, wide_ranges: Calibrator
+    number_checkpoint: Checkpoint, calibrated: Callable[..., Context]
 ) -> None:
     sentences = ("the film is good", "a bad film", "who is in a film", "anna", "not good", "berlin")
     texts = tuple(TextExample(str(at), text) for at, text in enumerate(sentences))
-    trials = QuantizationTrials(texts, MeasureLatency(texts, threads=1, sentences=4, rounds=1))
     # In a model this small rounding moves a number or two further than what counts as the same.
-    best = QuantizeBest(wide_ranges, trials, max_drop=0.5, profiles=("blocks",))
+    best = QuantizeBest(timing=ONE_THREAD, max_drop=0.5, profiles=("blocks",))
 
-    found = step_of(best(ExportOnnx()(number_checkpoint)))
+    found = step_of(best(ExportOnnx()(number_checkpoint), calibrated(texts, held_out=texts)))
 
-    assert REJECTED not in found
+    assert found["rejected"] is None
     assert found["chosen"] == "blocks"
 
 
 def test_without_labels_answers_that_differ_are_counted(tiny_graph: Graphs) -> None:
     texts = tuple(TextExample(str(at), text) for at, text in enumerate(("a film", "not bad")))
-    trials = QuantizationTrials(texts, MeasureLatency(texts, threads=1))
+    trials = QuantizationTrials(texts, MeasureLatency(texts, Timing(threads=1)))
     model = tiny_graph()
     assert trials.judge({"same": model}, against=model)["same"].drop == 0.0
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6),
-    st.floats(0.001, 1),
-)
-def test_what_is_spared_costs_no_more_time_than_given(
-    rows: list[tuple[float, float]], share: float
-) -> None:
-    costs = Costs(
-        tuple((str(at),) for at in range(len(rows))),
-        tuple(cost for cost, _ in rows),
-        tuple(seconds for _, seconds in rows),
-    )
-    times = {str(at): seconds for at, (_, seconds) in enumerate(rows)}
-    chosen = spared(costs, share)
-    assert sum(times[one] for one in chosen) <= share * sum(times.values()) + 1e-9
-    assert all(costs.divergences[int(one)] > 0 for one in chosen)
 
 
 @pytest.mark.parametrize(
@@ -191,11 +203,17 @@ def test_what_is_spared_costs_no_more_time_than_given(
         ({"target_latency": 0.0}, "target_latency must be above 0"),
         ({"profiles": ("statik",)}, "did you mean 'static'"),
         ({"profiles": ()}, "profiles must be of static"),
+        ({"ranges": Ranges(table="t")}, "a saved table holds for one way of quantizing"),
     ],
 )
-def test_bad_settings(settings: dict[str, object], sentence: str, wide_ranges: Calibrator) -> None:
+def test_bad_settings(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        QuantizeBest(wide_ranges, Stand(TIMES), **settings)  # type: ignore[arg-type]  # wrong on purpose
+        QuantizeBest(**settings)
+
+
+def test_it_is_found_on_data(tiny_graph: Graphs) -> None:
+    with pytest.raises(UsageError, match="holds its accuracy is found on data and none was given"):
+        QuantizeBest()(tiny_graph())
 
 
 def test_nothing_held_out_is_refused() -> None:

@@ -12,7 +12,7 @@ import torch
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.examples import TextExample
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.search.latency_table import MeasureLatency
+from bertcompress.search.latency_table import MeasureLatency, Timing
 from bertcompress.search.trials import QuantizationTrials
 
 Checkpoints = Callable[..., Checkpoint]
@@ -24,7 +24,7 @@ TEXTS = tuple(
 
 
 def drops(models: dict[str, OnnxModel], against: OnnxModel) -> dict[str, float]:
-    trials = QuantizationTrials(TEXTS, MeasureLatency(TEXTS, threads=1))
+    trials = QuantizationTrials(TEXTS, MeasureLatency(TEXTS, Timing(threads=1)))
     return {name: one.drop for name, one in trials.judge(models, against=against).items()}
 
 

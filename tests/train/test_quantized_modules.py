@@ -20,15 +20,17 @@ from bertcompress.errors import PassError
 from bertcompress.examples import TextExample
 from bertcompress.graph.integer.embeddings import SMALLEST_TABLE, blocks_of
 from bertcompress.graph.products import HEADS
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.audit import chosen_modules
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.train import quantized_modules as modules
 from bertcompress.train.fake_quant import InputRange, round_rows, round_table
 from bertcompress.train.train_quantized import rounding_in_blocks
-from bertcompress_calibration import Calibrate
+from bertcompress_calibration import calibrate_ranges
 
 Answer = Callable[[PreTrainedModel, Mapping[str, torch.Tensor]], torch.Tensor]
 Tiny = Callable[..., Checkpoint]
@@ -77,8 +79,9 @@ def test_the_fake_and_the_real_integers_give_the_same_answers(
 ) -> None:
     checkpoint = pruned(tiny_family(check_model_type(name)))
     graph = ExportOnnx()(checkpoint)
-    table = Calibrate(TEXTS, threads=1)(graph)
-    integers = QuantizeStatic(lambda _: table)(graph)
+    context = Context(TEXTS, calibrate=calibrate_ranges)
+    table = context.ranges_of(graph, Ranges(), seed=0)
+    integers = QuantizeStatic()(graph, context)
     feed = fed(checkpoint.model, inputs)
 
     ranges = {name: (one.low, one.high) for name, one in table.ranges.items()}

@@ -23,9 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertcompress.bench.names import PEER_RUNTIME
 from bertcompress.bench.variant import Variant
 from bertcompress.bench.worker.client import WorkerProcess, child_environment
-from bertcompress.bench.worker.main import PEER_RUNTIME
 from bertcompress.bench.workload import save_workload, single_stream
 from bertcompress.errors import RunError
 from bertcompress.progress import Progress, silent

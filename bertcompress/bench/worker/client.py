@@ -8,21 +8,28 @@ reported with the last lines it wrote to stderr; both become a `RunError` that n
 
 from __future__ import annotations
 
-import json
 import os
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.bench.worker.messages import (
+    Command,
+    Failure,
+    LoadArtifact,
+    LoadedArtifact,
+    WriteOutputs,
+    command_line,
+    read_answer,
+)
 from bertcompress.bench.workload import Feed, Workload, save_workload
 from bertcompress.errors import RunError
 
@@ -30,7 +37,7 @@ TIMEOUT_S = 600.0
 QUIT_S = 5.0
 _LAST_LINES = 12
 
-Answer = Mapping[str, object]
+A = TypeVar("A")
 
 
 def thread_variables(threads: int) -> dict[str, str]:
@@ -116,19 +123,17 @@ class WorkerProcess:
         return self._running().pid
 
     @property
-    def inputs(self) -> tuple[str, ...]:
+    def input_names(self) -> tuple[str, ...]:
         """The names of the model's inputs; known once loaded."""
         return self._inputs
 
-    def load(self, folder: Path, runtime: str) -> Answer:
+    def load(self, folder: Path, runtime: str) -> LoadedArtifact:
         """Opens the artifact in the child."""
-        facts = {"folder": str(folder.resolve()), "runtime": runtime, "threads": self._threads}
-        answer = self.ask("load", **facts)
-        names = answer["inputs"]
-        self._inputs = tuple(str(name) for name in names) if isinstance(names, list) else ()
-        return answer
+        loaded = self.ask(LoadArtifact(folder.resolve(), runtime, self._threads))
+        self._inputs = loaded.inputs
+        return loaded
 
-    def ask(self, command: str, **settings: object) -> Answer:
+    def ask(self, command: Command[A]) -> A:
         """Sends one command and waits for its answer.
 
         Raises:
@@ -137,7 +142,7 @@ class WorkerProcess:
         child = self._running()
         assert child.stdin is not None
         try:
-            child.stdin.write(json.dumps({"command": command, **settings}) + "\n")
+            child.stdin.write(command_line(command))
             child.stdin.flush()
         except OSError as error:
             raise RunError(self._death()) from error
@@ -146,21 +151,15 @@ class WorkerProcess:
         except queue.Empty:
             child.kill()  # its answer would be taken for the next command's
             raise RunError(
-                f"{self.name}: no answer to {command!r} within {self._timeout_s:g} s; "
+                f"{self.name}: no answer to {command.name!r} within {self._timeout_s:g} s; "
                 "measure fewer sentences, or shorter ones"
             ) from None
         if line is None:
             raise RunError(self._death())
-        answer: dict[str, object] = json.loads(line)
-        if "error" in answer:
-            raise RunError(f"{self.name}: {answer['error']}")
+        answer = read_answer(command, line)
+        if isinstance(answer, Failure):
+            raise RunError(f"{self.name}: {answer.error}")
         return answer
-
-    def seconds(self, command: str, **settings: object) -> tuple[float, ...]:
-        """Sends a command whose answer is a list of seconds, or one number of them."""
-        value = self.ask(command, **settings)["seconds"]
-        values: list[object] = value if isinstance(value, list) else [value]
-        return tuple(float(second) for second in values if isinstance(second, float | int))
 
     def run(self, feed: Feed) -> dict[str, NDArray[np.generic]]:
         """Runs one batch in the child and returns its outputs."""
@@ -170,7 +169,7 @@ class WorkerProcess:
         rows, length = feed["input_ids"].shape
         save_workload(Workload("batch", "offline", int(rows), int(length), (feed,)), sent)
         try:
-            self.ask("predict", workload=str(sent), output=str(got))
+            self.ask(WriteOutputs(sent, got))
             with np.load(got, allow_pickle=False) as file:
                 return {key.rpartition("/")[0]: file[key] for key in file.files}
         finally:

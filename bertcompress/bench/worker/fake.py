@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import RunError
-from bertcompress.runtimes.base import Arrays, FakeRuntime, Runtime
+from bertcompress.runtimes.base import Arrays, CheckedRuntime, FakeRuntime, Runtime
 
 FILE_NAME = "fake.json"
 
@@ -64,7 +64,7 @@ def write_fake(folder: Path, fake: FakeArtifact) -> Path:
     return folder
 
 
-class SlowedRuntime:
+class SlowedRuntime(CheckedRuntime):
     """Runs a real artifact and then keeps the processor busy for a fraction of the run's time.
 
     Args:
@@ -75,12 +75,13 @@ class SlowedRuntime:
     name = "slowed"
 
     def __init__(self, inner: Runtime, slowdown: float) -> None:
+        super().__init__()
         self._inner = inner
         self._factor = 1.0 + slowdown
 
     def __enter__(self) -> Self:
         self._inner.__enter__()
-        self.inputs, self.outputs = self._inner.inputs, self._inner.outputs
+        self._open_for(self._inner.inputs, self._inner.outputs)
         return self
 
     def __exit__(
@@ -89,9 +90,10 @@ class SlowedRuntime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
         self._inner.__exit__(kind, error, trace)
 
-    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
+    def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         """Runs one batch, and waits without sleeping."""
         started = time.perf_counter_ns()
         answer = self._inner.run(feed)

@@ -155,4 +155,4 @@ def poisson_run(
 
 
 def _run(runtime: Runs, feed: Feed) -> None:
-    runtime.run({name: feed[name] for name in runtime.inputs})
+    runtime.run({name: feed[name] for name in runtime.input_names})

@@ -1,28 +1,10 @@
 """The measuring process: owns one artifact and one runtime, answers one command at a time.
 
-``python -m bertcompress.bench.worker.main`` reads one JSON object a line from stdin and writes one
-a line to stdout:
-
-    {"command": "load", "folder": …, "runtime": "auto", "threads": 2}   -> seconds, names
-    {"command": "first", "workload": FILE}                              -> seconds of the first run
-    {"command": "warm", "workload": FILE, "minimum_s": …, "maximum_s": …} -> runs, steady
-    {"command": "time", "workload": FILE, "start": 0, "stop": 50, "settle": 2} -> seconds of each,
-                                                                           and joules, if told
-    {"command": "predict", "workload": FILE, "output": FILE}            -> writes the arrays
-    {"command": "arrange", "streams": 2, "threads": 1}  -> opens that many runtimes in its place
-    {"command": "rate", "workload": FILE, "slice_s": …} -> sentences, tokens a second, all streams
-    {"command": "pass", "workload": FILE}               -> seconds of all feeds, all streams
-    {"command": "arrive", "workload": FILE, "rate": …, "requests": …, "seed": …, "bound_s": …,
-     "allowed": …}                                      -> latencies of requests at random times
-    {"command": "memory"}                                               -> resident and peak bytes
-    {"command": "roofs", "threads": 2, "seconds": 4}                    -> the machine's limits
-    {"command": "execute", "folder": …, "runtime": "auto", "threads": 2, "workload": FILE}
-                                                        -> each operator that ran, and its times
-    {"command": "quit"}
-
-A command that fails answers ``{"error": sentence, "kind": class}`` and the process goes on. The
-file descriptor of stdout is kept for answers alone: whatever a library prints goes to stderr.
-The process ends when its stdin does, so it can't outlive its parent.
+``python -m bertcompress.bench.worker.main`` reads one command a line from stdin and writes one
+answer a line to stdout; `bertcompress.bench.worker.messages` says which there are. A command that
+fails is answered with its error and the process goes on. The file descriptor of stdout is kept for
+answers alone: whatever a library prints goes to stderr. The process ends when its stdin does, so
+it can't outlive its parent.
 
 Clock: `time.perf_counter_ns` around one ``run`` with the inputs at hand, the garbage collector
 off. No tokenization, no copy of the inputs.
@@ -31,33 +13,53 @@ off. No tokenization, no copy of the inputs.
 from __future__ import annotations
 
 import gc
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bench.worker.load import arrivals, poisson_run, steady_rate
-from bertcompress.bench.worker.warm_up import warm_up
+from bertcompress.bench.names import FAKE_RUNTIME, PEER_RUNTIME
+from bertcompress.bench.roofs import Roofs
+from bertcompress.bench.worker.load import PoissonRun, Rate, arrivals, poisson_run, steady_rate
+from bertcompress.bench.worker.messages import (
+    AnswerArrivals,
+    ArrangeStreams,
+    Command,
+    Elapsed,
+    Failure,
+    LoadArtifact,
+    LoadedArtifact,
+    MeasureRate,
+    MeasureRoofs,
+    MemoryNow,
+    OpenStreams,
+    ProfileOperators,
+    ReadMemory,
+    RunFirst,
+    RunUntilSteady,
+    SweepWorkload,
+    TimedRuns,
+    TimeEach,
+    WriteOutputs,
+    WrittenOutputs,
+    answer_line,
+    read_command,
+)
+from bertcompress.bench.worker.warm_up import WarmUp, warm_up
 from bertcompress.bench.workload import Feed, Workload, load_workload
 from bertcompress.errors import BertCompressError, RunError
 from bertcompress.inference.streams import Streams
 from bertcompress.machine.energy import joules_between, read_energy
 from bertcompress.machine.memory import peak_bytes, resident_bytes
+from bertcompress.profiling.profiled_run import ProfiledRun
 from bertcompress.runtimes.base import Runtime
-
-Command = Mapping[str, object]
-Answer = dict[str, object]
-FAKE_RUNTIME = "fake"
-PEER_RUNTIME = "peer"
-"""The runtime's name of what another library made; see `bertcompress.bench.peers`."""
 
 
 class Worker:
@@ -65,177 +67,150 @@ class Worker:
 
     def __init__(self) -> None:
         self._open = ExitStack()
-        self._runtime: Runtime | None = None
-        self._runtimes: list[Runtime] = []
-        self._loaded: Command = {}
-        self._workloads: dict[str, Workload] = {}
-        self._commands: dict[str, Callable[[Command], Answer]] = {
-            "load": self.load,
-            "first": self.first,
-            "warm": self.warm,
-            "time": self.time,
-            "predict": self.predict,
-            "arrange": self.arrange,
-            "rate": self.rate,
-            "pass": self.run_pass,
-            "arrive": self.arrive,
-            "memory": self.memory,
-            "roofs": self.roofs,
-            "execute": self.execute,
-        }
+        self._runtimes: Sequence[Runtime] = ()
+        self._loaded: LoadArtifact | None = None
+        self._workloads: dict[Path, Workload] = {}
 
-    def answer(self, command: Command) -> Answer:
+    def answer(self, command: Command[object]) -> object:
         """Does one command; raises what the library raises."""
-        name = str(command.get("command"))
-        if name not in self._commands:
-            raise RunError(f"the measuring process knows no command {name!r}")
-        return self._commands[name](command)
+        match command:
+            case LoadArtifact():
+                return self.load(command)
+            case RunFirst():
+                return Elapsed(self._run_timed(self._workload(command.workload).feeds[0]))
+            case RunUntilSteady():
+                return self.warm(command)
+            case TimeEach():
+                return self.time(command)
+            case WriteOutputs():
+                return self.predict(command)
+            case ArrangeStreams():
+                return self.arrange(command)
+            case MeasureRate():
+                return self.rate(command)
+            case SweepWorkload():
+                return self.sweep(command)
+            case AnswerArrivals():
+                return self.arrive(command)
+            case ReadMemory():
+                return MemoryNow(resident_bytes(), peak_bytes())
+            case MeasureRoofs():
+                return _roofs(command)
+            case ProfileOperators():
+                return self.profile(command)
+        raise RunError(f"the measuring process knows no command {command.name!r}")
 
     def close(self) -> None:
         """Gives the runtime back."""
         self._open.close()
-        self._runtime = None
-        self._runtimes = []
+        self._runtimes = ()
 
-    def load(self, command: Command) -> Answer:
+    def load(self, command: LoadArtifact) -> LoadedArtifact:
         """Opens the artifact; the seconds include importing the runtime's library."""
         before = resident_bytes()
         started = time.perf_counter_ns()
         runtime = self._open.enter_context(_open(command))
         seconds = (time.perf_counter_ns() - started) * 1e-9
-        self._runtime, self._runtimes, self._loaded = runtime, [runtime], command
-        return {
-            "seconds": seconds,
-            "runtime": runtime.name,
-            "inputs": list(runtime.inputs),
-            "outputs": list(runtime.outputs),
-            "interpreter_bytes": before,
-            "resident_bytes": resident_bytes(),
-            "peak_bytes": peak_bytes(),
-        }
-
-    def first(self, command: Command) -> Answer:
-        """Runs the workload's first feed once."""
-        workload = self._workload(command)
-        return {"seconds": self._run_timed(workload.feeds[0])}
-
-    def warm(self, command: Command) -> Answer:
-        """Runs until the latency is steady or the time is over."""
-        workload = self._workload(command)
-        result = warm_up(
-            self._run_timed,
-            workload.feeds,
-            minimum_s=_number(command, "minimum_s"),
-            maximum_s=_number(command, "maximum_s"),
+        self._runtimes, self._loaded = (runtime,), command
+        return LoadedArtifact(
+            seconds=seconds,
+            runtime=runtime.name,
+            inputs=runtime.input_names,
+            outputs=tuple(runtime.outputs),
+            interpreter_bytes=before,
+            resident_bytes=resident_bytes(),
+            peak_bytes=peak_bytes(),
         )
-        return {"runs": result.runs, "seconds": result.seconds, "steady": result.steady}
 
-    def time(self, command: Command) -> Answer:
+    def warm(self, command: RunUntilSteady) -> WarmUp:
+        """Runs until the latency is steady or the time is over."""
+        feeds = self._workload(command.workload).feeds
+        return warm_up(
+            self._run_timed, feeds, minimum_s=command.minimum_s, maximum_s=command.maximum_s
+        )
+
+    def time(self, command: TimeEach) -> TimedRuns:
         """Times the feeds from `start` to `stop`, after `settle` runs that are not counted."""
-        workload = self._workload(command)
-        start, stop = int(_number(command, "start")), int(_number(command, "stop"))
-        feeds = workload.feeds[start:stop]
-        for k in range(min(int(_number(command, "settle")), len(feeds))):
-            self._run_timed(feeds[k])
+        feeds = self._workload(command.workload).feeds[command.start : command.stop]
+        for feed in feeds[: command.settle]:
+            self._run_timed(feed)
         gc.collect()
         gc.disable()
         before = read_energy()
         try:
-            seconds = [self._run_timed(feed) for feed in feeds]
+            seconds = tuple(self._run_timed(feed) for feed in feeds)
         finally:
             gc.enable()
-        return {"seconds": seconds, "energy_j": joules_between(before, read_energy())}
+        return TimedRuns(seconds, joules_between(before, read_energy()))
 
-    def predict(self, command: Command) -> Answer:
+    def predict(self, command: WriteOutputs) -> WrittenOutputs:
         """Runs all feeds and writes the outputs as ``output/feed``."""
-        workload = load_workload(Path(str(command["workload"])))
+        workload = load_workload(command.workload)
         arrays: dict[str, NDArray[np.generic]] = {}
         for k, feed in enumerate(workload.feeds):
-            for name, values in self._runtime_or_fail().run(self._taken(feed)).items():
+            for name, values in self._runtime().run(self._taken(feed)).items():
                 arrays[f"{name}/{k}"] = values
-        with Path(str(command["output"])).open("wb") as file:
+        with command.output.open("wb") as file:
             np.savez(file, allow_pickle=False, **arrays)
-        return {"feeds": len(workload.feeds)}
+        return WrittenOutputs(len(workload.feeds))
 
-    def arrange(self, command: Command) -> Answer:
+    def arrange(self, command: ArrangeStreams) -> OpenStreams:
         """Closes what is open and opens the artifact again, once for each stream."""
-        self._runtime_or_fail()
+        self._runtime()
+        assert self._loaded is not None  # a runtime is open
         self.close()
-        again = {**self._loaded, "threads": command["threads"]}
-        streams = int(_number(command, "streams"))
-        self._runtimes = list(self._open.enter_context(_open_several(again, streams)))
-        self._runtime = self._runtimes[0]
-        return {"streams": len(self._runtimes)}
+        again = replace(self._loaded, threads=command.threads)
+        self._runtimes = self._open.enter_context(_open_several(again, command.streams))
+        return OpenStreams(len(self._runtimes))
 
-    def rate(self, command: Command) -> Answer:
+    def rate(self, command: MeasureRate) -> Rate:
         """Runs the workload on all streams for a slice of time."""
-        feeds = self._workload(command).feeds
-        return asdict(steady_rate(self._runtimes, feeds, slice_s=_number(command, "slice_s")))
+        feeds = self._workload(command.workload).feeds
+        return steady_rate(self._runtimes, feeds, slice_s=command.slice_s)
 
-    def run_pass(self, command: Command) -> Answer:
+    def sweep(self, command: SweepWorkload) -> Elapsed:
         """Runs every feed once on all streams."""
-        feeds = self._workload(command).feeds
+        feeds = self._workload(command.workload).feeds
         with Streams(self._runtimes) as streams:
             started = time.perf_counter_ns()
             for _ in streams.run_all(feeds):
                 pass
-            return {"seconds": (time.perf_counter_ns() - started) * 1e-9}
+            return Elapsed((time.perf_counter_ns() - started) * 1e-9)
 
-    def arrive(self, command: Command) -> Answer:
+    def arrive(self, command: AnswerArrivals) -> PoissonRun:
         """Answers requests that arrive at random; see `poisson_run`."""
-        requests, seed = int(_number(command, "requests")), int(_number(command, "seed"))
-        times = arrivals(requests, _number(command, "rate"), seed=seed)
-        done = poisson_run(
+        return poisson_run(
             self._runtimes,
-            self._workload(command).feeds,
-            times=times.tolist(),
-            bound_s=_number(command, "bound_s"),
-            allowed=int(_number(command, "allowed")),
+            self._workload(command.workload).feeds,
+            times=arrivals(command.requests, command.rate, seed=command.seed).tolist(),
+            bound_s=command.bound_s,
+            allowed=command.allowed,
         )
-        return {"seconds": list(done.latencies_s), "whole": done.whole}
 
-    def memory(self, command: Command) -> Answer:
-        """Tells the memory now and the most there ever was; the peak can't be reset."""
-        del command
-        return {"resident_bytes": resident_bytes(), "peak_bytes": peak_bytes()}
-
-    def roofs(self, command: Command) -> Answer:
-        """Measures the machine's limits; for a process that holds no artifact."""
-        from bertcompress.bench.worker.roof_kernels import measure
-        from bertcompress.codec import to_plain
-
-        limits = measure(int(_number(command, "threads")), _number(command, "seconds"))
-        return {name: to_plain(getattr(limits, name)) for name in limits.__dataclass_fields__}
-
-    def execute(self, command: Command) -> Answer:
+    def profile(self, command: ProfileOperators) -> ProfiledRun:
         """Runs an artifact under its runtime's profiler; for a process that holds none."""
-        from bertcompress.codec import to_plain
-        from bertcompress.profiling.executed import execute
+        from bertcompress.profiling.profile_run import profile_run
 
-        folder, threads = Path(str(command["folder"])), int(_number(command, "threads"))
-        feeds = self._workload(command).feeds
-        return {
-            "executed": to_plain(execute(folder, str(command["runtime"]), feeds, threads=threads))
-        }
+        feeds = self._workload(command.workload).feeds
+        return profile_run(command.folder, command.runtime, feeds, threads=command.threads)
 
     def _run_timed(self, feed: Feed) -> float:
-        runtime, taken = self._runtime_or_fail(), self._taken(feed)
+        runtime, taken = self._runtime(), self._taken(feed)
         started = time.perf_counter_ns()
         runtime.run(taken)
         return (time.perf_counter_ns() - started) * 1e-9
 
     def _taken(self, feed: Feed) -> Feed:
-        return {name: feed[name] for name in self._runtime_or_fail().inputs}
+        return {name: feed[name] for name in self._runtime().input_names}
 
-    def _runtime_or_fail(self) -> Runtime:
-        if self._runtime is None:
+    def _runtime(self) -> Runtime:
+        if not self._runtimes:
             raise RunError("the measuring process was asked to run before it was asked to load")
-        return self._runtime
+        return self._runtimes[0]
 
-    def _workload(self, command: Command) -> Workload:
-        path = str(command["workload"])
+    def _workload(self, path: Path) -> Workload:
         if path not in self._workloads:
-            self._workloads[path] = load_workload(Path(path))
+            self._workloads[path] = load_workload(path)
         return self._workloads[path]
 
 
@@ -253,17 +228,13 @@ def main() -> int:
 
 
 def serve(worker: Worker, commands: TextIO, answers: TextIO) -> None:
-    """Reads commands and writes answers, a line each, until ``quit`` or the end of the input."""
+    """Reads commands and writes answers, a line each, until the end of the input."""
     for line in commands:
-        command = json.loads(line)
-        if command.get("command") == "quit":
-            answers.write("{}\n")
-            return
         try:
-            reply = worker.answer(command)
+            answer = worker.answer(read_command(line))
         except Exception as error:  # the parent raises it again, with the variant's name
-            reply = {"error": _sentence(error), "kind": type(error).__name__}
-        answers.write(json.dumps(reply) + "\n")
+            answer = Failure(_sentence(error), type(error).__name__)
+        answers.write(answer_line(answer))
 
 
 def _sentence(error: Exception) -> str:
@@ -272,41 +243,39 @@ def _sentence(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _open(command: Command) -> Runtime:
-    folder, threads = Path(str(command["folder"])), int(_number(command, "threads"))
-    if command["runtime"] == FAKE_RUNTIME:
+def _roofs(command: MeasureRoofs) -> Roofs:
+    from bertcompress.bench.worker.roof_kernels import measure  # its imports are measured memory
+
+    return measure(command.threads, command.seconds)
+
+
+def _open(command: LoadArtifact) -> Runtime:
+    if command.runtime == FAKE_RUNTIME:
         from bertcompress.bench.worker.fake import open_fake
 
-        return open_fake(folder, threads=threads)
-    if command["runtime"] == PEER_RUNTIME:
+        return open_fake(command.folder, threads=command.threads)
+    if command.runtime == PEER_RUNTIME:
         from bertcompress.bench.worker.peer_runners import open_peer
 
-        return open_peer(folder, threads=threads)
+        return open_peer(command.folder, threads=command.threads)
     from bertcompress.runtimes import open_runtime
 
-    return open_runtime(folder, str(command["runtime"]), threads=threads)
+    return open_runtime(command.folder, command.runtime, threads=command.threads)
 
 
 @contextmanager
-def _open_several(command: Command, streams: int) -> Iterator[Sequence[Runtime]]:
-    """Opens the artifact for so many runs at a time, as whoever deploys it would."""
-    if command["runtime"] not in (FAKE_RUNTIME, PEER_RUNTIME):
+def _open_several(command: LoadArtifact, streams: int) -> Iterator[Sequence[Runtime]]:
+    """Opens the artifact for the given number of runs at a time, as whoever deploys it would."""
+    if command.runtime not in (FAKE_RUNTIME, PEER_RUNTIME):
         from bertcompress.runtimes import open_runtimes
 
-        folder, threads = Path(str(command["folder"])), int(_number(command, "threads"))
-        name = str(command["runtime"])
-        with open_runtimes(folder, name, streams=streams, threads=threads) as runtimes:
+        with open_runtimes(
+            command.folder, command.runtime, streams=streams, threads=command.threads
+        ) as runtimes:
             yield runtimes
         return
     with ExitStack() as stack:
         yield [stack.enter_context(_open(command)) for _ in range(streams)]
-
-
-def _number(command: Command, key: str) -> float:
-    value = command[key]
-    if not isinstance(value, int | float):
-        raise RunError(f"the command's {key} must be a number, got {value!r}")
-    return float(value)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bertcompress.bench.peer_folder import FILES, HEAD_NAME, ONNX_NAME, OPENVINO_NAME, Opening
 from bertcompress.errors import RunError
-from bertcompress.runtimes.base import Arrays, Runtime
+from bertcompress.runtimes.base import Arrays, CheckedRuntime, Runtime, token_inputs
 from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.runtimes.torch.runtime import TorchRuntime
@@ -49,7 +49,7 @@ def open_peer(folder: Path, *, threads: int) -> Runtime:
     raise RunError(f"{folder} names the library {opening.library!r}, which no runner knows")
 
 
-class CTranslate2Peer:
+class CTranslate2Peer(CheckedRuntime):
     """CTranslate2 with INT8 products; it drops padding by itself.
 
     Args:
@@ -59,22 +59,24 @@ class CTranslate2Peer:
     """
 
     name = "ctranslate2"
-    inputs: tuple[str, ...] = INPUT_NAMES
-    outputs: tuple[str, ...] = ()
+    library, runs = "CTranslate2", "the model"
+    casts_integers = one_shape = True
 
     def __init__(self, folder: Path, opening: Opening, *, threads: int) -> None:
         if opening.architecture not in _INSIDE:
             raise RunError(f"it has no head for {opening.architecture}")
+        super().__init__()
+        self.needs_padding = False
         self._folder = folder
         self._threads = threads
-        self._taken, self.outputs = _INSIDE[opening.architecture]
+        self._taken, self._answers = _INSIDE[opening.architecture]
         self._head: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
-        self._opened: Any = None
+        self._encoder: Any = None
 
     def __enter__(self) -> Self:
         import ctranslate2
 
-        self._opened = ctranslate2.Encoder(
+        self._encoder = ctranslate2.Encoder(
             str(self._folder / FILES),
             device="cpu",
             compute_type="int8",
@@ -84,6 +86,7 @@ class CTranslate2Peer:
         if (self._folder / HEAD_NAME).is_file():
             with np.load(self._folder / HEAD_NAME, allow_pickle=False) as file:
                 self._head = file["weight"].T.copy(), file["bias"]
+        self._open_for(token_inputs(INPUT_NAMES), self._answers)
         return self
 
     def __exit__(
@@ -92,16 +95,16 @@ class CTranslate2Peer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._opened = None
+        self._close()
+        self._encoder = None
 
-    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Runs one batch; the arrays returned are the caller's own."""
+    def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         lengths = np.asarray(feed["attention_mask"]).sum(axis=1)
         rows, types = (
             [row[:length].tolist() for row, length in zip(feed[name], lengths, strict=True)]
             for name in ("input_ids", "token_type_ids")
         )
-        answer = self._opened.forward_batch(rows, token_type_ids=types)
+        answer = self._encoder.forward_batch(rows, token_type_ids=types)
         found = np.array(getattr(answer, self._taken))
         if self._head is None:
             return {self.outputs[0]: found}

@@ -1,6 +1,6 @@
 """Weight products on integers in standard operators alone, for any runtime that reads ONNX.
 
-ONNX Runtime fuses Q/DQ pairs around a product into the kernel that `graph/integer_products.py`
+ONNX Runtime fuses Q/DQ pairs around a product into the kernel that `integer_products.py`
 names outright; the bias is left over as an addition.
 """
 

@@ -123,7 +123,7 @@ class FloatAnswers:
         found = []
         for batch in self._batches:
             feed = {**batch, **self._own, **replaced}
-            values = self._runtime.run({name: feed[name] for name in self._runtime.inputs})
+            values = self._runtime.run({name: feed[name] for name in self._runtime.input_names})
             found.append({name: torch.from_numpy(one) for name, one in values.items()})
         return found
 

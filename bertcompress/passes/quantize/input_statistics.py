@@ -148,7 +148,7 @@ def _watch(
     counts: Counter[str] = Counter()
     with OrtRuntime(watched(graph, tensors), threads=threads) as runtime:
         for batch in batches:
-            values = runtime.run({name: batch[name] for name in runtime.inputs})
+            values = runtime.run({name: batch[name] for name in runtime.input_names})
             for tensor in tensors:
                 seen = cast("NDArray[np.float32]", values[tensor])
                 rows = without_padding(seen, batch["attention_mask"], tensor=tensor)

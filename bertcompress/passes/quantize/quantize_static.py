@@ -10,7 +10,7 @@ Placement:
 * Query, key and value read one quantized tensor: it is quantized once.
 * The ranges do not depend on the batch, so neither do the answers.
 
-The products are written as the operator that ONNX Runtime runs (`graph/integer_products.py`), or,
+The products are written as the operator that ONNX Runtime runs (`integer_products.py`), or,
 with ``portable``, as standard Q/DQ pairs around a ``MatMul``, which other runtimes read and ONNX
 Runtime fuses into the same kernel, with the bias left over as an addition.
 """

@@ -143,7 +143,7 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
         quantized, stay = split_products(model, self.keep_float)
         pieces = pieces_of(model.graph, quantized, embeddings=self.embeddings)
         rounding, texts = self._rounding(context), self._texts(model, context)
-        work = _Work(model, pieces, rounding, texts, context.progress)
+        work = BlockWork(model, pieces, rounding, texts, context.progress)
         tried = []
         for formats in self._formats(work):
             blocks = work.rounded(formats)
@@ -179,7 +179,7 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
             seed=self.seed,
         )
 
-    def _formats(self, work: _Work) -> tuple[tuple[BlockFormat, ...], ...]:
+    def _formats(self, work: BlockWork) -> tuple[tuple[BlockFormat, ...], ...]:
         """Returns each piece's format, in one or more ways to compare."""
         if self.target_size is not None and work.texts is not None:
             return work.formats_within(self.target_size, work.texts)
@@ -198,7 +198,7 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
 
 
 @dataclass(frozen=True)
-class _Work:
+class BlockWork:
     """What is put in blocks, and how: choose formats, round, compare, write.
 
     Attributes:

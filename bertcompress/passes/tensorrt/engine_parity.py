@@ -61,7 +61,7 @@ def check_engine(engine: Engine, *, tolerance: float | None = None, seed: int = 
         shapes=compared_shapes(profiles),
     )
     with TensorRtRuntime(engine) as runtime:
-        taken = [{name: feed[name] for name in runtime.inputs} for feed in feeds]
+        taken = [{name: feed[name] for name in runtime.input_names} for feed in feeds]
         got = [runtime.run(feed) for feed in taken * _TIMES]
         counts = runtime.counts
     reference = run_graph(emulated(engine.graph), list(feeds), as_written=True)

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from bertcompress.formatting import percent_text, ratio_text, seconds_text
-from bertcompress.profiling.precision_map import MappedProduct, PrecisionMap
-from bertcompress.profiling.precision_map_groups import MappedGroup
+from bertcompress.profiling.precision_map import MappedGroup, MappedProduct, PrecisionMap
 from bertcompress.report.summary import Summary
 from bertcompress.report.tables.blocks import (
     Block,

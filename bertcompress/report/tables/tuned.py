@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bertcompress.bench.server import ServerResult
+from bertcompress.bench.request_rate import ServerResult
 from bertcompress.bench.tuning import CandidateRate, Tuning
 from bertcompress.formatting import (
     bytes_text,

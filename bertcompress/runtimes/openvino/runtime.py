@@ -3,7 +3,7 @@
 Nothing is left to its own choice. It would compute an FP32 graph in BF16 wherever the CPU has
 that, so the precision is always said; it would pin threads to cores that other processes may be
 using, so placing them stays with the system; it would take inputs of another type, and for one
-that is missing the one of the run before, so they are checked here. (A token id beyond the
+that is missing the one of the run before, so they are checked before. (A token id beyond the
 vocabulary is not: OpenVINO reads zeros for it, where ONNX Runtime fails.)
 
 Its *streams* share one copy of the weights (`another`), unlike runtimes opened several times.
@@ -33,7 +33,7 @@ from bertcompress.errors import (
 )
 from bertcompress.graph.kernels import INTEGER_KERNELS
 from bertcompress.quiet import without_telemetry
-from bertcompress.runtimes.base import Arrays
+from bertcompress.runtimes.base import Arrays, CheckedRuntime, TensorSpec
 
 PRECISIONS = ("f32", "bf16")
 """What float operators compute in; an integer product stays one in both."""
@@ -72,7 +72,7 @@ class RanOperator:
     seconds: float | None
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(CheckedRuntime):
     """Runs one graph on the CPU.
 
     Args:
@@ -81,10 +81,14 @@ class OpenVinoRuntime:
         streams: Runs at a time that the compiled graph is made for; see `another`.
         precision: What float operators compute in, one of `PRECISIONS`.
         counted: Whether each operator is timed, see `operators`.
+        longest: Tokens that the model has positions for; None if nobody says.
 
     Raises:
         UsageError: If there is no such precision, or streams is below 1.
     """
+
+    library = "OpenVINO"
+    one_shape = True
 
     def __init__(
         self,
@@ -94,7 +98,9 @@ class OpenVinoRuntime:
         streams: int = 1,
         precision: str = "f32",
         counted: bool = False,
+        longest: int | None = None,
     ) -> None:
+        super().__init__()
         if precision not in PRECISIONS:
             raise UsageError(
                 f"precision must be {' or '.join(PRECISIONS)}, got {precision!r}"
@@ -109,20 +115,17 @@ class OpenVinoRuntime:
         self._counted = counted
         self._compiled: Any = None
         self._request: Any = None
-        self._types: dict[str, np.dtype[np.generic]] = {}
+        self.longest = longest
         self.name = "openvino" if precision == "f32" else f"openvino-{precision}"
-        self.inputs: tuple[str, ...] = ()
-        self.outputs: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         if self._compiled is None:
             self._compiled = self._compile()
         self._request = self._compiled.create_infer_request()
-        self._types = {
-            one.get_any_name(): one.get_element_type().to_dtype() for one in self._compiled.inputs
-        }
-        self.inputs = tuple(self._types)
-        self.outputs = tuple(one.get_any_name() for one in self._compiled.outputs)
+        self._open_for(
+            (_spec(port) for port in self._compiled.inputs),
+            (port.get_any_name() for port in self._compiled.outputs),
+        )
         return self
 
     def __exit__(
@@ -131,6 +134,7 @@ class OpenVinoRuntime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
         self._request = None
         self._compiled = None
 
@@ -140,23 +144,20 @@ class OpenVinoRuntime:
         Raises:
             RunError: If this one was not entered.
         """
-        self._opened()
+        self._check_open()
         twin = OpenVinoRuntime(
-            self._model, threads=self._threads, streams=self._streams, precision=self._precision
+            self._model,
+            threads=self._threads,
+            streams=self._streams,
+            precision=self._precision,
+            longest=self.longest,
         )
         twin._compiled = self._compiled
         return twin
 
-    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Runs one batch; the arrays returned are the caller's own.
-
-        Raises:
-            RunError: If the runtime was not entered, or the inputs are not those of the graph.
-        """
-        request = self._opened()
-        self._check(feed)
+    def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         try:
-            found = request.infer(dict(feed))
+            found = self._request.infer(dict(feed))
         except RuntimeError as error:
             raise RunError(f"OpenVINO refused the inputs: {_last_line(error)}") from error
         return {name: np.array(found[at]) for at, name in enumerate(self.outputs)}
@@ -167,7 +168,7 @@ class OpenVinoRuntime:
         Raises:
             RunError: If the runtime was not entered.
         """
-        self._opened()
+        self._check_open()
         return _kernels_of(self._compiled)
 
     def operators(self) -> list[RanOperator]:
@@ -176,8 +177,9 @@ class OpenVinoRuntime:
         Raises:
             RunError: If the runtime was not entered.
         """
-        request = self._opened()
-        seconds = {one.node_name: one.real_time.total_seconds() for one in request.profiling_info}
+        self._check_open()
+        timed = self._request.profiling_info
+        seconds = {one.node_name: one.real_time.total_seconds() for one in timed}
         return [
             _ran(node, seconds) for node in self._compiled.get_runtime_model().get_ordered_ops()
         ]
@@ -215,26 +217,12 @@ class OpenVinoRuntime:
             )
         return compiled
 
-    def _check(self, feed: Arrays) -> None:
-        if set(feed) != set(self._types):
-            raise RunError(
-                f"OpenVINO was given the inputs {', '.join(feed) or 'none'}; "
-                f"the graph takes {', '.join(self._types)}"
-            )
-        if len({np.shape(values) for values in feed.values()}) > 1:
-            shapes = ", ".join(f"{name} {np.shape(values)}" for name, values in feed.items())
-            raise RunError(f"OpenVINO was given inputs of different shapes: {shapes}")
-        for name, values in feed.items():
-            if values.dtype != self._types[name]:
-                raise RunError(
-                    f"OpenVINO refused the inputs: {name} must be {self._types[name]}, "
-                    f"got {values.dtype}"
-                )
 
-    def _opened(self) -> Any:
-        if self._request is None:
-            raise RunError("the runtime is not open; use it in a 'with' block")
-        return self._request
+def _spec(port: Any) -> TensorSpec:
+    shape = port.get_partial_shape()
+    axes = (dim.get_length() if dim.is_static else None for dim in shape)
+    known = tuple(axes) if shape.rank.is_static else ()
+    return TensorSpec(port.get_any_name(), port.get_element_type().to_dtype().name, known)
 
 
 def _integer_products(graph: Any) -> int:

@@ -59,14 +59,14 @@ class ProviderSettings:
     Attributes:
         provider: ``cpu``, ``cuda`` or ``tensorrt``.
         graphs: Whether buckets of shapes are recorded as CUDA graphs; with ``cuda``.
-        longest: Tokens that the model has positions for.
+        longest: Tokens that the model has positions for; None if nobody says.
         shapes: What the engine is built for; with ``tensorrt``.
         cache: Where engines and timings are kept; with ``tensorrt``.
     """
 
     provider: Provider = "cpu"
     graphs: bool = False
-    longest: int = LENGTHS[-1]
+    longest: int | None = None
     shapes: ShapeRange = ShapeRange()
     cache: Path | None = None
 

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the only home of ``onnxruntime`` besides the quantize passes.
+"""ONNX Runtime: the only home of ``onnxruntime``, besides the recipes of the peers.
 
 The provider asked for is the provider that runs; nothing falls back (`ort_checks`). Threads are
 set, never left to the library: its own choice counts the machine's cores, not those the process
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 
 from bertcompress.errors import MissingDependencyError, MissingHardwareError, RunError
 from bertcompress.machine.gpus import require_gpu
-from bertcompress.runtimes.base import Arrays
-from bertcompress.runtimes.buckets import shape_of
+from bertcompress.runtimes.base import Arrays, CheckedRuntime, TensorSpec
+from bertcompress.runtimes.buckets import LENGTHS, shape_of
 from bertcompress.runtimes.ort.binding import BoundRuns
 from bertcompress.runtimes.ort.checks import (
     RECORD_PLACEMENT,
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     import onnx
 
 _CPU = ProviderSettings()
+_TYPES = {
+    **{f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **{"float16": "float16", "float": "float32", "double": "float64", "bool": "bool"},
+}
+"""ONNX Runtime's element types by NumPy's names."""
 _QUIET = 3  # errors only: the rest is said by the audit and the report
 
 
@@ -68,19 +74,38 @@ def check_provider(name: str) -> None:
         )
 
 
-class OrtRuntime:
+@dataclass(frozen=True)
+class Audit:
+    """What is asked of a session by those who look into it.
+
+    Attributes:
+        optimized_path: Where to write the graph as the runtime optimized it.
+        trace_prefix: Where to write how long each operator took, once `end_trace` is called; the
+            runtime adds to the name. Runs are a little slower then.
+        as_written: Whether each operator runs as it stands in the graph, none fused or folded.
+        anywhere: Whether only such fusions are made as hold on any CPU.
+    """
+
+    optimized_path: Path | None = None
+    trace_prefix: Path | None = None
+    as_written: bool = False
+    anywhere: bool = False
+
+
+_NO_AUDIT = Audit()
+
+
+class OrtRuntime(CheckedRuntime):
     """Runs one graph.
 
     Args:
         model: The graph's file, or its serialized bytes.
         threads: Threads of one run.
         settings: The provider, and how it runs; the CPU's if left out.
-        optimized_path: Where to write the graph as the runtime optimized it, for audits.
-        trace_prefix: Where to write how long each operator took, once `end_trace` is called; the
-            runtime adds to the name. Runs are a little slower then.
-        as_written: Whether each operator runs as it stands in the graph, none fused or folded.
-        anywhere: Whether only such fusions are made as hold on any CPU.
+        audit: What is wanted beside the answers.
     """
+
+    library = "ONNX Runtime"
 
     def __init__(
         self,
@@ -88,23 +113,19 @@ class OrtRuntime:
         *,
         threads: int,
         settings: ProviderSettings = _CPU,
-        optimized_path: Path | None = None,
-        trace_prefix: Path | None = None,
-        as_written: bool = False,
-        anywhere: bool = False,
+        audit: Audit = _NO_AUDIT,
     ) -> None:
+        super().__init__()
+        self.longest, self.max_batch = settings.longest, None
+        if settings.provider == "tensorrt":
+            self.max_batch, self.longest = settings.shapes.most
         self.name = f"ort-{settings.provider}"
         self._model = model
         self._settings = settings
         self._bound: BoundRuns | None = None
-        self._anywhere = anywhere
-        self._as_written = as_written
+        self._audit = audit
         self._threads = threads
-        self._optimized_path = optimized_path
-        self._trace_prefix = trace_prefix
         self._session: Any = None
-        self.inputs: tuple[str, ...] = ()
-        self.outputs: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         ort = import_onnxruntime("running an ONNX graph")
@@ -134,11 +155,13 @@ class OrtRuntime:
                 ort,
                 self._session,
                 device="cuda",
-                longest=self._settings.longest,
+                longest=self._settings.longest or LENGTHS[-1],
                 graphs=self._settings.graphs,
             )
-        self.inputs = tuple(value.name for value in self._session.get_inputs())
-        self.outputs = tuple(value.name for value in self._session.get_outputs())
+        self._open_for(
+            (_spec(value) for value in self._session.get_inputs()),
+            (value.name for value in self._session.get_outputs()),
+        )
         return self
 
     def _options(self, ort: ModuleType) -> Any:
@@ -148,15 +171,16 @@ class OrtRuntime:
         options.log_severity_level = _QUIET
         if self._settings.provider != "cpu":
             options.add_session_config_entry(RECORD_PLACEMENT, "1")
-        if self._as_written:
+        audit = self._audit
+        if audit.as_written:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        if self._anywhere:
+        if audit.anywhere:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-        if self._optimized_path is not None:
-            options.optimized_model_filepath = str(self._optimized_path)
-        if self._trace_prefix is not None:
+        if audit.optimized_path is not None:
+            options.optimized_model_filepath = str(audit.optimized_path)
+        if audit.trace_prefix is not None:
             options.enable_profiling = True
-            options.profile_file_prefix = str(self._trace_prefix)
+            options.profile_file_prefix = str(audit.trace_prefix)
         return options
 
     def __exit__(
@@ -165,16 +189,10 @@ class OrtRuntime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
         self._session, self._bound = None, None
 
-    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Runs one batch; the arrays returned are the caller's own.
-
-        Raises:
-            RunError: If the runtime was not entered, or the graph refuses the inputs.
-        """
-        if self._session is None:
-            raise RunError("the runtime is not open; use it in a 'with' block")
+    def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         try:
             if self._bound is not None:
                 self._settings.check_shape(shape_of(feed))
@@ -185,13 +203,12 @@ class OrtRuntime:
         return dict(zip(self.outputs, values, strict=True))
 
     def end_trace(self) -> Path:
-        """Ends the trace that was asked for by `trace_prefix` and returns its file.
+        """Ends the trace that was asked for by `Audit.trace_prefix` and returns its file.
 
         Raises:
             RunError: If the runtime was not entered.
         """
-        if self._session is None:
-            raise RunError("the runtime is not open; use it in a 'with' block")
+        self._check_open()
         return Path(self._session.end_profiling())
 
 
@@ -203,7 +220,9 @@ def optimized_graph(graph: onnx.ModelProto, *, threads: int = 1) -> onnx.ModelPr
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "optimized.onnx"
-        with OrtRuntime(graph.SerializeToString(), threads=threads, optimized_path=path):
+        with OrtRuntime(
+            graph.SerializeToString(), threads=threads, audit=Audit(optimized_path=path)
+        ):
             pass
         return onnx.load_model(str(path))
 
@@ -215,7 +234,7 @@ def ort_format(graph: onnx.ModelProto) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.ort"  # its end says which format is written
         content = graph.SerializeToString()
-        with OrtRuntime(content, threads=1, optimized_path=path, anywhere=True):
+        with OrtRuntime(content, threads=1, audit=Audit(optimized_path=path, anywhere=True)):
             pass
         return path.read_bytes()
 
@@ -229,8 +248,14 @@ def run_graph(
 ) -> list[dict[str, NDArray[np.generic]]]:
     """Runs a graph that is in memory over several feeds; inputs it lacks are left out."""
     content = graph if isinstance(graph, bytes) else graph.SerializeToString()
-    with OrtRuntime(content, threads=threads, as_written=as_written) as runtime:
-        return [runtime.run({name: feed[name] for name in runtime.inputs}) for feed in feeds]
+    with OrtRuntime(content, threads=threads, audit=Audit(as_written=as_written)) as runtime:
+        return [runtime.run({name: feed[name] for name in runtime.input_names}) for feed in feeds]
+
+
+def _spec(value: Any) -> TensorSpec:
+    """Returns an input as ONNX Runtime describes it: ``tensor(int64)``, ``['batch', 8, None]``."""
+    kind = value.type.removeprefix("tensor(").removesuffix(")")
+    return TensorSpec(value.name, _TYPES.get(kind), tuple(value.shape or ()))
 
 
 def _ort_errors() -> tuple[type[Exception], ...]:

@@ -6,7 +6,7 @@ so each tensor gets the type that the engine says.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -79,28 +79,6 @@ class Working:
                 f"answers FLOAT or HALF"
             )
         return _TYPES[kind]
-
-
-def shape_of(feed: Arrays, inputs: Sequence[str]) -> tuple[int, int]:
-    """Returns the shape of a batch.
-
-    Raises:
-        RunError: If its inputs are other ones, or not all of one shape and of integers.
-    """
-    if set(feed) != set(inputs):
-        raise RunError(
-            f"TensorRT was given the inputs {', '.join(feed) or 'none'}; the engine takes "
-            f"{', '.join(inputs)}"
-        )
-    shapes = {np.shape(values) for values in feed.values()}
-    shown = ", ".join(f"{name} {np.shape(values)}" for name, values in feed.items())
-    if len(shapes) > 1 or len(next(iter(shapes))) != 2:
-        raise RunError(f"inputs must all be [batch, sequence], got {shown}")
-    for name, values in feed.items():
-        if np.asarray(values).dtype.kind != "i":
-            raise RunError(f"{name} must be integers, got {np.asarray(values).dtype}")
-    batch, length = next(iter(shapes))
-    return batch, length
 
 
 class Lane:

@@ -37,10 +37,10 @@ from numpy.typing import NDArray
 from bertcompress.artifacts.artifact import Engine
 from bertcompress.artifacts.engine_record import profile_for
 from bertcompress.errors import RunError, UsageError
-from bertcompress.runtimes.base import Arrays
+from bertcompress.runtimes.base import Arrays, CheckedRuntime, token_inputs
 from bertcompress.runtimes.tensorrt.cuda import TorchCuda
 from bertcompress.runtimes.tensorrt.feed import callers_inputs, engine_feed, shapes_in
-from bertcompress.runtimes.tensorrt.lane import Lane, Working, shape_of, shares_profiles
+from bertcompress.runtimes.tensorrt.lane import Lane, Working, shares_profiles
 from bertcompress.runtimes.tensorrt.library import LoadedEngine, load_source
 
 GRAPHS = 32
@@ -70,7 +70,7 @@ class RunCounts:
     split: int = 0
 
 
-class TensorRtRuntime:
+class TensorRtRuntime(CheckedRuntime):
     """Runs one engine; a runtime serves one thread at a time, `another` one more.
 
     Args:
@@ -82,10 +82,13 @@ class TensorRtRuntime:
     """
 
     name = "tensorrt"
+    library, runs = "TensorRT", "the engine"
+    casts_integers = one_shape = True
 
     def __init__(self, source: Path | Engine, *, graphs: int = GRAPHS) -> None:
         if graphs < 0:
             raise UsageError(f"graphs must be 0 or more, got {graphs}")
+        super().__init__()
         self._source = source
         self._graphs = graphs
         self._loaded: LoadedEngine | None = None
@@ -95,8 +98,6 @@ class TensorRtRuntime:
         self._seen: Counter[_Key] = Counter()
         self._tally: Counter[str] = Counter()
         self._busy = threading.Lock()
-        self.inputs: tuple[str, ...] = ()
-        self.outputs: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         if self._loaded is None:
@@ -106,8 +107,10 @@ class TensorRtRuntime:
             self._graphs = 0
         self._working = Working(trt, engine, self._loaded.logger, TorchCuda())
         self._plain = Lane(self._working)
-        self.inputs = callers_inputs(self._working.inputs)
-        self.outputs = self._working.outputs
+        inputs = callers_inputs(self._working.inputs)
+        self.longest = max(profile.most[1] for profile in self._loaded.record.profiles)
+        self.needs_padding = inputs == self._working.inputs
+        self._open_for(token_inputs(inputs), self._working.outputs)
         return self
 
     def __exit__(
@@ -118,6 +121,7 @@ class TensorRtRuntime:
     ) -> None:
         if self._tally:
             _LOGGER.info("TensorRT ran %s", self.counts)
+        self._close()
         self._captured.clear()
         self._seen.clear()
         self._plain = self._working = self._loaded = None
@@ -128,8 +132,8 @@ class TensorRtRuntime:
         Raises:
             RunError: If this one was not entered.
         """
-        if self._loaded is None:
-            raise _not_open()
+        self._check_open()
+        assert self._loaded is not None
         twin = TensorRtRuntime(self._source, graphs=self._graphs)
         if shares_profiles(self._loaded.trt):
             twin._loaded = self._loaded
@@ -141,27 +145,24 @@ class TensorRtRuntime:
         tally = self._tally
         return RunCounts(*(tally[one.name] for one in fields(RunCounts)))
 
-    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Runs one batch; the arrays returned are the caller's own.
+    def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
+        """Runs one batch, in parts if no profile holds so many texts.
 
         Raises:
-            RunError: If the runtime was not entered, no profile holds the length, the inputs are
-                not the engine's, or another thread is in it.
+            RunError: If no profile holds the length, or another thread is in the runtime.
         """
-        if self._loaded is None or self._working is None:
-            raise _not_open()
         if not self._busy.acquire(blocking=False):
             raise RunError("a TensorRT runtime serves one thread at a time; give it another()")
         try:
-            batch, length = shape_of(feed, self.inputs)
+            batch, length = np.shape(feed[self.inputs[0].name])
             largest = self._largest(length)
             if batch <= largest:
-                return self._run((batch, length), feed)
+                return self._run_part((batch, length), feed)
             self._tally["split"] += 1
             parts = []
             for start in range(0, batch, largest):
                 part = {name: values[start : start + largest] for name, values in feed.items()}
-                parts.append(self._run((min(largest, batch - start), length), part))
+                parts.append(self._run_part((min(largest, batch - start), length), part))
             return {name: np.concatenate([one[name] for one in parts]) for name in self.outputs}
         finally:
             self._busy.release()
@@ -177,11 +178,11 @@ class TensorRtRuntime:
         if len(wanted) > self._graphs:
             raise UsageError(f"{len(wanted)} shapes are more than the {self._graphs} that are kept")
         for shape in wanted:
-            feed = {name: np.ones(shape, dtype=np.int64) for name in self.inputs}
+            feed = {name: np.ones(shape, dtype=np.int64) for name in self.input_names}
             for _ in range(2):
                 self.run(feed)
 
-    def _run(self, shape: Shape, feed: Arrays) -> dict[str, NDArray[np.generic]]:
+    def _run_part(self, shape: Shape, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         assert self._plain is not None
         assert self._working is not None
         given = engine_feed(feed, self._working.inputs)
@@ -246,7 +247,3 @@ class TensorRtRuntime:
                 f"the engine has no profile for batches of {shape[0]}; build one with --batches"
             )
         return found
-
-
-def _not_open() -> RunError:
-    return RunError("the runtime is not open; use it in a 'with' block")

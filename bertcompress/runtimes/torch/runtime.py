@@ -22,7 +22,7 @@ from bertcompress.bert.families import input_names, longest_text, pad_token_of
 from bertcompress.bert.masks import mask_for
 from bertcompress.errors import MissingHardwareError, RunError, UsageError
 from bertcompress.machine.gpus import require_gpu
-from bertcompress.runtimes.base import Arrays
+from bertcompress.runtimes.base import Arrays, CheckedRuntime, token_inputs
 from bertcompress.runtimes.buckets import bucket_of, cut, padded, shape_of
 from bertcompress.runtimes.torch.graphs import CudaRecorder, RecordedRuns, Recorder
 from bertcompress.runtimes.torch.settings import TORCH_RUNTIMES, TorchSettings
@@ -39,7 +39,7 @@ _CPU = TorchSettings()
 Tensors = Mapping[str, "torch.Tensor"]
 
 
-class TorchRuntime:
+class TorchRuntime(CheckedRuntime):
     """Runs a checkpoint, or a model in memory.
 
     Args:
@@ -52,6 +52,9 @@ class TorchRuntime:
         UsageError: If CUDA graphs are asked for on a CPU.
     """
 
+    library, runs = "torch", "the model"
+    casts_integers = one_shape = True
+
     def __init__(
         self,
         model: Path | PreTrainedModel,
@@ -62,6 +65,8 @@ class TorchRuntime:
     ) -> None:
         if settings.graphs and settings.device == "cpu" and recorder is CudaRecorder:
             raise UsageError("CUDA graphs need the device cuda")
+        super().__init__()
+        self.needs_padding = not settings.packed
         self.name = _name_of(settings)
         self._source = model
         self._threads = threads
@@ -70,10 +75,8 @@ class TorchRuntime:
         self._forward: Callable[[Tensors], Tensors] | None = None
         self._recorded: RecordedRuns | None = None
         self._packed: Any = None
-        self._longest, self._padding = 0, 0
+        self._padding = 0
         self._before = contextlib.ExitStack()
-        self.inputs: tuple[str, ...] = ()
-        self.outputs: tuple[str, ...] = ()
 
     def __enter__(self) -> Self:
         import torch
@@ -95,15 +98,16 @@ class TorchRuntime:
 
     def _open(self) -> None:
         settings, model = self._settings, self._made()
-        self._longest = longest_text(model.config)
+        self.longest = longest_text(model.config)
         self._padding = pad_token_of(model.config)
         self._forward = _forward_of(model, settings)
         if settings.graphs:
             self._recorded = RecordedRuns(self._forward, self._recorder())
-        self.inputs = input_names(model.config)
+        inputs = token_inputs(input_names(model.config))
         ids = np.zeros((1, 2), dtype=np.int64)
         feed = {"input_ids": ids, "attention_mask": ids + 1, "token_type_ids": ids}
-        self.outputs = tuple(self.run({name: feed[name] for name in self.inputs}))
+        outputs = self._run({spec.name: feed[spec.name] for spec in inputs})
+        self._open_for(inputs, outputs)
 
     def __exit__(
         self,
@@ -111,19 +115,19 @@ class TorchRuntime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._close()
         self._forward, self._recorded, self._packed = None, None, None
         self._before.close()
 
-    def run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
-        """Runs one batch; the arrays returned are the caller's own."""
+    def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         import torch
 
-        if self._forward is None:
-            raise RunError("the runtime is not open; use it in a 'with' block")
+        assert self._forward is not None
+        assert self.longest is not None
         given = shape_of(feed)
         bucket = None
         if self._recorded is not None:
-            bucket = bucket_of(*given, longest=self._longest, least_tokens=self._least_tokens)
+            bucket = bucket_of(*given, longest=self.longest, least_tokens=self._least_tokens)
         taken = feed if bucket is None else padded(feed, bucket, pad_token_id=self._padding)
         tensors = {name: torch.from_numpy(np.asarray(values)) for name, values in taken.items()}
         if self._packed is not None:

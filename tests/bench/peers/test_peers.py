@@ -73,7 +73,7 @@ def test_a_peer_answers_as_the_checkpoint_does(
 
     with TorchRuntime(model, threads=1) as torch_runtime, open_peer(out, threads=1) as runtime:
         expected = torch_runtime.run(feed)
-        got = runtime.run({name: feed[name] for name in runtime.inputs})
+        got = runtime.run({name: feed[name] for name in runtime.input_names})
 
     assert set(got) == set(expected) == {"logits"}
     assert got["logits"].dtype == np.float32
@@ -100,7 +100,7 @@ def test_a_peer_answers_in_the_words_of_every_task(
 
     with open_peer(out, threads=1) as runtime:
         feed = {"input_ids": ids, "attention_mask": ids * 0 + 1, "token_type_ids": ids * 0}
-        got = runtime.run({name: feed[name] for name in runtime.inputs})
+        got = runtime.run({name: feed[name] for name in runtime.input_names})
 
     assert set(got) == names
 

@@ -44,7 +44,7 @@ def test_a_fake_runs_what_it_wraps(tiny_graph: Callable[..., OnnxModel], tmp_pat
     folder = write_fake(tmp_path / "slow", FakeArtifact(wraps=str(tmp_path / "real"), slowdown=0.1))
 
     with open_fake(folder) as runtime:
-        logits = runtime.run({name: feed()[name] for name in runtime.inputs})["logits"]
+        logits = runtime.run({name: feed()[name] for name in runtime.input_names})["logits"]
 
     assert logits.shape == (1, 2)
     assert float(np.abs(logits).max()) != 2.0  # the fake's own answers have a 2

@@ -15,9 +15,9 @@ from bertcompress.errors import CalibrationError
 from bertcompress.graph.edit import copy_of, initializer_values
 from bertcompress.graph.products import weight_products
 from bertcompress.graph.tensorrt.symmetric_qdq import Scheme, quantize_products
+from fixtures.examples import wide_table
 
 Graphs = Callable[..., OnnxModel]
-Tables = Callable[[OnnxModel], CalibrationTable]
 QUERY = "bert.encoder.layer.0.attention.self.query"
 INT8 = Scheme("int8", np.float16)
 FP8 = Scheme("fp8", np.float16)
@@ -36,7 +36,7 @@ def narrow(table: CalibrationTable, low: float, high: float) -> CalibrationTable
 @pytest.mark.parametrize(("scheme", "largest"), [(INT8, 127), (FP8, 448)])
 @pytest.mark.parametrize(("low", "high"), [(-3.0, 1.0), (-0.5, 3.0)])
 def test_the_range_is_the_larger_end(
-    scheme: Scheme, largest: int, low: float, high: float, tiny_graph: Graphs, wide_table: Tables
+    scheme: Scheme, largest: int, low: float, high: float, tiny_graph: Graphs
 ) -> None:
     graph = copy_of(tiny_graph().graph)
     products = weight_products(graph)[:3]
@@ -48,9 +48,7 @@ def test_the_range_is_the_larger_end(
     assert initializer_values(graph, f"{products[0].tensor}.zero_point") == 0
 
 
-def test_stored_weights_come_back_within_half_a_step(
-    tiny_graph: Graphs, wide_table: Tables
-) -> None:
+def test_stored_weights_come_back_within_half_a_step(tiny_graph: Graphs) -> None:
     graph = copy_of(tiny_graph().graph)
     product = weight_products(graph)[0]
     weight = initializer_values(graph, product.weight)
@@ -64,9 +62,7 @@ def test_stored_weights_come_back_within_half_a_step(
     np.testing.assert_array_equal(scale, scale.astype(np.float16))
 
 
-def test_fp8_weights_have_one_scale_and_small_relative_errors(
-    tiny_graph: Graphs, wide_table: Tables
-) -> None:
+def test_fp8_weights_have_one_scale_and_small_relative_errors(tiny_graph: Graphs) -> None:
     graph = copy_of(tiny_graph().graph)
     product = weight_products(graph)[0]
     weight = initializer_values(graph, product.weight)
@@ -79,9 +75,7 @@ def test_fp8_weights_have_one_scale_and_small_relative_errors(
     assert (error <= np.maximum(np.abs(weight) * 2**-4, scale * 2**-10) * (1 + 1e-5)).all()
 
 
-def test_weights_for_version_8_stay_float_with_a_pair(
-    tiny_graph: Graphs, wide_table: Tables
-) -> None:
+def test_weights_for_version_8_stay_float_with_a_pair(tiny_graph: Graphs) -> None:
     graph = copy_of(tiny_graph().graph)
     product = weight_products(graph)[0]
     scheme = Scheme("int8", np.float32, stored=False)
@@ -92,7 +86,7 @@ def test_weights_for_version_8_stay_float_with_a_pair(
     assert names == [f"{product.weight}.q", f"{product.weight}.dq"]
 
 
-def test_query_key_and_value_share_one_pair(tiny_graph: Graphs, wide_table: Tables) -> None:
+def test_query_key_and_value_share_one_pair(tiny_graph: Graphs) -> None:
     graph = copy_of(tiny_graph().graph)
     products = weight_products(graph)[:3]
     quantize_products(graph, products, wide_table(tiny_graph()), INT8)
@@ -102,7 +96,7 @@ def test_query_key_and_value_share_one_pair(tiny_graph: Graphs, wide_table: Tabl
     assert sum(node.op_type == "QuantizeLinear" for node in graph.graph.node) == 1
 
 
-def test_two_ranges_of_one_tensor_are_refused(tiny_graph: Graphs, wide_table: Tables) -> None:
+def test_two_ranges_of_one_tensor_are_refused(tiny_graph: Graphs) -> None:
     graph = copy_of(tiny_graph().graph)
     table = wide_table(tiny_graph())
     other = narrow(table, -1, 1).ranges[QUERY]

@@ -35,7 +35,7 @@ def test_a_halved_graph_answers_the_same(
     step = half.history[-1]
     assert precisions_of(half.graph) == {precision}
     assert model.size_bytes * 0.5 < half.size_bytes < model.size_bytes * 0.75
-    found = step.details["output SQNR (dB)"]
+    found = step.details["output_sqnr_db"]
     assert isinstance(found, float)
     assert sqnr_db < found < sqnr_db + 40
     assert [one.type.tensor_type.elem_type for one in half.graph.graph.output] == [1]

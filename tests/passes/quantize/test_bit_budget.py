@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from bertcompress.passes.quantize.block_pieces import Piece, pieces_of
-from bertcompress.passes.quantize.block_work import round_pieces, written
 
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import SpeedGateError
@@ -23,7 +21,10 @@ from bertcompress.passes.quantize.bit_budget import (
     formats_of,
     offer,
 )
+from bertcompress.passes.quantize.blocks import Piece, pieces_of
 from bertcompress.passes.quantize.input_statistics import draw_texts
+from bertcompress.passes.quantize.quantize_weights import BlockWork
+from bertcompress.progress import silent
 
 Graphs = Callable[..., OnnxModel]
 Examples = Callable[..., tuple[Example, ...]]
@@ -94,7 +95,8 @@ def test_what_is_predicted_is_what_is_written(
         piece.bytes_in(model.graph, one, scaled=False)
         for piece, one in zip(pieces, formats, strict=True)
     )
-    graph = written(model, pieces, round_pieces(model, pieces, formats, "rtn", None))
+    work = BlockWork(model, pieces, "rtn", None, silent)
+    graph = work.written(work.rounded(formats))
     assert 0 <= predicted - graph.ByteSize() < 100
 
 

@@ -63,7 +63,7 @@ def test_statistics_are_those_of_the_real_tokens(tiny_graph: Graphs, texts: Text
                     "attention_mask": mask[None, :length],
                     "token_type_ids": np.zeros((1, length), dtype=np.int64),
                 }
-                (values,) = runtime.run({name: feed[name] for name in runtime.inputs}).values()
+                (values,) = runtime.run({name: feed[name] for name in runtime.input_names}).values()
                 rows.append(np.asarray(values).reshape(length, -1))
     x = np.concatenate(rows).astype(np.float64)
     np.testing.assert_allclose(found[tensor].mean, x.mean(axis=0), atol=1e-5)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,38 +16,43 @@ from bertcompress.bert.loading.load import load
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import (
     AccuracyGateError,
-    CalibrationError,
     FusionAuditError,
     PassError,
     UsageError,
 )
-from bertcompress.examples import Example
+from bertcompress.examples import Example, TextExample
 from bertcompress.graph.products import weight_products
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize import quantize_nncf
 from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
+from bertcompress.passes.samples import draw_samples
 from bertcompress.runtimes.ort.runtime import run_graph
-from bertcompress.tasks import make_task
-from bertcompress.tasks.base import Feature
+from fixtures.feeds import feed_of
 
 pytest.importorskip("nncf", reason='needs nncf: pip install "bertcompress[nncf]"')
 
 Graphs = Callable[..., OnnxModel]
 Examples = Callable[..., tuple[Example, ...]]
-Draw = Callable[[OnnxModel], Sequence[Feature]]
 Make = Callable[[], OnnxModel]
 EMBEDDING = "feature-extraction"  # its metric is the likeness to float answers: it falls at once
 
 
 @pytest.fixture
-def draw(examples: Examples) -> Draw:
-    """Gives twelve inputs that fit the graph's task."""
+def texts(examples: Examples) -> Context:
+    """Gives twelve texts that fit the tiny classifier."""
+    return Context(examples(count=12))
 
-    def features(model: OnnxModel) -> list[Feature]:
-        task = make_task(model.task, model.config)
-        return task.encode(model.tokenizer, examples(model.task, 12), max_length=128)
 
-    return features
+@pytest.fixture
+def held(examples: Examples) -> Callable[[int], Context]:
+    """Gives ``held(count)``: twice as many texts, half of which are held out."""
+
+    def make(count: int) -> Context:
+        both = examples(EMBEDDING, 2 * count)
+        return Context(both, train=both)
+
+    return make
 
 
 @pytest.fixture(scope="module")
@@ -56,24 +62,15 @@ def made() -> list[OnnxModel]:
 
 
 @pytest.fixture
-def quantized(made: list[OnnxModel], tiny_graph: Graphs, draw: Draw) -> Make:
+def quantized(made: list[OnnxModel], tiny_graph: Graphs, texts: Context) -> Make:
     """Gives ``quantized()``: a graph quantized with all defaults, made once."""
 
     def make() -> OnnxModel:
         if not made:
-            made.append(QuantizeNncf(draw)(tiny_graph()))
+            made.append(QuantizeNncf()(tiny_graph(), texts))
         return made[0]
 
     return make
-
-
-def feed_of(batch: int, length: int, *, seed: int = 0) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(seed)
-    return {
-        "input_ids": generator.integers(5, 80, (batch, length)),
-        "attention_mask": np.ones((batch, length), dtype=np.int64),
-        "token_type_ids": np.zeros((batch, length), dtype=np.int64),
-    }
 
 
 def details_of(model: OnnxModel) -> dict[str, object]:
@@ -88,8 +85,8 @@ def test_every_product_but_the_head_runs_on_integers(quantized: Make) -> None:
     assert kernels["attention"] == 2
     assert kernels["gelu"] == 2
     assert kernels["float weight products"] == 1
-    assert details["left in float"] == "classifier"
-    assert "word_embeddings" in str(details["int8 embedding tables"])
+    assert details["left_in_float"] == "classifier"
+    assert "word_embeddings" in str(details["int8_embedding_tables"])
 
 
 def test_the_answers_stay_near(tiny_graph: Graphs, quantized: Make) -> None:
@@ -101,11 +98,11 @@ def test_the_answers_stay_near(tiny_graph: Graphs, quantized: Make) -> None:
 
 
 def test_it_is_smaller_and_the_same_twice_and_the_input_is_left_alone(
-    tiny_graph: Graphs, draw: Draw, quantized: Make
+    tiny_graph: Graphs, texts: Context, quantized: Make
 ) -> None:
     graph = tiny_graph()
     before = graph.graph.SerializeToString()
-    first, second = quantized(), QuantizeNncf(draw)(graph)
+    first, second = quantized(), QuantizeNncf()(graph, texts)
     assert graph.graph.SerializeToString() == before
     assert first.size_bytes < 0.8 * graph.size_bytes
     assert first.graph.SerializeToString() == second.graph.SerializeToString()
@@ -137,12 +134,12 @@ def test_answers_do_not_depend_on_batch_mates(quantized: Make) -> None:
 
 
 def test_what_pruning_leaves_is_quantized(
-    tiny_checkpoint: Callable[..., Checkpoint], draw: Draw
+    tiny_checkpoint: Callable[..., Checkpoint], texts: Context
 ) -> None:
     checkpoint = tiny_checkpoint()
     heads, neurons = ((), (0, 1, 3)), (tuple(range(37)), ())  # what stays: two sub-layers are empty
     model = cut(checkpoint.model, heads=heads, ffn=neurons)
-    result = QuantizeNncf(draw)(ExportOnnx()(replace(checkpoint, model=model)))
+    result = QuantizeNncf()(ExportOnnx()(replace(checkpoint, model=model)), texts)
     kernels = details_of(result)["kernels"]
     assert isinstance(kernels, dict)
     assert kernels["MatMulIntegerToFloat"] == 2 + 4 + 1
@@ -150,19 +147,21 @@ def test_what_pruning_leaves_is_quantized(
 
 
 def test_unsmoothed_queries_keys_and_values_share_one_quantization(
-    tiny_graph: Graphs, draw: Draw
+    tiny_graph: Graphs, texts: Context
 ) -> None:
-    result = QuantizeNncf(draw, smooth_alpha=None)(tiny_graph())
+    result = QuantizeNncf(smooth_alpha=None)(tiny_graph(), texts)
     types = [node.op_type for node in result.graph.graph.node]
     assert types.count("QuantizeLinear") == 2 * 4 + 2  # the last query reads one token, the pooler
     assert types.count("Mul") == 2  # of the embedding tables: no smoothing
 
 
-def test_openvino_runs_the_portable_graph(tiny_graph: Graphs, draw: Draw, tmp_path: Path) -> None:
+def test_openvino_runs_the_portable_graph(
+    tiny_graph: Graphs, texts: Context, tmp_path: Path
+) -> None:
     pytest.importorskip("openvino", reason='needs openvino: pip install "bertcompress[openvino]"')
     from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 
-    portable = QuantizeNncf(draw, portable=True)(tiny_graph())
+    portable = QuantizeNncf(portable=True)(tiny_graph(), texts)
     save(portable, tmp_path / "out")
     feed = feed_of(2, 9)
     with OpenVinoRuntime(tmp_path / "out" / "onnx" / "model.onnx", threads=1) as runtime:
@@ -174,52 +173,48 @@ def test_openvino_runs_the_portable_graph(tiny_graph: Graphs, draw: Draw, tmp_pa
 
 
 def test_accuracy_control_puts_back_what_costs_most(
-    tiny_graph: Graphs, draw: Draw, examples: Examples
+    tiny_graph: Graphs, held: Callable[[int], Context]
 ) -> None:
     graph = tiny_graph(task=EMBEDDING)
     seen: list[str] = []
-    held_out = examples(EMBEDDING, 20)
-    result = QuantizeNncf(draw, max_drop=2e-5, held_out=held_out)(
-        graph, progress=lambda stage, done, total: seen.append(stage)
-    )
+    told = held(20).changed(progress=lambda stage, done, total: seen.append(stage))
+    result = QuantizeNncf(max_drop=2e-5)(graph, told)
 
     details = details_of(result)
-    put_back = str(details["products put back into float"]).split(", ")
+    put_back = str(details["products_put_back_into_float"]).split(", ")
     modules = [product.module for product in weight_products(graph.graph)]
     assert 0 < len(put_back) < len(modules)
     assert set(put_back) <= set(modules)
-    assert details["left in float"] == ", ".join(put_back)
-    control = details["accuracy control"]
+    assert details["left_in_float"] == ", ".join(put_back)
+    control = details["accuracy_control"]
     assert isinstance(control, dict)
     assert 1 - control["cosine_to_reference in INT8"] <= 2e-5
     assert set(seen) == {"calibrate", "hold accuracy"}
 
 
-def test_activations_alone_are_put_back(tiny_graph: Graphs, draw: Draw, examples: Examples) -> None:
-    held_out = examples(EMBEDDING, 20)
-    settings = {"smooth_alpha": None, "max_drop": 3e-4, "held_out": held_out}
+def test_activations_alone_are_put_back(tiny_graph: Graphs, held: Callable[[int], Context]) -> None:
+    pass_ = QuantizeNncf(smooth_alpha=None, max_drop=3e-4)
     graph = tiny_graph(task=EMBEDDING)
-    whole = QuantizeNncf(draw, **settings)(graph)
-    half = QuantizeNncf(draw, restore="activations", **settings)(graph)
+    whole = pass_(graph, held(20))
+    half = replace(pass_, restore="activations")(graph, held(20))
 
     kernels = details_of(half)["kernels"]
     assert isinstance(kernels, dict)
-    back = str(details_of(half)["activations put back into float"]).split(", ")
+    back = str(details_of(half)["activations_put_back_into_float"]).split(", ")
     assert kernels["MatMulNBits"] == len(back)
     assert kernels["float weight products"] == 0
     assert half.size_bytes < whole.size_bytes
 
 
 def test_a_loss_that_can_not_be_held_is_refused(
-    tiny_graph: Graphs, draw: Draw, examples: Examples
+    tiny_graph: Graphs, held: Callable[[int], Context]
 ) -> None:
-    held_out = examples(EMBEDDING, 4)
     with pytest.raises(AccuracyGateError, match="could not hold cosine_to_reference on 4"):
-        QuantizeNncf(draw, max_drop=0.0, held_out=held_out)(tiny_graph(task=EMBEDDING))
+        QuantizeNncf(max_drop=0.0)(tiny_graph(task=EMBEDDING), held(4))
 
 
 def test_a_product_that_nncf_leaves_is_named(
-    tiny_graph: Graphs, draw: Draw, monkeypatch: pytest.MonkeyPatch
+    tiny_graph: Graphs, texts: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = quantize_nncf.quantize
 
@@ -229,7 +224,7 @@ def test_a_product_that_nncf_leaves_is_named(
 
     monkeypatch.setattr(quantize_nncf, "quantize", forgetful)
     with pytest.raises(FusionAuditError, match=r"1 of .*bert\.encoder\.layer\.1\.output\.dense"):
-        QuantizeNncf(draw)(tiny_graph())
+        QuantizeNncf()(tiny_graph(), texts)
 
 
 def test_activations_become_unsigned(quantized: Make) -> None:
@@ -241,44 +236,84 @@ def test_activations_become_unsigned(quantized: Make) -> None:
 
 
 def test_signed_activations_are_named_too(
-    tiny_graph: Graphs, draw: Draw, monkeypatch: pytest.MonkeyPatch
+    tiny_graph: Graphs, texts: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quantize_nncf, "unsigned_activations", lambda graph: 0)
     with pytest.raises(FusionAuditError, match=r"the first is bert\.encoder\.layer\.0\.att"):
-        QuantizeNncf(draw, portable=True)(tiny_graph())
+        QuantizeNncf(portable=True)(tiny_graph(), texts)
 
 
-def test_modules_and_embeddings_can_be_kept_in_float(tiny_graph: Graphs, draw: Draw) -> None:
+def test_modules_and_embeddings_can_be_kept_in_float(tiny_graph: Graphs, texts: Context) -> None:
     keep = ("classifier", "bert.encoder.layer.0.*")
-    result = QuantizeNncf(draw, keep_float=keep, embeddings=False)(tiny_graph())
+    result = QuantizeNncf(keep_float=keep, embeddings=False)(tiny_graph(), texts)
     details = details_of(result)
     kernels = details["kernels"]
     assert isinstance(kernels, dict)
     assert kernels["float weight products"] == 7
-    assert details["int8 embedding tables"] == "none"
+    assert details["int8_embedding_tables"] == "none"
 
 
 def test_what_it_does_not_take(
-    tiny_graph: Graphs, tiny_checkpoint: Callable[..., Checkpoint], draw: Draw, quantized: Make
+    tiny_graph: Graphs, tiny_checkpoint: Callable[..., Checkpoint], texts: Context, quantized: Make
 ) -> None:
     with pytest.raises(PassError, match="export it first"):
-        QuantizeNncf(draw)(tiny_checkpoint())
+        QuantizeNncf()(tiny_checkpoint(), texts)
     with pytest.raises(UsageError, match="quantized already"):
-        QuantizeNncf(draw)(quantized())
-    with pytest.raises(CalibrationError, match="none were drawn"):
-        QuantizeNncf(lambda model: ())(tiny_graph())
+        QuantizeNncf()(quantized(), texts)
+    with pytest.raises(UsageError, match="NNCF finds its ranges on data and none was given"):
+        QuantizeNncf()(tiny_graph())
+    with pytest.raises(UsageError, match="max_length must be up to 128"):
+        QuantizeNncf(max_length=129)(tiny_graph(), texts)
 
 
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
         ({"smooth_alpha": 1.5}, "smooth_alpha must be 0 to 1, got 1.5"),
-        ({"max_drop": 0.1}, "none were held out"),
+        ({"held_out": 9}, "held_out is what max_drop is measured on; add max_drop"),
+        ({"samples": 0}, "samples must be 1 or more"),
         ({"max_drop": 1.0}, r"max_drop must be in \[0, 1\), got 1"),
         ({"restore": "weights"}, "restore must be products or activations, got 'weights'"),
         ({"keep_float": ("",)}, "keep_float takes module names"),
     ],
 )
-def test_bad_settings(settings: dict[str, object], sentence: str) -> None:
+def test_bad_settings(settings: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        QuantizeNncf(lambda model: (), **settings)  # type: ignore[arg-type]  # of many types
+        QuantizeNncf(**settings)
+
+
+def test_labelled_examples_are_held_out(tiny_graph: Graphs, examples: Examples) -> None:
+    both, pass_ = examples(count=8), QuantizeNncf(max_drop=0.5, held_out=3)
+    made = pass_(tiny_graph(), Context(both, train=both))
+    details = details_of(made)
+    assert details["nncf_calibration"] == {"inputs": 5, "smooth_alpha": 0.95}
+    control = details["accuracy_control"]
+    assert isinstance(control, dict)
+    assert control["held-out examples"] == 3
+    with pytest.raises(UsageError, match="none were held out"):
+        pass_(tiny_graph(), Context(both))
+    with pytest.raises(UsageError, match="got 0 of 8"):
+        replace(pass_, held_out=0)(tiny_graph(), Context(both, train=both))
+    with pytest.raises(UsageError, match="at least 2 labelled training examples, got 3 of 1"):
+        pass_(tiny_graph(), Context(both, train=both[:1]))
+
+
+def test_it_is_calibrated_on_the_samples_of_a_calibration(
+    tiny_graph: Graphs, examples: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[quantize_nncf.NncfWork] = []
+    asked = quantize_nncf.quantize
+
+    def watching(work: quantize_nncf.NncfWork, *, smooth_alpha: float | None) -> object:
+        seen.append(work)
+        return asked(work, smooth_alpha=smooth_alpha)
+
+    monkeypatch.setattr(quantize_nncf, "quantize", watching)
+    model, texts = tiny_graph(), examples()
+    QuantizeNncf(samples=7, max_length=6, seed=3)(model, Context(texts))
+
+    drawn = [one.text for one in draw_samples(texts, 7, seed=3) if isinstance(one, TextExample)]
+    whole = [len(model.tokenizer(text)["input_ids"]) for text in drawn]
+    lengths = [feed["input_ids"].shape[1] for feed in seen[0].feeds]
+    assert lengths == [min(length, 6) for length in whole]
+    assert all(feed["attention_mask"].all() for feed in seen[0].feeds)

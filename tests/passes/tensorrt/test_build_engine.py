@@ -15,7 +15,6 @@ import pytest
 import transformers
 
 from bertcompress.artifacts.artifact import Checkpoint, Engine, OnnxModel, Step, save
-from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import (
     BuildError,
@@ -28,6 +27,7 @@ from bertcompress.errors import (
     UsageError,
 )
 from bertcompress.examples import Example
+from bertcompress.passes.context import Context
 from bertcompress.passes.tensorrt.build_engine import BuildEngine
 from bertcompress.passes.tensorrt.engine_graph import precisions_of
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
@@ -42,15 +42,14 @@ TARGETS = dict(zip(VERSIONS, ("8.5", "8.6", "10.14", "10.14"), strict=True))
 Graphs = Callable[..., OnnxModel]
 Fake = Callable[..., Any]
 Examples = Callable[..., tuple[Example, ...]]
-Calibrator = Callable[[OnnxModel], CalibrationTable]
 
-SHORT = {"lengths": (8,), "batches": (2,), "goal": "throughput"}
+SHORT: dict[str, Any] = {"lengths": (8,), "batches": (2,), "goal": "throughput"}
 
 
 @pytest.fixture
-def int8(tiny_graph: Graphs, wide_ranges: Calibrator) -> Callable[..., OnnxModel]:
+def int8(tiny_graph: Graphs, wide: Context) -> Callable[..., OnnxModel]:
     """Gives ``int8("8.5")``: the tiny model's INT8 graph for a target."""
-    return lambda target: QuantizeTensorrt(wide_ranges, target=target)(tiny_graph())
+    return lambda target: QuantizeTensorrt(target=target)(tiny_graph(), wide)
 
 
 def flags(trt: Any) -> set[str]:
@@ -63,28 +62,28 @@ def test_each_version_builds_the_graphs_own_precision(
     version: str, int8: Callable[..., OnnxModel], fake_tensorrt: Fake
 ) -> None:
     trt = fake_tensorrt(version)
-    engine = BuildEngine(**SHORT)(int8(TARGETS[version]))  # type: ignore[arg-type]  # a test's settings
+    engine = BuildEngine(**SHORT)(int8(TARGETS[version]))
     typed = version.startswith("1")
     assert flags(trt) == (set() if typed else {"INT8", "FP16"})
     assert trt.state.strong is typed
     assert engine.kind == "engine"
     assert engine.record.knobs["flags"] == ([] if typed else ["INT8", "FP16"])
     assert engine.record.platform.tensorrt == version
-    assert engine.record.parity["largest difference"] < 1e-6  # type: ignore[operator]  # a number
+    assert engine.record.parity["largest_difference"] < 1e-6  # type: ignore[operator]  # a number
     step = engine.history[-1]
     assert step.name == "BuildEngine"
     assert step.settings["goal"] == "throughput"
-    assert "layers by precision" in step.details
+    assert "layers_by_precision" in step.details
 
 
 def test_a_float_graph_is_built_without_tf32_and_without_flags(
     tiny_graph: Graphs, fake_tensorrt: Fake
 ) -> None:
     trt = fake_tensorrt()
-    BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    BuildEngine(**SHORT)(tiny_graph())
     assert flags(trt) == set()
     trt = fake_tensorrt()
-    BuildEngine(**SHORT, tf32=True)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    BuildEngine(**SHORT, tf32=True)(tiny_graph())
     assert flags(trt) == {"TF32"}
 
 
@@ -120,10 +119,10 @@ def test_every_setting_reaches_the_builder_or_is_refused(
     }.get(version, set())
     for name in lacking:
         with pytest.raises(UsageError, match=rf"TensorRT {version} has no .*; leave it out"):
-            BuildEngine(**SHORT, **{name: asked[name]})(model)  # type: ignore[arg-type]  # a test's settings
+            BuildEngine(**SHORT, **{name: asked[name]})(model)
     trt = fake_tensorrt(version)
     kept = {name: value for name, value in asked.items() if name not in lacking}
-    engine = BuildEngine(**SHORT, **kept)(model)  # type: ignore[arg-type]  # a test's settings
+    engine = BuildEngine(**SHORT, **kept)(model)
     [config] = trt.state.configs
     assert config._pools == {trt.MemoryPoolType.WORKSPACE: 2**30}
     assert config.profiling_verbosity == trt.ProfilingVerbosity.DETAILED
@@ -143,7 +142,7 @@ def test_profiles_follow_the_texts(
     tiny_graph: Graphs, examples: Examples, fake_tensorrt: Fake
 ) -> None:
     trt = fake_tensorrt()
-    engine = BuildEngine(examples())(tiny_graph())
+    engine = BuildEngine()(tiny_graph(), Context(examples()))
     assert trt.state.profiles == [
         dict.fromkeys(trt.state.profiles[0], ((1, 1), (1, one.opt[1]), (1, 16)))
         for one in engine.record.profiles
@@ -155,7 +154,7 @@ def test_profiles_follow_the_texts(
 def test_progress_is_told_and_bounded(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
     fake_tensorrt()
     told: list[tuple[str, int, int]] = []
-    BuildEngine(**SHORT)(tiny_graph(), progress=lambda *one: told.append(one))  # type: ignore[arg-type]  # a test's settings
+    BuildEngine(**SHORT)(tiny_graph(), Context(progress=lambda *one: told.append(one)))
     assert told == [("build engine, Building", step, 4) for step in (0, 1, 2, 3, 4, 4)]
 
 
@@ -182,7 +181,7 @@ def test_an_interrupt_stops_the_build(
     signal.signal(signal.SIGINT, handler)
     try:
         with pytest.raises(KeyboardInterrupt):
-            BuildEngine(**SHORT, timing_cache=str(cache))(model)  # type: ignore[arg-type]  # a test's settings
+            BuildEngine(**SHORT, timing_cache=str(cache))(model)
     finally:
         signal.signal(signal.SIGINT, before)
     assert not cache.exists()
@@ -195,7 +194,7 @@ def test_an_error_in_tensorrts_thread_is_not_lost(tiny_graph: Graphs, fake_tenso
 
     fake_tensorrt().state.on_step = fail
     with pytest.raises(TimeoutError, match="from the build itself"):
-        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**SHORT)(tiny_graph())
 
 
 def test_a_timing_cache_that_can_not_be_written(
@@ -204,14 +203,14 @@ def test_a_timing_cache_that_can_not_be_written(
     place = tmp_path / "place"
     fake_tensorrt().state.on_step = lambda: place.write_text("a file now")
     with pytest.raises(BuildError, match="could not write the timing cache"):
-        BuildEngine(**SHORT, timing_cache=str(place / "cache"))(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**SHORT, timing_cache=str(place / "cache"))(tiny_graph())
 
 
 def test_the_timing_cache_is_read_and_written(
     tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
 ) -> None:
     cache = tmp_path / "new" / "timing.cache"
-    build = BuildEngine(**SHORT, timing_cache=str(cache))  # type: ignore[arg-type]  # a test's settings
+    build = BuildEngine(**SHORT, timing_cache=str(cache))
     fake_tensorrt()
     build(tiny_graph())
     assert cache.read_bytes() == b"+timed"
@@ -241,13 +240,13 @@ def test_a_parsers_errors_name_the_node(
     node = model.graph.graph.node[3]
     trt.state.parser_errors = [(3, "no importer\nfor it")] + [(4, "more")] * 3
     with pytest.raises(BuildError, match="no importer for it") as caught:
-        BuildEngine(**SHORT)(model)  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**SHORT)(model)
     assert f"{node.op_type} {node.name}: " in str(caught.value)
     assert str(caught.value).endswith("(and 1 more)")
 
 
 def test_what_can_go_wrong_is_said(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
-    build, model = BuildEngine(**SHORT), tiny_graph()  # type: ignore[arg-type]  # a test's settings
+    build, model = BuildEngine(**SHORT), tiny_graph()
     fake_tensorrt().state.no_plan = True
     with pytest.raises(BuildError, match="made no engine: no kernel fits"):
         build(model)
@@ -273,7 +272,7 @@ def test_without_tensorrt_the_install_line_is_said(
 ) -> None:
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(MissingDependencyError) as caught:
-        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**SHORT)(tiny_graph())
     line = 'pip install "bertcompress[tensorrt]" --extra-index-url https://pypi.nvidia.com'
     assert str(caught.value).endswith(line)
     assert caught.value.exit_code == 5
@@ -284,11 +283,11 @@ def test_an_engine_that_answers_differently_is_refused(
 ) -> None:
     fake_tensorrt().state.noise = 0.5
     with pytest.raises(ParityError, match="the engine answers differently"):
-        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**SHORT)(tiny_graph())
     fake_tensorrt().state.noise = 0.5
-    engine = BuildEngine(**SHORT, tolerance=1.0)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
-    assert engine.record.parity["largest difference"] == pytest.approx(0.5, abs=1e-4)
-    assert engine.record.parity["replayed as CUDA graphs"]
+    engine = BuildEngine(**SHORT, tolerance=1.0)(tiny_graph())
+    assert engine.record.parity["largest_difference"] == pytest.approx(0.5, abs=1e-4)
+    assert engine.record.parity["replayed_as_cuda_graphs"]
 
 
 def test_a_graph_for_another_runtime_is_refused(
@@ -296,10 +295,10 @@ def test_a_graph_for_another_runtime_is_refused(
 ) -> None:
     fake_tensorrt("8.5.3.1")
     with pytest.raises(BuildError, match=r"opset 23.*target 8\.5"):
-        BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**SHORT)(tiny_graph())
     fake_tensorrt("10.16.1.11")
     with pytest.raises(BuildError, match=r"precision: the graph is float32"):
-        BuildEngine(**SHORT)(int8("8.6"))  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**SHORT)(int8("8.6"))
 
 
 def test_a_checkpoint_and_bad_settings_are_refused(
@@ -317,7 +316,7 @@ def test_a_checkpoint_and_bad_settings_are_refused(
         ({"lengths": (32, 16)}, "ascending, got 32,16"),
     ):
         with pytest.raises(UsageError, match=message):
-            BuildEngine(**settings)  # type: ignore[arg-type]  # bad on purpose
+            BuildEngine(**settings)
     fake_tensorrt()
     with pytest.raises(UsageError, match="add --data, or say them: --lengths"):
         BuildEngine()(tiny_graph())
@@ -331,7 +330,7 @@ def test_saved_and_loaded_it_is_the_same(
     tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
 ) -> None:
     fake_tensorrt()
-    engine = BuildEngine(**SHORT)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+    engine = BuildEngine(**SHORT)(tiny_graph())
     folder = save(engine, tmp_path / "engine")
     found = load(folder)
     assert isinstance(found, Engine)
@@ -349,11 +348,11 @@ def test_saved_and_loaded_it_is_the_same(
 
 
 def test_the_key_is_that_of_what_decides_the_build(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
-    def key(*, version: str = "11.1.0.106", model: OnnxModel | None = None, **more: object) -> str:
+    def key(*, version: str = "11.1.0.106", model: OnnxModel | None = None, **more: Any) -> str:
         trt = fake_tensorrt(version)
         trt.torch.cuda.device.multi_processor_count = more.pop("sm_count", 132)
         settings = {**SHORT, **more}
-        return BuildEngine(**settings)(model or tiny_graph()).record.key  # type: ignore[arg-type]  # a test's settings
+        return BuildEngine(**settings)(model or tiny_graph()).record.key
 
     recipe = Step("Other", {}, 0.0, None, None, 1, 1)
     keys = [
@@ -370,7 +369,7 @@ def test_the_key_is_that_of_what_decides_the_build(tiny_graph: Graphs, fake_tens
     assert key(seed=5) == keys[0]
 
 
-PACKED = {"goal": "packed", "lengths": (16,), "batches": (4,)}
+PACKED: dict[str, Any] = {"goal": "packed", "lengths": (16,), "batches": (4,)}
 
 
 @pytest.mark.parametrize("strip", [False, True])
@@ -380,10 +379,10 @@ def test_a_packed_engine_answers_as_the_padded_graph(
 ) -> None:
     trt = fake_tensorrt()
     model = QuantizeTensorrt(precision="fp16")(tiny_graph(task=task))
-    engine = BuildEngine(**PACKED, strip=strip)(model)  # type: ignore[arg-type]  # a test's settings
+    engine = BuildEngine(**PACKED, strip=strip)(model)
     assert engine.record.knobs["goal"] == "packed"
     assert engine.graph == model.graph  # what lies beside the plan runs anywhere
-    assert engine.record.parity["largest difference"] < 5e-3  # type: ignore[operator]  # a number
+    assert engine.record.parity["largest_difference"] < 5e-3  # type: ignore[operator]  # a number
     [shapes] = trt.state.profiles
     assert shapes == {
         "input_ids": ((1, 1), (4, 16), (4, 16)),
@@ -401,7 +400,7 @@ def test_a_packed_engine_holds_all_lengths_in_one_profile(
 ) -> None:
     fake_tensorrt()
     texts = (*examples(), replace(examples()[0], text="a film " * 20))
-    profiles = BuildEngine(texts, goal="packed")(tiny_graph()).record.profiles
+    profiles = BuildEngine(goal="packed")(tiny_graph(), Context(texts)).record.profiles
     assert [(one.least, one.most) for one in profiles] == [
         ((1, 1), (8, 64)),
         ((9, 1), (32, 64)),
@@ -413,7 +412,7 @@ def test_an_older_tensorrt_can_not_pack(tiny_graph: Graphs, fake_tensorrt: Fake)
     for version in VERSIONS[:-1]:
         fake_tensorrt(version)
         with pytest.raises(MissingError, match=rf"needs TensorRT 11\.1 or newer, found {version}"):
-            BuildEngine(**PACKED)(tiny_graph())  # type: ignore[arg-type]  # a test's settings
+            BuildEngine(**PACKED)(tiny_graph())
 
 
 def test_a_graph_without_the_operator_can_not_be_packed(
@@ -422,5 +421,5 @@ def test_a_graph_without_the_operator_can_not_be_packed(
     trt = fake_tensorrt()
     model = QuantizeTensorrt(precision="fp16", target="10.0")(tiny_graph())
     with pytest.raises(ExportError, match=r"make the graph for target 10\.14"):
-        BuildEngine(**PACKED)(model)  # type: ignore[arg-type]  # a test's settings
+        BuildEngine(**PACKED)(model)
     assert trt.state.networks == []

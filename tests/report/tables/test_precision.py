@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.profiling.precision_map import MappedProduct, PrecisionMap
-from bertcompress.profiling.precision_map_groups import MappedGroup
+from bertcompress.profiling.precision_map import MappedGroup, MappedProduct, PrecisionMap
 from bertcompress.report.markdown import markdown_of
 from bertcompress.report.page import html_of
 from bertcompress.report.report_files import read_report, write_report

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from bertcompress.bench.server import ServerResult, Trial
+from bertcompress.bench.request_rate import ServerResult, Trial
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import CandidateRate, ThreadLatency, Tuning
 from bertcompress.inference.best_settings import RuntimeSettings

@@ -16,13 +16,15 @@ from bertcompress.bert.surgery import cut
 from bertcompress.errors import MissingDependencyError, MissingHardwareError, RunError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress.inference.streams import open_streams
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.runtimes import open_runtime, open_runtimes, runtime_for
 from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
-from bertcompress_calibration import Calibrate
+from bertcompress_calibration import calibrate_ranges
 
 TASKS = ("text-classification", "token-classification", "question-answering", "feature-extraction")
 TEXTS = tuple(TextExample(str(at), "the film is not bad" + " good" * at) for at in range(8))
@@ -58,7 +60,7 @@ def largest_difference(folder: Path, name: str = "openvino") -> float:
         open_runtime(folder, name, threads=1) as runtime,
     ):
         assert runtime.name == name
-        assert runtime.inputs == expected.inputs
+        assert runtime.input_names == expected.input_names
         assert runtime.outputs == expected.outputs
         for one in FEEDS:
             answers, got = expected.run(one), runtime.run(one)
@@ -88,7 +90,9 @@ def test_static_int8_runs_in_integers_and_agrees(
     tiny_graph: Callable[..., OnnxModel], folder_of: Callable[[OnnxModel], Path]
 ) -> None:
     graph = tiny_graph()
-    folder = folder_of(QuantizeStatic(Calibrate(TEXTS, samples=8))(graph))
+    folder = folder_of(
+        QuantizeStatic(Ranges(samples=8))(graph, Context(TEXTS, calibrate=calibrate_ranges))
+    )
     with open_runtime(folder, "ort-cpu", threads=1) as runtime:
         scale = max(float(np.abs(runtime.run(one)["logits"]).max()) for one in FEEDS)
     assert largest_difference(folder) <= 0.05 * scale

@@ -21,7 +21,7 @@ from bertcompress.errors import (
     RunError,
     UsageError,
 )
-from bertcompress.profiling.executed import execute
+from bertcompress.profiling.profile_run import profile_run
 from bertcompress.runtimes import open_runtime, open_runtimes, runtime_for
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.runtimes.tensorrt.runtime import RunCounts, TensorRtRuntime
@@ -46,7 +46,7 @@ def test_it_answers_as_the_graph_does(version: str, task: str, engine: Made) -> 
     feeds = [feed_of(*shape, seed=at) for at, shape in enumerate([(1, 5), (2, 12), (1, 5)] * 3)]
     with open_runtime(folder, threads=1) as runtime:
         assert runtime.name == "tensorrt"
-        assert set(runtime.inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+        assert set(runtime.input_names) == {"input_ids", "attention_mask", "token_type_ids"}
         got = [runtime.run(feed) for feed in feeds]
         assert isinstance(runtime, TensorRtRuntime)
         counts = runtime.counts
@@ -156,7 +156,7 @@ def test_a_packed_engine_is_given_no_padding(task: str, engine: Made) -> None:
         padded((3, 9, 4, 8, 2), 9),  # more than it holds
     ]
     with open_runtime(folder, threads=1) as runtime:
-        assert set(runtime.inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+        assert set(runtime.input_names) == {"input_ids", "attention_mask", "token_type_ids"}
         got = [runtime.run(feed) for feed in feeds]
         assert isinstance(runtime, TensorRtRuntime)
         assert runtime.counts == RunCounts(replayed=1, enqueued=6, captured=1, split=1)
@@ -195,7 +195,7 @@ def test_a_gap_between_profiles_is_said(engine: Made, fake_tensorrt: Fake) -> No
 def test_what_ran_is_not_asked_of_it(engine: Made) -> None:
     folder, _ = engine()
     with pytest.raises(RunError, match=f"bertcompress show {folder}"):
-        execute(folder, "tensorrt", [feed_of(1, 3)], threads=1)
+        profile_run(folder, "tensorrt", [feed_of(1, 3)], threads=1)
 
 
 def test_answers_are_the_callers_own(engine: Made) -> None:

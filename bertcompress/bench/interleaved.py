@@ -12,6 +12,7 @@ from statistics import median
 
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.worker.load import spread
+from bertcompress.bench.worker.messages import MeasureRate, TimeEach
 from bertcompress.tasks.base import Feature
 
 Measure = Callable[[], float]
@@ -28,7 +29,7 @@ def in_turns(
     Args:
         measures: By name; each measures once.
         turns: How often.
-        told: Is told the turns done, and of how many.
+        told: Progress callback: the turns done, and of how many.
     """
     found: dict[str, list[float]] = {name: [] for name in measures}
     for turn in range(turns):
@@ -40,7 +41,7 @@ def in_turns(
 
 
 def typical(features: Sequence[Feature], count: int) -> list[Feature]:
-    """Returns so many features, short and long ones in their shares."""
+    """Returns the given number of features, short and long ones in their shares."""
     return [features[i] for i in spread([feature.length for feature in features])[:count]]
 
 
@@ -53,17 +54,10 @@ def median_seconds(process: WorkerProcess, workload: Path, *, settle: int, count
         settle: Runs before, that do not count.
         count: How many.
     """
-    return lambda: median(
-        process.seconds("time", workload=str(workload), settle=settle, start=0, stop=count)
-    )
+    command = TimeEach(workload, start=0, stop=count, settle=settle)
+    return lambda: median(process.ask(command).seconds)
 
 
 def sentence_rate(process: WorkerProcess, workload: Path, *, slice_s: float) -> Measure:
     """Returns what runs batches for a slice of time: sentences a second."""
-
-    def measure() -> float:
-        rate = process.ask("rate", workload=str(workload), slice_s=slice_s)["sentences_per_s"]
-        assert isinstance(rate, int | float)
-        return float(rate)
-
-    return measure
+    return lambda: process.ask(MeasureRate(workload, slice_s)).sentences_per_s

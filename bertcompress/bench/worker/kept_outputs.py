@@ -16,7 +16,7 @@ from bertcompress.bench.workload import Feed
 from bertcompress.tasks.base import INPUT_NAMES
 
 
-class RecordedRuns:
+class KeptOutputs:
     """Runs batches in a measuring process, or reads what it answered before.
 
     The process is started at the first batch that is not on disk. Batches are known by their
@@ -34,7 +34,7 @@ class RecordedRuns:
         self._process: WorkerProcess | None = None
         self._count = 0
 
-    inputs = INPUT_NAMES
+    input_names = INPUT_NAMES
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,23 @@ from bertcompress.bert.surgery import cut
 from bertcompress.errors import RunError
 from bertcompress.examples import TextExample
 from bertcompress.graph.products import weight_products
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.profiling.executed import execute
-from bertcompress_calibration import Calibrate
+from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.profiling.profile_run import profile_run
+from bertcompress_calibration import calibrate_ranges
 
 Graphs = Callable[..., OnnxModel]
 
 TEXTS = tuple(TextExample(str(at), "the film is not bad" + " good" * at) for at in range(8))
 MAKE: dict[str, Callable[[OnnxModel], OnnxModel]] = {
     "float": lambda model: model,
-    "static": QuantizeStatic(Calibrate(TEXTS, samples=8)),
+    "static": partial(
+        QuantizeStatic(Ranges(samples=8)), context=Context(TEXTS, calibrate=calibrate_ranges)
+    ),
     "dynamic": QuantizeDynamic(),
     "int4": QuantizeWeights(bits=4, block_size=16),
     "int8 weights": QuantizeWeights(bits=8),
@@ -53,7 +58,7 @@ def test_every_product_is_told_with_its_precision(
 ) -> None:
     folder = save(MAKE[kind](tiny_graph()), tmp_path / "out")
 
-    executed = execute(folder, "auto", feeds(), threads=1)
+    executed = profile_run(folder, "auto", feeds(), threads=1)
 
     assert executed.runtime == "ort-cpu"
     told = {node.module: node.precision for node in executed.nodes if node.precision is not None}
@@ -70,7 +75,7 @@ def test_what_pruning_left_is_told_and_what_it_emptied_is_not(
     model = cut(checkpoint.model, heads=((0, 1, 3), ()), ffn=(tuple(range(37)), ()))
     graph = MAKE["static"](ExportOnnx()(replace(checkpoint, model=model)))
 
-    executed = execute(save(graph, tmp_path / "out"), "ort-cpu", feeds(), threads=1)
+    executed = profile_run(save(graph, tmp_path / "out"), "ort-cpu", feeds(), threads=1)
 
     told = {node.module: node.precision for node in executed.nodes if node.precision is not None}
     first, attention = "bert.encoder.layer.0", "bert.encoder.layer.0.attention"
@@ -89,7 +94,7 @@ def test_what_pruning_left_is_told_and_what_it_emptied_is_not(
 def test_operators_fit_into_their_runs(tiny_graph: Graphs, tmp_path: Path) -> None:
     folder = save(tiny_graph(), tmp_path / "out")
 
-    executed = execute(folder, "ort-cpu", feeds(5), threads=1)
+    executed = profile_run(folder, "ort-cpu", feeds(5), threads=1)
 
     assert len(executed.run_s) == len(executed.plain_s) == 5
     assert all(len(node.seconds) == 5 for node in executed.nodes)
@@ -103,7 +108,7 @@ def test_a_checkpoint_has_no_operators_to_tell(
     folder = save(tiny_checkpoint(), tmp_path / "out")
     for name in ("auto", "ort-cpu"):
         with pytest.raises(RunError, match="type: bertcompress export"):
-            execute(folder, name, feeds(), threads=1)
+            profile_run(folder, name, feeds(), threads=1)
 
 
 @pytest.mark.parametrize("kind", ["float", "static", "int4"])
@@ -111,7 +116,7 @@ def test_openvino_tells_the_same_products(kind: str, tiny_graph: Graphs, tmp_pat
     pytest.importorskip("openvino", reason='needs: pip install "bertcompress[openvino]"')
     folder = save(MAKE[kind](tiny_graph()), tmp_path / "out")
 
-    executed = execute(folder, "openvino", feeds(), threads=1)
+    executed = profile_run(folder, "openvino", feeds(), threads=1)
 
     told = {node.module: node.precision for node in executed.nodes if node.module is not None}
     products = {product.module for product in weight_products(tiny_graph().graph)}

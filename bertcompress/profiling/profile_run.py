@@ -1,4 +1,4 @@
-"""What a runtime really ran: each operator, how long it took, and what its products multiplied.
+"""Finds what a runtime really ran: each operator, its time, and what its products multiplied.
 
 The runtime's own profiler tells: ONNX Runtime's trace beside the graph as it optimized it,
 OpenVINO's counters beside the graph as it compiled it. Taking the time of each operator slows a
@@ -13,7 +13,6 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.artifacts.artifact import ONNX_NAME
@@ -21,61 +20,20 @@ from bertcompress.errors import RunError, UsageError
 from bertcompress.graph.run_products import module_names, run_products
 from bertcompress.profiling.openvino_products import products_of
 from bertcompress.profiling.ort_trace import read_trace
+from bertcompress.profiling.profiled_run import ProfiledRun, RanNode, Seconds
 from bertcompress.runtimes import runtime_for
 from bertcompress.runtimes.base import Arrays, Runtime
 from bertcompress.runtimes.catalog import ENTRIES
 from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
-from bertcompress.runtimes.ort.runtime import OrtRuntime
+from bertcompress.runtimes.ort.runtime import Audit, OrtRuntime
 
 TELLING = ("ort-cpu", "openvino", "openvino-bf16")
 """The runtimes whose operators can be told."""
 
 _SETTLE = 3
 
-Seconds = tuple[float, ...]
 
-
-@dataclass(frozen=True)
-class RanNode:
-    """One operator that ran.
-
-    Attributes:
-        name: Its name in the graph that the runtime made.
-        kind: Its type, as the runtime calls it.
-        kernel: The code that ran, where the runtime tells; else its type again.
-        module: The module whose product it is, None for all else.
-        precision: What the product multiplied with what, None for all else.
-        is_attention: Whether it multiplies two activations and no weight.
-        seconds: Of each run.
-    """
-
-    name: str
-    kind: str
-    kernel: str
-    module: str | None
-    precision: str | None
-    is_attention: bool
-    seconds: Seconds
-
-
-@dataclass(frozen=True)
-class Executed:
-    """What ran.
-
-    Attributes:
-        runtime: The runtime's name.
-        nodes: Every operator that took time, in the order they first ran.
-        run_s: Seconds of each whole run, the profiler's work included.
-        plain_s: Seconds of each whole run without a profiler, on the same inputs.
-    """
-
-    runtime: str
-    nodes: tuple[RanNode, ...]
-    run_s: Seconds
-    plain_s: Seconds
-
-
-def execute(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: int) -> Executed:
+def profile_run(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: int) -> ProfiledRun:
     """Runs an artifact's graph under its runtime's profiler, and without.
 
     Args:
@@ -107,12 +65,12 @@ def execute(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: int) -
     if chosen == "ort-cpu":
         with OrtRuntime(path, threads=threads) as runtime:
             plain_s = _timed(runtime, feeds)
-        return Executed(chosen, *_traced(path, feeds, threads), plain_s)
+        return ProfiledRun(chosen, *_traced(path, feeds, threads), plain_s)
     precision = chosen.partition("-")[2] or "f32"
     with OpenVinoRuntime(path, threads=threads, precision=precision) as plain:
         plain_s = _timed(plain, feeds)
     with OpenVinoRuntime(path, threads=threads, precision=precision, counted=True) as counted:
-        return Executed(chosen, *_counted(counted, path, feeds), plain_s)
+        return ProfiledRun(chosen, *_counted(counted, path, feeds), plain_s)
 
 
 def _traced(
@@ -123,9 +81,7 @@ def _traced(
 
     with tempfile.TemporaryDirectory(prefix="bertcompress-trace-") as folder:
         optimized, prefix = Path(folder) / "optimized.onnx", Path(folder) / "trace"
-        with OrtRuntime(
-            path, threads=threads, optimized_path=optimized, trace_prefix=prefix
-        ) as runtime:
+        with OrtRuntime(path, threads=threads, audit=Audit(optimized, prefix)) as runtime:
             _timed(runtime, feeds)
             events = json.loads(runtime.end_trace().read_text(encoding="utf-8"))
         products = run_products(onnx.load_model(str(optimized)))
@@ -194,7 +150,7 @@ def _timed(runtime: Runtime, feeds: Sequence[Arrays]) -> Seconds:
 
 
 def _taken(runtime: Runtime, feeds: Sequence[Arrays]) -> list[Arrays]:
-    return [{name: feed[name] for name in runtime.inputs} for feed in feeds]
+    return [{name: feed[name] for name in runtime.input_names} for feed in feeds]
 
 
 def _seconds(runtime: Runtime, feed: Arrays) -> float:

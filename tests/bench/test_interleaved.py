@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertcompress.bench.turns import in_turns, typical
+from bertcompress.bench.interleaved import in_turns, typical
 from bertcompress.bench.variant import Subject
 
 

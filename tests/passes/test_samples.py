@@ -6,13 +6,13 @@ import doctest
 from collections import Counter
 
 import pytest
-from bertcompress_calibration.sampling import draw_samples
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bertcompress.errors import UsageError
 from bertcompress.examples import QuestionExample, TextExample, TokenExample
-from bertcompress_calibration import sampling
+from bertcompress.passes import samples
+from bertcompress.passes.samples import draw_samples
 
 SEEDS = st.integers(0, 5)
 
@@ -26,7 +26,7 @@ def rows(count: int) -> list[TextExample]:
 
 
 def test_example_in_the_docstring() -> None:
-    outcome = doctest.testmod(sampling)
+    outcome = doctest.testmod(samples)
 
     assert (outcome.failed, outcome.attempted > 0) == (0, True)
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel, save
+from bertcompress.artifacts.manifest import Manifest, Step
+from bertcompress.bench.precision_runs import drawn_workload, float_graph_of
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.variant import Subject, Variant
+from bertcompress.errors import LoadError, UsageError
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
 from bertcompress.report.benchmark import bench
 from bertcompress.report.schema import Report
 
+EXPORT = Step("ExportOnnx", {"opset": 23}, 1.0, 10, None, 400, 400)
+QUANTIZE = Step("QuantizeStatic", {}, 1.0, None, None, 400, 120, details={"precision": []})
 SHORT = BenchSettings(
     rounds=1,
     requests=4,
@@ -78,3 +83,44 @@ def test_without_the_float_graph_there_is_nothing_to_compare_with(
 def test_nobody_has_to_ask(variants: list[Variant], few_words: Subject) -> None:
     found = run(variants, few_words, wanted=False)
     assert [one.precision_map for one in found.results] == [None, None, None]
+
+
+def manifest(*steps: Step) -> Manifest:
+    return Manifest("onnx", "text-classification", steps, {})
+
+
+def test_the_float_graph_is_the_one_that_the_steps_began_with() -> None:
+    pruned = Step("Prune", {"heads": 0.3}, 1.0, 10, 8, 400, 300)
+    candidates: Mapping[str, Manifest | None] = {
+        "plain": None,
+        "dense": manifest(EXPORT),
+        "slower": manifest(pruned, replace(EXPORT, seconds=9.0)),
+        "other": manifest(pruned, replace(EXPORT, settings={"opset": 18})),
+        "dynamic": manifest(pruned, EXPORT, QUANTIZE),
+        "checkpoint": replace(manifest(pruned, EXPORT), kind="checkpoint"),
+    }
+    named = [((name, Path(name)), one) for name, one in candidates.items()]
+
+    found = float_graph_of((pruned, EXPORT, QUANTIZE), named)
+    assert found == ("slower", Path("slower"))
+    assert float_graph_of((EXPORT, QUANTIZE), named) == ("dense", Path("dense"))
+    assert float_graph_of((pruned, QUANTIZE), named) is None
+    assert float_graph_of((EXPORT,), named) is None
+
+
+def test_drawn_sentences_have_the_length_that_was_asked_for(tmp_path: Path) -> None:
+    config = '{"model_type": "bert", "vocab_size": 50, "max_position_embeddings": 64}'
+    (tmp_path / "config.json").write_text(config, encoding="utf-8")
+
+    assert drawn_workload(tmp_path).sequence_length == 64  # the default, cut to the model's
+    workload = drawn_workload(tmp_path, 7)
+    assert {feed["input_ids"].shape for feed in workload.feeds} == {(1, 7)}
+    assert max(int(feed["input_ids"].max()) for feed in workload.feeds) < 50
+    for length in (0, 65):
+        with pytest.raises(UsageError, match="from 1 to the model's 64"):
+            drawn_workload(tmp_path, length)
+
+
+def test_a_folder_that_does_not_say_its_vocabulary_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LoadError, match=r"config\.json"):
+        drawn_workload(tmp_path)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bertcompress.passes.quantize.block_rounding import (
+
+from bertcompress.numerics.blocks import BlockFormat, Floats
+from bertcompress.numerics.gptq import hessian_error
+from bertcompress.passes.quantize.blocks import (
     Rounded,
     format_for,
     hessian_of,
-    output_error,
     round_product,
     round_weight,
 )
-
-from bertcompress.numerics.blocks import BlockFormat
 from bertcompress.passes.quantize.input_statistics import InputStatistics
 
 FORMAT = BlockFormat(4, 32)
@@ -26,6 +26,13 @@ def problem(seed: int = 0) -> tuple[np.ndarray, np.ndarray, InputStatistics]:
     x = generator.normal(size=(400, 8)) @ generator.normal(size=(8, 64)) + 2.0
     x += 0.2 * generator.normal(size=x.shape)
     return weight, x, InputStatistics(x.mean(axis=0), np.cov(x.T, bias=True))
+
+
+def output_error(
+    weight: Floats, rounded: Rounded, *, inputs: InputStatistics, has_bias: bool
+) -> float:
+    """Gives the mean squared error of the product's outputs, summed over them."""
+    return hessian_error(weight - rounded.became, hessian_of(inputs, has_bias=has_bias))
 
 
 @pytest.mark.parametrize("rounding", ["rtn", "mse", "hqq", "awq", "gptq"])
