@@ -16,7 +16,7 @@ import typer
 
 from bertcompress.errors import UsageError
 
-_DATA, OUTPUT = "Data", "Output"
+_DATA, _RUNTIME, OUTPUT = "Data", "Runtime", "Output"
 
 ModelArgument = Annotated[
     str | None,
@@ -57,14 +57,18 @@ MaxLengthOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option(help="Threads of the runtime; its best settings or all CPUs, if left out."),
+    typer.Option(
+        help="Threads of the runtime; its best settings or all CPUs, if left out.",
+        rich_help_panel=_RUNTIME,
+    ),
 ]
 RuntimeOption = Annotated[
     str,
     typer.Option(
         help="auto, ort-cpu, torch-cpu, openvino, openvino-bf16; on an NVIDIA GPU tensorrt, "
         "ort-cuda, ort-tensorrt, torch-cuda, torch-cuda-fp16, -bf16, -compiled, "
-        "-packed, -int8 or -fp8."
+        "-packed, -int8 or -fp8.",
+        rich_help_panel=_RUNTIME,
     ),
 ]
 

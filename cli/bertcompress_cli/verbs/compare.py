@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 _STATE = ".state"
 
+_BOUNDS = "Further bounds"
+_MEASURING = "Measuring"
+
 
 @takes_data
 def compare(
@@ -36,32 +39,56 @@ def compare(
         str, typer.Option(help="Allowed loss of the primary metric, such as 1%.")
     ] = "1%",
     max_growth: Annotated[
-        str, typer.Option(help="Allowed growth of file, parameters and operations.")
+        str,
+        typer.Option(
+            help="Allowed growth of file, parameters and operations.", rich_help_panel=_BOUNDS
+        ),
     ] = "1%",
     max_memory_growth: Annotated[
-        str, typer.Option(help="Allowed growth of the peak of memory.")
+        str, typer.Option(help="Allowed growth of the peak of memory.", rich_help_panel=_BOUNDS)
     ] = "5%",
     max_rounds: Annotated[
-        int, typer.Option(help="Rounds of four processes, at most; fewer if they decide it.")
+        int,
+        typer.Option(
+            help="Rounds of four processes, at most; fewer if they decide it.",
+            rich_help_panel=_MEASURING,
+        ),
     ] = 20,
     requests: Annotated[
-        int, typer.Option(help="Single sentences timed in each process of a round.")
+        int,
+        typer.Option(
+            help="Single sentences timed in each process of a round.", rich_help_panel=_MEASURING
+        ),
     ] = 100,
     examples: Annotated[
-        int, typer.Option(help="Examples that are answered and scored; the same ones each time.")
+        int,
+        typer.Option(
+            help="Examples that are answered and scored; the same ones each time.",
+            rich_help_panel=_MEASURING,
+        ),
     ] = 500,
     speed: Annotated[
         bool,
         typer.Option(
-            "--speed/--no-speed", help="Without: only what holds on any machine, and no timing."
+            "--speed/--no-speed",
+            help="Without: only what holds on any machine, and no timing.",
+            rich_help_panel=_MEASURING,
         ),
     ] = True,
     kernels: Annotated[
         bool,
-        typer.Option("--kernels/--no-kernels", help="Compare counts of kernels and fusions."),
+        typer.Option(
+            "--kernels/--no-kernels",
+            help="Compare counts of kernels and fusions.",
+            rich_help_panel=_MEASURING,
+        ),
     ] = True,
     threads: Annotated[
-        int, typer.Option(help="Threads of the runtime; one is the steadiest on a shared machine.")
+        int,
+        typer.Option(
+            help="Threads of the runtime; one is the steadiest on a shared machine.",
+            rich_help_panel=_MEASURING,
+        ),
     ] = 1,
     runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,
@@ -101,7 +128,7 @@ def compare(
 
 
 def looks_until(most: int) -> tuple[int, ...]:
-    """Returns after how many rounds the speed is looked at, if there may be so many.
+    """Returns after how many rounds the speed is looked at, if there may be this many.
 
     >>> looks_until(20), looks_until(6)
     ((3, 5, 8, 12, 20), (3, 5, 6))

@@ -10,6 +10,8 @@ import typer
 from bertcompress.errors import UsageError
 from bertcompress_cli.options import JsonOption
 
+_COUNTS = "What is counted"
+
 
 def gate(
     source: Annotated[
@@ -27,14 +29,21 @@ def gate(
     ] = None,
     max_size: Annotated[str | None, typer.Option(help="Of the model's file, such as 30MB.")] = None,
     max_memory: Annotated[
-        str | None, typer.Option(help="Peak of the process, such as 400MB.")
+        str | None,
+        typer.Option(help="Peak of the process, such as 400MB.", rich_help_panel=_COUNTS),
     ] = None,
-    max_parameters: Annotated[str | None, typer.Option(help="Weights, such as 12M.")] = None,
+    max_parameters: Annotated[
+        str | None, typer.Option(help="Weights, such as 12M.", rich_help_panel=_COUNTS)
+    ] = None,
     max_operations: Annotated[
-        str | None, typer.Option(help="Of one sentence of 128 tokens, such as 2.9G.")
+        str | None,
+        typer.Option(help="Of one sentence of 128 tokens, such as 2.9G.", rich_help_panel=_COUNTS),
     ] = None,
     max_float_products: Annotated[
-        int | None, typer.Option(help="Weight products that may run in float, such as 1.")
+        int | None,
+        typer.Option(
+            help="Weight products that may run in float, such as 1.", rich_help_panel=_COUNTS
+        ),
     ] = None,
     variant: Annotated[
         list[str] | None, typer.Option(help="Only this variant; repeatable.")
