@@ -13,9 +13,9 @@ from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.bench.interleaved import typical
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import (
-    Candidate,
     CandidateRate,
     Layout,
+    RuntimeCandidate,
     Tuning,
     candidates,
     layouts,
@@ -119,7 +119,9 @@ class _Bench:
         every = TimeEach(path, start=0, stop=LATENCY_SENTENCES, settle=LATENCY_SENTENCES)
         return self.process.ask(every).seconds
 
-    def rates(self, layout: Layout, group: Sequence[Candidate], slice_s: float) -> list[Rate]:
+    def rates(
+        self, layout: Layout, group: Sequence[RuntimeCandidate], slice_s: float
+    ) -> list[Rate]:
         """Opens a layout and measures its candidates one after the other."""
         self.process.ask(ArrangeStreams(layout.streams, layout.threads))
         rates = []
@@ -129,7 +131,7 @@ class _Bench:
             self.told(min(self.measured, self.total), self.total)
         return rates
 
-    def _path(self, candidate: Candidate) -> Path:
+    def _path(self, candidate: RuntimeCandidate) -> Path:
         path = self.scratch / f"tune-{candidate.batch_size}-{candidate.sort_by_length:d}.npz"
         if not path.exists():
             workload = all_at_once(

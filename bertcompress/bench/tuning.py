@@ -36,7 +36,7 @@ UNSTEADY = 0.15
 """Settings whose own turns differ by more were found on a machine that others were using."""
 ALL_COUNTS_UP_TO = 4
 
-Measure = Callable[["Layout", Sequence["Candidate"], float], Sequence[Rate]]
+Measure = Callable[["Layout", Sequence["RuntimeCandidate"], float], Sequence[Rate]]
 
 
 @dataclass(frozen=True, order=True)
@@ -48,7 +48,7 @@ class Layout:
 
 
 @dataclass(frozen=True, order=True)
-class Candidate:
+class RuntimeCandidate:
     """Settings for many texts at once."""
 
     layout: Layout
@@ -153,11 +153,11 @@ def layouts(available: int, *, most_streams: int) -> list[Layout]:
 
 def candidates(
     tried: Sequence[Layout], *, batch_sizes: Sequence[int], features: int
-) -> list[Candidate]:
+) -> list[RuntimeCandidate]:
     """Returns all candidates; a batch of one has no order, and none is larger than the data."""
     sizes = sorted({min(size, features) for size in batch_sizes})
     return [
-        Candidate(layout, size, by_length)
+        RuntimeCandidate(layout, size, by_length)
         for layout in tried
         for size in sizes
         for by_length in ((True, False) if size > 1 else (True,))
@@ -165,7 +165,7 @@ def candidates(
 
 
 def search(
-    tried: Sequence[Candidate], measure: Measure, *, slice_s: float
+    tried: Sequence[RuntimeCandidate], measure: Measure, *, slice_s: float
 ) -> tuple[CandidateRate, ...]:
     """Returns every candidate with its rate, the best first.
 
@@ -175,11 +175,11 @@ def search(
             given seconds, in their order.
         slice_s: Seconds of each candidate in the first rung; doubled from rung to rung.
     """
-    found: dict[Candidate, CandidateRate] = {}
+    found: dict[RuntimeCandidate, CandidateRate] = {}
     kept, seconds, rung = list(tried), slice_s, 1
     while True:
         turns = 2 if len(kept) <= LAST_CANDIDATES else 1
-        rates: dict[Candidate, list[Rate]] = {}
+        rates: dict[RuntimeCandidate, list[Rate]] = {}
         for turn in range(turns):
             for layout, group in _by_layout(kept, backwards=(rung + turn) % 2 == 0):
                 for one, rate in zip(group, measure(layout, group, seconds), strict=True):
@@ -222,14 +222,14 @@ def search_threads(
 
 
 def _by_layout(
-    kept: Sequence[Candidate], *, backwards: bool
-) -> Iterator[tuple[Layout, list[Candidate]]]:
+    kept: Sequence[RuntimeCandidate], *, backwards: bool
+) -> Iterator[tuple[Layout, list[RuntimeCandidate]]]:
     order = sorted(kept, reverse=backwards)
     for layout in dict.fromkeys(one.layout for one in order):
         yield layout, [one for one in order if one.layout == layout]
 
 
-def _rated(one: Candidate, rates: Sequence[Rate], rung: int) -> CandidateRate:
+def _rated(one: RuntimeCandidate, rates: Sequence[Rate], rung: int) -> CandidateRate:
     seconds = sum(rate.seconds for rate in rates)
     return CandidateRate(
         streams=one.layout.streams,
@@ -245,8 +245,8 @@ def _rated(one: Candidate, rates: Sequence[Rate], rung: int) -> CandidateRate:
 
 
 def _simplest_of_the_best(
-    kept: Sequence[Candidate], found: dict[Candidate, CandidateRate]
-) -> Candidate:
+    kept: Sequence[RuntimeCandidate], found: dict[RuntimeCandidate, CandidateRate]
+) -> RuntimeCandidate:
     most = max(found[one].tokens_per_s for one in kept)
     level = [one for one in kept if found[one].tokens_per_s >= most * (1 - LEVEL)]
     return min(level, key=lambda one: (one.layout, one.batch_size, not one.sort_by_length))

@@ -38,7 +38,7 @@ class PrunedDistilBertConfig(DistilBertConfig):
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.hidden_dim)
 
 
-class NoAttention(nn.Module):
+class NoSelfAttention(nn.Module):
     """Stands for the attention of a layer without heads: only its output bias is left."""
 
     def __init__(self, features: int) -> None:
@@ -81,7 +81,7 @@ def resize_block(layer: nn.Module, *, heads: int, ffn: int, head_size: int) -> N
     block: Any = layer
     hidden, width = block.attention.out_lin.out_features, heads * head_size
     if heads == 0:
-        block.attention = NoAttention(hidden)
+        block.attention = NoSelfAttention(hidden)
     else:
         block.attention.q_lin = nn.Linear(hidden, width)
         block.attention.k_lin = nn.Linear(hidden, width)

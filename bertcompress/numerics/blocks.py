@@ -204,11 +204,3 @@ def pack_bits(integers: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
     if integers.shape[-1] % 2:
         integers = np.concatenate([integers, np.zeros_like(integers[..., :1])], axis=-1)
     return np.asarray(integers[..., 0::2] | (integers[..., 1::2] << 4), dtype=np.uint8)
-
-
-def unpack_bits(packed: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:
-    """Returns the first `count` integers of the last axis, as `pack_bits` took them."""
-    if bits == 8:
-        return packed[..., :count]
-    both = np.stack([packed & 15, packed >> 4], axis=-1)
-    return both.reshape(*packed.shape[:-1], 2 * packed.shape[-1])[..., :count]

@@ -89,11 +89,6 @@ class Moments:
                 weight += torch.cholesky_solve(rest.T.contiguous(), lower).T
         return weight, mean_y - weight @ mean_x
 
-    def bias_for(self, weight: torch.Tensor) -> torch.Tensor:
-        """Returns the best bias beside a given weight, float64 ``[outputs]``."""
-        mean_x, mean_y, _, _ = self._centred()
-        return mean_y - weight.double() @ mean_x
-
     def _centred(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Returns both means, the covariance of x and that of y with x, as new tensors."""
         if self.weight <= 0:

@@ -2,10 +2,10 @@
 
 A product's weight is an initializer, or an initializer behind a ``DequantizeLinear``. Its
 activation has three axes (``[batch, sequence, in]``) or, behind the pooling, two: such products
-see one vector a sentence, as those do whose activation has one token (`graph/first_token.py`; that
-layer's scores are counted for all tokens, a part in a hundred too many at most). Scores and context
-are an ``Attention``, or products of two activations; how wide they are is found by walking back
-from keys and values to the weight product that made them.
+see one vector a sentence, as those do whose activation has one token
+(`graph/for_onnxruntime.py`; that layer's scores are counted for all tokens, a part in a hundred too
+many at most). Scores and context are an ``Attention``, or products of two activations; how wide
+they are is found by walking back from keys and values to the weight product that made them.
 """
 
 from __future__ import annotations

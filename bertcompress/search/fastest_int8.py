@@ -40,7 +40,7 @@ from bertcompress.passes.quantize.smooth_activations import (
 from bertcompress.progress import Progress
 from bertcompress.search.int8_candidates import (
     PROFILES,
-    Candidate,
+    Int8Candidate,
     Make,
     WaysDetails,
     ways_to_int8,
@@ -145,15 +145,15 @@ class QuantizeBest(Pass[OnnxModel, OnnxModel]):
         )
         return chosen.model, self._marked(details, chosen, tried, costs)
 
-    def holds(self, candidate: Candidate) -> bool:
+    def holds(self, candidate: Int8Candidate) -> bool:
         """Whether the accuracy is kept."""
         return candidate.judgement.drop <= self.max_drop
 
-    def in_time(self, candidate: Candidate) -> bool:
+    def in_time(self, candidate: Int8Candidate) -> bool:
         """Whether the time is kept, if one is asked."""
         return self.target_latency is None or candidate.seconds <= self.target_latency
 
-    def chosen(self, tried: Sequence[Candidate]) -> Candidate:
+    def chosen(self, tried: Sequence[Int8Candidate]) -> Int8Candidate:
         """Returns the fastest that holds; within a time, the most accurate; else the nearest."""
         timely = [candidate for candidate in tried if self.in_time(candidate)]
         if self.target_latency is not None:
@@ -170,8 +170,8 @@ class QuantizeBest(Pass[OnnxModel, OnnxModel]):
     def _marked(
         self,
         details: WaysDetails,
-        chosen: Candidate,
-        tried: Sequence[Candidate],
+        chosen: Int8Candidate,
+        tried: Sequence[Int8Candidate],
         costs: Costs | None,
     ) -> WaysDetails:
         """Marks a result that does not keep what was asked as rejected."""
@@ -223,7 +223,7 @@ class _Search:
         )
         return cls(settings, model, ways, trials, context.progress)
 
-    def run(self) -> tuple[list[Candidate], list[str], Costs | None]:
+    def run(self) -> tuple[list[Int8Candidate], list[str], Costs | None]:
         """Returns what was tried, the ways that collapsed, and what products cost if ranked."""
         made, collapsed = self._all_made()
         tried = self._measured(made)
@@ -249,11 +249,11 @@ class _Search:
         self.progress("quantize: ways", len(self.ways), len(self.ways))
         return made, collapsed
 
-    def _measured(self, made: Mapping[str, OnnxModel]) -> list[Candidate]:
+    def _measured(self, made: Mapping[str, OnnxModel]) -> list[Int8Candidate]:
         judged = self.trials.judge(made, against=self.model)
         seconds = self.trials.seconds({_FLOAT: self.model, **made}, progress=self.progress)
         return [
-            Candidate(name, graph, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
+            Int8Candidate(name, graph, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
             for name, graph in made.items()
         ]
 
@@ -272,9 +272,9 @@ class _Search:
             progress=self.progress,
         )
 
-    def _mixed(self, costs: Costs, fastest: Candidate) -> list[Candidate]:
+    def _mixed(self, costs: Costs, fastest: Int8Candidate) -> list[Int8Candidate]:
         """Spares products of the fastest way, more and more, until one holds."""
-        tried: list[Candidate] = []
+        tried: list[Int8Candidate] = []
         seen: set[tuple[str, ...]] = {()}
         for share in SHARES:
             modules = spared(costs, share)
@@ -298,5 +298,5 @@ def _smoothing(steps: Sequence[Step]) -> tuple[SmoothedLayer, ...] | None:
     return None
 
 
-def _seconds(candidate: Candidate) -> float:
+def _seconds(candidate: Int8Candidate) -> float:
     return candidate.seconds

@@ -107,7 +107,7 @@ class WaysDetails(QuantizationDetails):
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Int8Candidate:
     """One INT8 graph, measured.
 
     Attributes:

@@ -22,7 +22,7 @@ from bertcompress.passes.context import Context, Need
 from bertcompress.passes.prune.details import PruneDetails
 from bertcompress.passes.prune.prune import OneShot, check_data, check_goals
 from bertcompress.search.latency_table import MeasureLatency, Timing, check_deployment
-from bertcompress.search.pruning_target import Rung, Target, broken_at
+from bertcompress.search.pruning_target import PruningTarget, Rung, broken_at
 
 TARGETS = ("target_speedup", "target_latency", "target_params", "target_flops")
 _TRIES = 3
@@ -170,7 +170,9 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
             self.seed,
         )
 
-    def _target(self, checkpoint: Checkpoint, batches: Sequence[Batch], context: Context) -> Target:
+    def _target(
+        self, checkpoint: Checkpoint, batches: Sequence[Batch], context: Context
+    ) -> PruningTarget:
         """Returns the target, its table measured.
 
         Raises:
@@ -198,7 +200,7 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
         else:
             goal = value * whole if value < 1 else value
             asked = f"{value:.1%} of the {name}" if value < 1 else f"{value:,.0f} {name}"
-        target = Target(table, whole, goal, asked, reference, latency)
+        target = PruningTarget(table, whole, goal, asked, reference, latency)
         if goal >= whole:
             raise PassError(f"{asked} is met already: the model has {target.amount(whole)}")
         return target

@@ -32,7 +32,7 @@ class Rung:
 
 
 @dataclass(frozen=True)
-class Target:
+class PruningTarget:
     """What a model may cost.
 
     Attributes:

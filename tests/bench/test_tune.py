@@ -12,7 +12,7 @@ from bertcompress.bench import tune as tune_variants
 from bertcompress.bench import tuning as tuning_module
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tune import tune_variant
-from bertcompress.bench.tuning import Candidate, candidates, layouts
+from bertcompress.bench.tuning import RuntimeCandidate, candidates, layouts
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.worker.fake import FakeArtifact, service_seconds, write_fake
 from bertcompress.bench.workload import all_at_once, sample_features
@@ -29,11 +29,11 @@ THREADS_WIN = FakeArtifact(seconds=0.002, parallel=0.95, crowding=0.6, knee=200)
 LARGE_BATCHES_WIN = FakeArtifact(seconds=0.004, parallel=0.5, crowding=0.05)
 
 
-def known_best(fake: FakeArtifact, subject: Subject) -> Candidate:
+def known_best(fake: FakeArtifact, subject: Subject) -> RuntimeCandidate:
     """Returns the settings with the highest rate, computed from the fake's service time."""
     features = sample_features(subject.features, 60, seed=0)
 
-    def rate(one: Candidate) -> float:
+    def rate(one: RuntimeCandidate) -> float:
         feeds = all_at_once(
             features,
             batch_size=one.batch_size,

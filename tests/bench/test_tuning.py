@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertcompress.bench.tuning import (
-    Candidate,
     CandidateRate,
     Layout,
+    RuntimeCandidate,
     Tuning,
     candidates,
     layouts,
@@ -29,14 +29,16 @@ SLICE_S = 0.1
 class Machine:
     """Has a true rate for each candidate and measures it with noise that shrinks with time."""
 
-    def __init__(self, rates: dict[Candidate, float], *, noise: float, seed: int) -> None:
+    def __init__(self, rates: dict[RuntimeCandidate, float], *, noise: float, seed: int) -> None:
         self._rates = rates
         self._noise = noise
         self._generator = np.random.default_rng(seed)
         self.opened: list[Layout] = []
         self.seconds = 0.0
 
-    def measure(self, layout: Layout, group: Sequence[Candidate], seconds: float) -> list[Rate]:
+    def measure(
+        self, layout: Layout, group: Sequence[RuntimeCandidate], seconds: float
+    ) -> list[Rate]:
         self.opened.append(layout)
         assert all(one.layout == layout for one in group)
         self.seconds += seconds * len(group)
@@ -45,7 +47,7 @@ class Machine:
         return [Rate(rate / 20, rate, seconds, 10) for rate in drawn]
 
 
-def all_candidates() -> list[Candidate]:
+def all_candidates() -> list[RuntimeCandidate]:
     return candidates(layouts(2, most_streams=9), batch_sizes=(1, 4, 8, 16, 32), features=256)
 
 

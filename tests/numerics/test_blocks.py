@@ -17,7 +17,6 @@ from bertcompress.numerics.blocks import (
     minmax_grid,
     nearest,
     pack_bits,
-    unpack_bits,
 )
 
 FORMATS = st.builds(
@@ -30,19 +29,22 @@ WEIGHTS = hnp.arrays(
 )
 
 
+def unpacked(packed: np.ndarray, count: int) -> np.ndarray:
+    """Returns the first integers of the last axis, of 4 bits each."""
+    both = np.stack([packed & 15, packed >> 4], axis=-1)
+    return both.reshape(*packed.shape[:-1], 2 * packed.shape[-1])[..., :count]
+
+
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3), elements=st.integers(0, 15)))
 def test_what_is_packed_comes_back(integers: np.ndarray) -> None:
     packed = pack_bits(integers, 4)
     assert packed.shape == (*integers.shape[:-1], -(-integers.shape[-1] // 2))
-    np.testing.assert_array_equal(unpack_bits(packed, 4, integers.shape[-1]), integers)
+    np.testing.assert_array_equal(unpacked(packed, integers.shape[-1]), integers)
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=1, max_dims=3)))
 def test_eight_bits_are_stored_as_they_are(integers: np.ndarray) -> None:
     np.testing.assert_array_equal(pack_bits(integers, 8), integers)
-    np.testing.assert_array_equal(
-        unpack_bits(pack_bits(integers, 8), 8, integers.shape[-1]), integers
-    )
 
 
 @given(WEIGHTS, FORMATS)

@@ -15,7 +15,7 @@ from bertcompress.graph.integer.smoothing import fold_scales, value_pairs
 from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.search import int8_candidates
-from bertcompress.search.int8_candidates import Candidate, Judgement, ways_to_int8
+from bertcompress.search.int8_candidates import Int8Candidate, Judgement, ways_to_int8
 
 Graphs = Callable[..., OnnxModel]
 
@@ -58,6 +58,8 @@ def test_nncf_is_one_more_way_where_it_is_installed(
 
 def test_the_row_of_a_candidate(tiny_graph: Graphs) -> None:
     model = tiny_graph()
-    row = Candidate("static", model, Judgement(0.0123, 0.00123456), 0.0015, 1.499).row(chosen=True)
+    row = Int8Candidate("static", model, Judgement(0.0123, 0.00123456), 0.0015, 1.499).row(
+        chosen=True
+    )
     assert (row.ms, row.speed_up, row.points_lost, row.divergence) == (1.5, 1.5, 1.23, 0.00123)
     assert row.mb == round(model.size_bytes / 1e6, 1)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.pruning.cost_table import CostTable
-from bertcompress.search.pruning_target import Rung, Target, broken_at
+from bertcompress.search.pruning_target import PruningTarget, Rung, broken_at
 
 TABLE = CostTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)), deployment="a machine")
 
@@ -15,7 +15,7 @@ TABLE = CostTable(1.0, ((0, 0.0), (4, 2.0)), ((0, 0.0), (64, 4.0)), deployment="
 def test_time_is_told_as_a_speed_up_and_a_number_as_a_part(
     tiny_checkpoint: Callable[..., Checkpoint],
 ) -> None:
-    timed = Target(TABLE, 13.0, 6.5, "a speed-up of 2", tiny_checkpoint())
+    timed = PruningTarget(TABLE, 13.0, 6.5, "a speed-up of 2", tiny_checkpoint())
     counted = replace(timed, table=replace(TABLE, measure="parameters", deployment=""))
 
     assert timed.told(6.5, 6.5)["measured"] == "2.00x"

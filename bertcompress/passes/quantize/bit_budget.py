@@ -42,7 +42,7 @@ from bertcompress.numerics.blocks import (
 )
 from bertcompress.numerics.gptq import Matrix, hessian_error
 from bertcompress.numerics.knapsack import cheapest_within
-from bertcompress.passes.quantize.blocks import Piece
+from bertcompress.passes.quantize.blocks import BlockPiece
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import IntArray
 
@@ -60,7 +60,7 @@ _DOMAIN_BYTES = 32
 class Offer:
     """What the formats of one piece cost and weigh, in the same order."""
 
-    piece: Piece
+    piece: BlockPiece
     formats: tuple[BlockFormat, ...]
     losses: tuple[float, ...]
     sizes: tuple[int, ...]
@@ -144,7 +144,7 @@ def _with_inputs(graph: onnx.ModelProto, names: Sequence[str]) -> bytes:
     return serialized
 
 
-def formats_of(piece: Piece) -> tuple[BlockFormat, ...]:
+def formats_of(piece: BlockPiece) -> tuple[BlockFormat, ...]:
     """Returns the formats that a piece may have."""
     return tuple(
         BlockFormat(bits, size, symmetric)
@@ -154,14 +154,14 @@ def formats_of(piece: Piece) -> tuple[BlockFormat, ...]:
     )
 
 
-def coarsest(piece: Piece) -> BlockFormat:
+def coarsest(piece: BlockPiece) -> BlockFormat:
     """Returns the format whose divergence is measured."""
     return BlockFormat(min(BITS), piece.block_sizes[-1])
 
 
 def offer(
     model: OnnxModel,
-    piece: Piece,
+    piece: BlockPiece,
     *,
     divergence: float,
     hessian: Matrix | None,
@@ -238,7 +238,7 @@ def _alike(offers: Sequence[Offer], budget: int) -> tuple[BlockFormat, ...] | No
     return None
 
 
-def bytes_beside(graph: onnx.ModelProto, pieces: Sequence[Piece]) -> int:
+def bytes_beside(graph: onnx.ModelProto, pieces: Sequence[BlockPiece]) -> int:
     """Returns the bytes of a graph without these pieces, shaped as it is written."""
     copy = shaped_for_onnxruntime(graph)
     replace_nodes(copy, {piece.part.node: () for piece in pieces})

@@ -1,6 +1,6 @@
 """One weight in blocks: what is put in them, the grid and the rounding, what the bias makes up for.
 
-A `Piece` is a product's weight or an embedding table, `Rounded` what it became.
+A `BlockPiece` is a product's weight or an embedding table, `Rounded` what it became.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Rounded:
 
 
 @dataclass(frozen=True)
-class Piece:
+class BlockPiece:
     """One weight: rows that are rounded each alone, columns that are cut into blocks.
 
     Attributes:
@@ -160,17 +160,17 @@ class Piece:
 
 def pieces_of(
     graph: onnx.ModelProto, products: Sequence[WeightProduct], *, embeddings: bool
-) -> tuple[Piece, ...]:
+) -> tuple[BlockPiece, ...]:
     """Returns the products and, if asked, the embedding tables of a float graph."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
     pieces = []
     for product in products:
         columns, rows = shapes[product.weight]
-        pieces.append(Piece(product.module, product.weight, rows, columns, product))
+        pieces.append(BlockPiece(product.module, product.weight, rows, columns, product))
     for table in embedding_tables(graph) if embeddings else ():
         if table.rows >= SMALLEST_TABLE:
             name = table.weight.removesuffix(".weight")
-            pieces.append(Piece(name, table.weight, table.rows, table.width, table))
+            pieces.append(BlockPiece(name, table.weight, table.rows, table.width, table))
     return tuple(pieces)
 
 

@@ -40,7 +40,7 @@ from bertcompress.passes.quantize.bit_budget import FloatAnswers, choices, coars
 from bertcompress.passes.quantize.blocks import (
     ROUNDINGS,
     WITH_DATA,
-    Piece,
+    BlockPiece,
     Rounded,
     check_blocks,
     format_for,
@@ -210,7 +210,7 @@ class BlockWork:
     """
 
     model: OnnxModel
-    pieces: tuple[Piece, ...]
+    pieces: tuple[BlockPiece, ...]
     rounding: str
     texts: Texts | None
     progress: Progress
@@ -270,7 +270,7 @@ class BlockWork:
         drop_unused_initializers(graph)
         return graph
 
-    def _with_inputs(self) -> Iterator[tuple[Piece, InputStatistics | None]]:
+    def _with_inputs(self) -> Iterator[tuple[BlockPiece, InputStatistics | None]]:
         """Yields all pieces, products with what goes into them if there are texts."""
         products = {p.weight: p for p in self.pieces if isinstance(p.part, WeightProduct)}
         for piece in self.pieces:
@@ -283,7 +283,9 @@ class BlockWork:
             for product in part:
                 yield products[product.weight], statistics[product.tensor]
 
-    def _round(self, piece: Piece, format_: BlockFormat, inputs: InputStatistics | None) -> Rounded:
+    def _round(
+        self, piece: BlockPiece, format_: BlockFormat, inputs: InputStatistics | None
+    ) -> Rounded:
         return round_product(
             piece.weight_in(self.model.graph),
             format_,

@@ -21,7 +21,7 @@ from bertcompress.passes.quantize.bit_budget import (
     formats_of,
     offer,
 )
-from bertcompress.passes.quantize.blocks import Piece, pieces_of
+from bertcompress.passes.quantize.blocks import BlockPiece, pieces_of
 from bertcompress.passes.quantize.input_statistics import draw_texts
 from bertcompress.passes.quantize.quantize_weights import BlockWork
 from bertcompress.progress import silent
@@ -31,13 +31,13 @@ Examples = Callable[..., tuple[Example, ...]]
 
 
 @pytest.fixture
-def pieces(tiny_graph: Graphs) -> tuple[Piece, ...]:
+def pieces(tiny_graph: Graphs) -> tuple[BlockPiece, ...]:
     graph = tiny_graph().graph
     return pieces_of(graph, weight_products(graph), embeddings=True)
 
 
 def test_a_replaced_weight_moves_the_answers_and_the_same_weight_does_not(
-    tiny_graph: Graphs, examples: Examples, pieces: tuple[Piece, ...]
+    tiny_graph: Graphs, examples: Examples, pieces: tuple[BlockPiece, ...]
 ) -> None:
     model = tiny_graph()
     texts = draw_texts(model, examples(), samples=20, max_length=None, seed=0)
@@ -52,7 +52,9 @@ def test_a_replaced_weight_moves_the_answers_and_the_same_weight_does_not(
             assert 0 < small < large
 
 
-def test_losses_are_scaled_by_squared_errors(tiny_graph: Graphs, pieces: tuple[Piece, ...]) -> None:
+def test_losses_are_scaled_by_squared_errors(
+    tiny_graph: Graphs, pieces: tuple[BlockPiece, ...]
+) -> None:
     piece = pieces[0]
     found = offer(tiny_graph(), piece, divergence=3.0, hessian=np.eye(32), scaled=False)
 
@@ -64,7 +66,7 @@ def test_losses_are_scaled_by_squared_errors(tiny_graph: Graphs, pieces: tuple[P
     assert sizes[BlockFormat(8, 32)] - sizes[BlockFormat(4, 32)] == pytest.approx(512, abs=8)
 
 
-def test_formats_are_those_that_differ(pieces: tuple[Piece, ...]) -> None:
+def test_formats_are_those_that_differ(pieces: tuple[BlockPiece, ...]) -> None:
     by_name = {piece.module: piece for piece in pieces}
     narrow = {one.block_size for one in formats_of(by_name["bert.pooler.dense"])}
     wide = {one.block_size for one in formats_of(by_name["bert.encoder.layer.0.output.dense"])}
@@ -72,7 +74,9 @@ def test_formats_are_those_that_differ(pieces: tuple[Piece, ...]) -> None:
     assert wide == {16, 32, 64}
 
 
-def test_the_dearest_piece_gets_the_bytes(tiny_graph: Graphs, pieces: tuple[Piece, ...]) -> None:
+def test_the_dearest_piece_gets_the_bytes(
+    tiny_graph: Graphs, pieces: tuple[BlockPiece, ...]
+) -> None:
     model = tiny_graph()
     dear, cheap = (
         offer(model, piece, divergence=loss, hessian=None, scaled=False)
@@ -87,7 +91,7 @@ def test_the_dearest_piece_gets_the_bytes(tiny_graph: Graphs, pieces: tuple[Piec
 
 
 def test_what_is_predicted_is_what_is_written(
-    tiny_graph: Graphs, pieces: tuple[Piece, ...]
+    tiny_graph: Graphs, pieces: tuple[BlockPiece, ...]
 ) -> None:
     model = tiny_graph()
     formats = [formats_of(one)[at % len(formats_of(one))] for at, one in enumerate(pieces)]
@@ -100,14 +104,16 @@ def test_what_is_predicted_is_what_is_written(
     assert 0 <= predicted - graph.ByteSize() < 100
 
 
-def test_more_than_enough_gives_the_finest(tiny_graph: Graphs, pieces: tuple[Piece, ...]) -> None:
+def test_more_than_enough_gives_the_finest(
+    tiny_graph: Graphs, pieces: tuple[BlockPiece, ...]
+) -> None:
     model = tiny_graph()
     one = offer(model, pieces[0], divergence=1.0, hessian=None, scaled=False)
     assert choices(model, [one], 10**9) == ((BlockFormat(8, 16),),) * 2
 
 
 def test_where_only_the_smallest_fits_there_is_one_choice(
-    tiny_graph: Graphs, pieces: tuple[Piece, ...]
+    tiny_graph: Graphs, pieces: tuple[BlockPiece, ...]
 ) -> None:
     model = tiny_graph()
     one = offer(model, pieces[0], divergence=1.0, hessian=None, scaled=False)
