@@ -11,13 +11,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from bertcompress.codec import decode
 from bertcompress.errors import UsageError
 
 if TYPE_CHECKING:
     from bertcompress.examples import Dataset
+    from bertcompress.tasks.base import LabelKind
 
 Role = Literal["train", "validation", "test"]
 _PATHS = ("source", "train", "validation", "test")
@@ -101,7 +102,7 @@ class DataSource:
                 limit=self.limit,
                 seed=seed,
                 label_map=self.label_map or None,
-                label_kind=self.label_kind or label_kind,  # type: ignore[arg-type]  # checked there
+                label_kind=cast("LabelKind", self.label_kind or label_kind),  # checked there
                 require_labels=require_labels,
             )
 

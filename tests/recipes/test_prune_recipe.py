@@ -54,6 +54,13 @@ def test_rounds_share_what_is_removed_and_the_epochs() -> None:
         *(Prune(heads=0.3), Recover(epochs=1.5)),
         *(Prune(heads=0.3), Recover(epochs=1.5)),
     )
+    halves = prune_passes(PruneOptions(heads=0.75, recover=1.0, rounds=2), has_data=True)
+    assert halves[::2] == (Prune(heads=0.5), Prune(heads=0.5))
+    speeds = PruneOptions(target_speedup=4.0, multiple=8, recover=3.0, rounds=2)
+    assert prune_passes(speeds, has_data=True) == (
+        *(PruneToTarget(2.0, reference="", multiple=8), Recover(epochs=1.5)),
+        *(PruneToTarget(4.0, reference="", multiple=8), Recover(epochs=1.5)),
+    )
     target = PruneOptions(target_params=0.25, recover=1.0, rounds=2)
     assert prune_passes(target, has_data=True) == (
         *(PruneToTarget(target_params=0.5, reference=""), Recover(epochs=0.5)),

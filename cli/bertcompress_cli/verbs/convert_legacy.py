@@ -26,7 +26,7 @@ def convert_legacy(
     """Convert heads that Transformers 4 pruned: version 5 refuses them or loads random ones."""
     import json
 
-    from bertcompress.artifacts.artifact import artifact_bytes, save
+    from bertcompress.artifacts.artifact import Checkpoint, artifact_bytes, save
     from bertcompress.bert.loading.load import load
     from bertcompress.bert.loading.locate import locate
     from bertcompress.bert.structure import shape_of
@@ -37,8 +37,9 @@ def convert_legacy(
     if config.is_file() and not facts.get("pruned_heads"):
         raise UsageError(f"{model} has no pruned_heads in its config.json; it loads as it is")
     artifact = load(model, task=task)
+    assert isinstance(artifact, Checkpoint)  # no graph has such a config
     save(artifact, out, overwrite=overwrite)
-    heads = list(shape_of(artifact.model).layer_heads)  # type: ignore[union-attr]  # not a graph
+    heads = list(shape_of(artifact.model).layer_heads)
     note(f"heads of each layer: {', '.join(map(str, heads))}")
     found = {"folder": str(out), "layer_heads": heads, "size_bytes": artifact_bytes(out)}
     result(out, found, as_json=as_json)

@@ -130,19 +130,6 @@ def test_a_stock_layout_is_written_on_request(ok: Ok, fails: Ok, workspace: Path
     assert "layout must be one of" in fails(2, "prune", "--heads", "0.3", "--layout", "tight")
 
 
-def test_rounds_become_steps_that_train_in_between() -> None:
-    from bertcompress_cli.verbs.prune_steps import in_rounds
-
-    steps = in_rounds({"target_speedup": 4.0, "multiple": 8}, 2, 3.0)
-
-    assert [one.name for one in steps] == ["prune", "recover", "prune", "recover"]
-    assert [one.settings.get("target_speedup") for one in steps[::2]] == [2.0, 4.0]
-    assert steps[0].settings["reference"] == ""
-    assert [one.settings["epochs"] for one in steps[1::2]] == [1.5, 1.5]
-    halves = in_rounds({"heads": 0.75}, 2, 1.0)
-    assert [one.settings["heads"] for one in halves[::2]] == [0.5, 0.5]
-
-
 def test_rounds_that_can_not_be_meant_are_one_sentence(fails: Ok, workspace: Path) -> None:
     assert "needs --recover" in fails(2, "prune", "--heads", "0.3", "--rounds", "3")
     assert "leave it out with rounds" in fails(
