@@ -121,12 +121,12 @@ def test_a_child_that_takes_too_long_is_an_error(subject: Subject, tmp_path: Pat
     path = own_lengths(subject, tmp_path)
 
     started = time.monotonic()
-    with process(tmp_path, timeout_s=2.0) as worker:
+    with process(tmp_path, timeout_s=6.0) as worker:
         worker.load(folder, "fake")
-        with pytest.raises(RunError, match="no answer to 'first' within 2 s"):
+        with pytest.raises(RunError, match="no answer to 'first' within 6 s"):
             worker.ask(RunFirst(path))
 
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
