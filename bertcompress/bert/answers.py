@@ -1,7 +1,17 @@
 """How alike two models answer the same texts, without labels: by their outputs.
 
+| what | of | unit |
+|---|---|---|
+| `agreement`, `alike_answers` | answers | share that stay the same; cosines, relative numbers |
+| `answer_loss` | logits | nats (Kullback-Leibler, softened); single numbers: squared error |
+| `relative_error` | hidden states, embeddings | squared error over the wanted values' squares |
+| `outputs_agreement`, `outputs_divergence` | one text's outputs as arrays | as the two above |
+| `bertcompress.bench.paired.logit_divergence` | logits of two runs, NumPy | nats, not softened |
+| `bertcompress.parity.outputs.Parity.sqnr_db` | any outputs, NumPy | decibels |
+| `bertcompress.tasks.same_answers` | decoded answers | same or not: 0.1 std, cosine 0.99 |
+
 `agreement` counts answers that stay the same, `answer_loss` tells how far outputs are from each
-other, which training can follow. Decoded answers are compared in `bertcompress.tasks.same_answers`.
+other, which training can follow.
 """
 
 from __future__ import annotations
@@ -9,11 +19,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bertcompress.bert.batch_losses import Batch
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
+
+OutputArrays = Mapping[str, NDArray[np.generic]]
 
 TEMPERATURE = 2.0
 _NEVER = -1e9
@@ -122,6 +137,33 @@ def answer_loss(
     if problem == "multi_label_classification":
         return _yes_or_no(goal, own, temperature)
     return _divergence(goal, own, temperature)
+
+
+def outputs_agreement(
+    first: OutputArrays, second: OutputArrays, *, problem: str | None
+) -> torch.Tensor:
+    """Returns `alike_answers` of one text's outputs, without batch axis and without padding."""
+    one, other = _batch_of_one(first), _batch_of_one(second)
+    return alike_answers(one, other, _all_real(one), problem)
+
+
+def outputs_divergence(wanted: OutputArrays, found: OutputArrays, *, problem: str | None) -> float:
+    """Returns `answer_loss` of one text's outputs, not softened."""
+    one, other = _batch_of_one(wanted), _batch_of_one(found)
+    return float(answer_loss(one, other, _all_real(one), temperature=1.0, problem=problem))
+
+
+def _batch_of_one(outputs: OutputArrays) -> dict[str, torch.Tensor]:
+    import torch
+
+    return {name: torch.from_numpy(np.asarray(values))[None] for name, values in outputs.items()}
+
+
+def _all_real(outputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Returns that no position is padding, bool ``[1, sequence]``."""
+    import torch
+
+    return torch.ones(next(iter(outputs.values())).shape[:2], dtype=torch.bool)
 
 
 def _divergence(goal: torch.Tensor, own: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -16,12 +16,12 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.manifest import read_manifest
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import MissingError, ParityError, RunError, UsageError
-from bertcompress.inference.streams import open_streams
+from bertcompress.inference.streams import Outputs, open_streams
 from bertcompress.parity.bounds import BOUNDS, Bounds
 from bertcompress.parity.first_divergence import find_divergence
 from bertcompress.parity.precision import PRECISIONS, Precision, coarser, graph_precision
 from bertcompress.parity.step import ParityLadder, ParityStep, broken_bounds
-from bertcompress.parity.texts import Outputs, ParityTexts
+from bertcompress.parity.texts import ParityTexts
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes import RUNTIME_NAMES, runtime_for
 from bertcompress.tasks.base import Prediction, Score
@@ -230,8 +230,4 @@ def precision_of(folder: Path, runtime: str) -> Precision:
 def run_texts(folder: Path, runtime: str, texts: ParityTexts, threads: int) -> list[Outputs]:
     """Returns the outputs of each text, without batch axis and without padding."""
     with open_streams(folder, runtime, streams=1, threads=threads) as opened:
-        return list(
-            opened.run_features(
-                texts.features, batch_size=BATCH_SIZE, pad_token_id=texts.pad_token_id
-            )
-        )
+        return texts.outputs(opened, batch_size=BATCH_SIZE)

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifacts.artifact import Artifact
+from bertcompress.bert.answers import outputs_agreement
 from bertcompress.bert.families import longest_text, pad_token_of
-from bertcompress.examples import Example
+from bertcompress.inference.streams import Outputs
+from bertcompress.inference.texts import Texts
 from bertcompress.parity.bounds import Bounds
 from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds
 from bertcompress.tasks import make_task, pad
-from bertcompress.tasks.base import Feature, IntArray, Prediction, Score, Task
-
-Outputs = Mapping[str, NDArray[np.generic]]
+from bertcompress.tasks.base import Feature, IntArray, Prediction, Score
 
 
 @dataclass(frozen=True)
-class ParityTexts:
-    """Texts as tokens.
+class ParityTexts(Texts):
+    """Texts of a ladder; where the tokens were drawn, there are no examples.
 
     Attributes:
-        task: What they are answered for.
-        features: Their tokens.
-        examples: What these were made from; none where the tokens were drawn.
         words: What they are, in words.
-        problem: The configuration's ``problem_type``.
-        pad_token_id: The tokenizer's padding token.
     """
 
-    task: Task
-    features: Sequence[Feature]
-    examples: Sequence[Example]
-    words: str
-    problem: str | None = None
-    pad_token_id: int = 0
+    words: str = ""
 
     def bounded(self, bounds: Bounds) -> Bounds:
         """Returns the bounds that these texts can be held to: drawn tokens have no meaning."""
@@ -60,16 +50,9 @@ class ParityTexts:
         """Returns how alike the answers are, see `bertcompress.bert.answers`."""
         import torch
 
-        from bertcompress.bert.answers import alike_answers
-
-        def tensors(outputs: Outputs) -> dict[str, torch.Tensor]:
-            return {name: torch.from_numpy(values) for name, values in _batch(outputs).items()}
-
         alike = [
-            alike_answers(
-                tensors(one), tensors(other), torch.from_numpy(_ones(feature)) > 0, self.problem
-            )
-            for one, other, feature in zip(expected, got, self.features, strict=True)
+            outputs_agreement(one, other, problem=self.problem)
+            for one, other in zip(expected, got, strict=True)
         ]
         return float(torch.cat(alike).mean())
 
@@ -79,9 +62,8 @@ class ParityTexts:
         """Returns the answers and their metrics, None where there is nothing to judge them by."""
         if not self.examples:
             return [], None
-        predictions = self.task.predict(outputs, self.features, self.examples)
-        labelled = all(feature.targets for feature in self.features)
-        if not labelled and self.task.name != "feature-extraction":
+        predictions = self.predictions(outputs)
+        if not self.labelled and self.task.name != "feature-extraction":
             return predictions, None
         return predictions, self.task.score(
             predictions, self.examples, reference=reference or predictions

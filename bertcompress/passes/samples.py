@@ -28,6 +28,7 @@ from bertcompress.bert.pruning.importance import Batch
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example, QuestionExample, TextExample
+from bertcompress.inference.texts import similar_lengths
 from bertcompress.tasks import Feature, make_task, pad, pad_targets
 
 if TYPE_CHECKING:
@@ -99,11 +100,10 @@ def batches_for(
     """
     drawn = sample(tuple(examples), min(samples, len(examples)), seed=seed)
     features = features_for(checkpoint, drawn, max_length=max_length)
-    ordered = sorted(features, key=lambda feature: feature.length)
     pad_token_id = pad_token_of(checkpoint.tokenizer)
     return [
-        torch_batch(ordered[start : start + batch_size], pad_token_id=pad_token_id)
-        for start in range(0, len(ordered), batch_size)
+        torch_batch(batch, pad_token_id=pad_token_id)
+        for batch in similar_lengths(features, batch_size)
     ]
 
 

@@ -129,17 +129,15 @@ class QuantizeBest(Pass[OnnxModel, OnnxModel]):
                 texts are left to judge by.
             ParityError: If the answers of all ways collapsed.
         """
-        found = _Search.of(self, model, context)
-        tried, collapsed, costs = found.run()
+        tried, collapsed, costs = _Search.of(self, model, context).run()
         chosen = self.chosen(tried)
-        before = len(model.history)
-        last = chosen.model.history[-1]
+        before, after = len(model.history), chosen.model.history
         details = WaysDetails(
-            **vars(from_plain(QuantizationDetails, last.details)),
+            **vars(from_plain(QuantizationDetails, after[-1].details)),
             chosen=chosen.name,
             ways_tried=tuple(candidate.row(chosen=candidate is chosen) for candidate in tried),
             ways_that_collapsed=", ".join(collapsed) or None,
-            smoothing=_smoothing(chosen.model.history[before:]),
+            smoothing=_smoothing(after[before:]),
             products_that_cost_most=costs.worst(_WORST) if costs is not None else None,
             spared=", ".join(chosen.spared) or None,
         )

@@ -19,19 +19,19 @@ from bertcompress.artifacts.artifact import Artifact, Checkpoint, save
 from bertcompress.bench.rounds import Entrant, measure_round
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.workload import Workload, passages, sample_features, single_stream
-from bertcompress.bert.families import LONGEST, cut_length, pad_token_of
+from bertcompress.bert.families import LONGEST
 from bertcompress.bert.pruning.cost_table import CostTable, table_from_totals
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.bert.surgery import blank
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
+from bertcompress.inference.texts import Texts
 from bertcompress.machine.environment import available_threads, cpu_model
 from bertcompress.passes.base import check_counts
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes import check_runtime
-from bertcompress.tasks import make_task
 
 PRECISIONS = ("fp32", "int8")
 DEPLOYED = {"ort-cpu": "ONNX Runtime", "openvino": "OpenVINO", "openvino-bf16": "OpenVINO, BF16"}
@@ -178,14 +178,13 @@ class MeasureLatency:
         return {name: float(value) for name, value in zip(folders, middle, strict=True)}
 
     def _workload(self, like: Artifact) -> Workload:
-        task = make_task(like.task, like.config)
         length, sentences = self.timing.length, self.timing.sentences
         some = random.Random(self.seed).sample(self.examples, min(sentences, len(self.examples)))
-        features = task.encode(like.tokenizer, some, max_length=cut_length(like.config))
+        texts = Texts.of(like, some)
         if length is not None:
-            return passages(features, sequence_length=length, repeats=sentences)
-        drawn = sample_features(features, sentences, seed=self.seed)
-        return single_stream(drawn, pad_token_id=pad_token_of(like.tokenizer), name="own-lengths")
+            return passages(texts.features, sequence_length=length, repeats=sentences)
+        drawn = sample_features(texts.features, sentences, seed=self.seed)
+        return single_stream(drawn, pad_token_id=texts.pad_token_id, name="own-lengths")
 
 
 def check_deployment(precision: str, runtime: str) -> None:

@@ -9,27 +9,28 @@ from pathlib import Path
 from statistics import mean, median
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bertcompress.artifacts.artifact import ONNX_NAME, OnnxModel, save
-from bertcompress.bert.answers import answer_loss
-from bertcompress.bert.families import cut_length, pad_token_of
+from bertcompress.bert.answers import outputs_divergence
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example
-from bertcompress.inference.streams import Outputs, Streams
+from bertcompress.inference.streams import Outputs
+from bertcompress.inference.texts import Texts
 from bertcompress.machine.environment import available_threads
 from bertcompress.profiling.profile_run import profile_run
 from bertcompress.progress import Progress
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.search.int8_candidates import Judgement
 from bertcompress.search.latency_table import MeasureLatency
-from bertcompress.tasks import make_task
-from bertcompress.tasks.base import Feature, Prediction, Task, pad
+from bertcompress.tasks.base import Prediction, pad
 from bertcompress.tasks.same_answers import same_answers
 
 if TYPE_CHECKING:
-    import torch
+    pass
+
+
+_PROFILED = 32
+"""Texts on which the time of single products is taken."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,10 @@ class QuantizationTrials:
             against: The float graph.
             quick: Whether to take fewer texts.
         """
-        texts = _Texts.of(
-            against, self.held_out, self.quick_samples if quick else self.samples, self.seed
-        )
-        wanted = texts.answers(against, self._threads)
+        texts = self._texts(against, self.quick_samples if quick else self.samples)
+        wanted = self._answers(texts, against)
         return {
-            name: texts.judgement(wanted, texts.answers(model, self._threads))
+            name: _judgement(texts, wanted, self._answers(texts, model))
             for name, model in models.items()
         }
 
@@ -84,8 +83,11 @@ class QuantizationTrials:
 
     def product_seconds(self, model: OnnxModel) -> dict[str, float]:
         """Returns the seconds of each weight product on typical texts, by module."""
-        texts = _Texts.of(model, self.held_out, self.quick_samples, self.seed)
-        feeds = [texts.feed([one]) for one in texts.features[:32]]
+        texts = self._texts(model, self.quick_samples)
+        feeds = [
+            pad([feature], pad_token_id=texts.pad_token_id)
+            for feature in texts.features[:_PROFILED]
+        ]
         with tempfile.TemporaryDirectory(prefix="bertcompress-products-") as folder:
             ran = profile_run(
                 save(model, Path(folder) / "model"), "ort-cpu", feeds, threads=self._threads
@@ -100,6 +102,17 @@ class QuantizationTrials:
     def _threads(self) -> int:
         return self.latency.timing.threads or available_threads()
 
+    def _texts(self, model: OnnxModel, count: int) -> Texts:
+        drawn = sample(self.held_out, min(count, len(self.held_out)), seed=self.seed)
+        return Texts.of(model, drawn)
+
+    def _answers(self, texts: Texts, model: OnnxModel) -> _Answers:
+        with tempfile.TemporaryDirectory(prefix="bertcompress-judge-") as folder:
+            path = save(model, Path(folder) / "model") / ONNX_NAME
+            with OrtRuntime(path, threads=self._threads) as runtime:
+                outputs = texts.outputs(runtime, batch_size=1)
+        return _Answers(outputs, texts.predictions(outputs))
+
 
 @dataclass(frozen=True)
 class _Answers:
@@ -107,59 +120,19 @@ class _Answers:
     predictions: Sequence[Prediction]
 
 
-@dataclass(frozen=True)
-class _Texts:
-    """Held-out texts as a model's features."""
-
-    task: Task
-    examples: tuple[Example, ...]
-    features: tuple[Feature, ...]
-    pad_token_id: int
-    problem: str | None
-
-    @classmethod
-    def of(cls, model: OnnxModel, examples: tuple[Example, ...], count: int, seed: int) -> _Texts:
-        drawn = sample(examples, min(count, len(examples)), seed=seed)
-        task = make_task(model.task, model.config)
-        features = tuple(task.encode(model.tokenizer, drawn, max_length=cut_length(model.config)))
-        padding = pad_token_of(model.tokenizer)
-        return cls(task, tuple(drawn), features, padding, model.config.problem_type)
-
-    def feed(self, features: Sequence[Feature]) -> dict[str, np.ndarray]:
-        return dict(pad(features, pad_token_id=self.pad_token_id))
-
-    def answers(self, model: OnnxModel, threads: int) -> _Answers:
-        with tempfile.TemporaryDirectory(prefix="bertcompress-judge-") as folder:
-            path = save(model, Path(folder) / "model") / ONNX_NAME
-            with OrtRuntime(path, threads=threads) as runtime, Streams([runtime]) as streams:
-                outputs = streams.run_features(
-                    self.features, batch_size=1, pad_token_id=self.pad_token_id
-                )
-        return _Answers(outputs, self.task.predict(outputs, self.features, self.examples))
-
-    def judgement(self, wanted: _Answers, found: _Answers) -> Judgement:
-        pairs = zip(wanted.outputs, found.outputs, self.features, strict=True)
-        losses = [self._divergence(one, other, feature.length) for one, other, feature in pairs]
-        return Judgement(self._drop(wanted, found), max(0.0, mean(losses)))
-
-    def _drop(self, wanted: _Answers, found: _Answers) -> float:
-        if all(feature.targets for feature in self.features):
-            before, after = (
-                self.task.score(one.predictions, self.examples, reference=wanted.predictions).value
-                for one in (wanted, found)
-            )
-            return before - after
-        return 1.0 - mean(same_answers(wanted.predictions, found.predictions))
-
-    def _divergence(self, wanted: Outputs, found: Outputs, length: int) -> float:
-        import torch
-
-        real = torch.ones(1, length, dtype=torch.bool)
-        one, other = _tensors(wanted), _tensors(found)
-        return float(answer_loss(one, other, real, temperature=1.0, problem=self.problem))
+def _judgement(texts: Texts, wanted: _Answers, found: _Answers) -> Judgement:
+    pairs = zip(wanted.outputs, found.outputs, strict=True)
+    losses = [outputs_divergence(*pair, problem=texts.problem) for pair in pairs]
+    return Judgement(_drop(texts, wanted, found), max(0.0, mean(losses)))
 
 
-def _tensors(outputs: Outputs) -> dict[str, torch.Tensor]:
-    import torch
-
-    return {name: torch.from_numpy(np.asarray(values))[None] for name, values in outputs.items()}
+def _drop(texts: Texts, wanted: _Answers, found: _Answers) -> float:
+    if texts.labelled:
+        before, after = (
+            texts.task.score(
+                answers.predictions, texts.examples, reference=wanted.predictions
+            ).value
+            for answers in (wanted, found)
+        )
+        return before - after
+    return 1.0 - mean(same_answers(wanted.predictions, found.predictions))

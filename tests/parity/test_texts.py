@@ -31,7 +31,7 @@ def texts(*labels: int) -> ParityTexts:
     examples = [
         TextExample(str(at), "a", label=TASK.labels[label]) for at, label in enumerate(labels)
     ]
-    return ParityTexts(TASK, features, examples, "in a test")
+    return ParityTexts(TASK, features, examples, words="in a test")
 
 
 def logits(*rows: tuple[float, float]) -> list[dict[str, np.ndarray]]:

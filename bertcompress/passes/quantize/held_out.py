@@ -7,20 +7,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bertcompress.artifacts.artifact import OnnxModel
-from bertcompress.bert.families import cut_length, pad_token_of
 from bertcompress.examples import Example
-from bertcompress.inference.streams import Streams
+from bertcompress.inference.streams import Outputs
+from bertcompress.inference.texts import Texts
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks import make_task
-from bertcompress.tasks.base import Prediction
+from bertcompress.tasks.base import Feature, Prediction
 
 if TYPE_CHECKING:
     import onnx
-
-Outputs = dict[str, NDArray[np.generic]]
 
 _BATCH_SIZE = 16
 
@@ -40,13 +37,19 @@ class HeldOut:
     """
 
     def __init__(self, model: OnnxModel, examples: Sequence[Example], *, threads: int = 1) -> None:
-        self._model = model
-        self._threads = threads
-        self._task = make_task(model.task, model.config)
-        self._task.check(examples)
-        self.examples = tuple(examples)
-        length = cut_length(model.config)
-        self.features = tuple(self._task.encode(model.tokenizer, self.examples, max_length=length))
+        self._model, self._threads = model, threads
+        make_task(model.task, model.config).check(examples)
+        self._texts = Texts.of(model, tuple(examples))
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        """What it was made with."""
+        return self._texts.examples
+
+    @property
+    def features(self) -> Sequence[Feature]:
+        """Their tokens."""
+        return self._texts.features
 
     @property
     def graph(self) -> onnx.ModelProto:
@@ -56,22 +59,17 @@ class HeldOut:
     @property
     def metric(self) -> str:
         """The name of the task's metric; more of it is better."""
-        return self._task.primary_metric
+        return self._texts.task.primary_metric
 
     def run(self, graph: onnx.ModelProto, at: Sequence[int]) -> list[Outputs]:
         """Returns the outputs for the features at these positions, without batch axis."""
-        serialized = graph.SerializeToString()
-        with OrtRuntime(serialized, threads=self._threads) as runtime, Streams([runtime]) as one:
-            return one.run_features(
-                [self.features[i] for i in at],
-                batch_size=_BATCH_SIZE,
-                pad_token_id=pad_token_of(self._model.tokenizer),
-            )
+        with OrtRuntime(graph.SerializeToString(), threads=self._threads) as runtime:
+            return self._texts.outputs(runtime, batch_size=_BATCH_SIZE, at=at)
 
     def value(self, outputs: Sequence[Outputs]) -> float:
         """Returns the task's metric of the outputs for all features."""
-        predictions = self._predictions(outputs)
-        return self._task.score(predictions, self.examples, reference=self._answers).value
+        predictions = self._texts.predictions(outputs)
+        return self._texts.task.score(predictions, self.examples, reference=self._answers).value
 
     def score(self, graph: onnx.ModelProto) -> float:
         """Returns the task's metric of a graph."""
@@ -94,10 +92,7 @@ class HeldOut:
 
     @cached_property
     def _answers(self) -> list[Prediction]:
-        return self._predictions(self._outputs)
-
-    def _predictions(self, outputs: Sequence[Outputs]) -> list[Prediction]:
-        return self._task.predict(outputs, self.features, self.examples)
+        return self._texts.predictions(self._outputs)
 
 
 def _error(reference: Outputs, given: Outputs) -> float:

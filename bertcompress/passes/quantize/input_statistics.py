@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bert.families import cut_length, pad_token_of
+from bertcompress.bert.families import cut_length
 from bertcompress.data.partition import sample
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.edit import copy_of, drop_dead_nodes, drop_unused_initializers
 from bertcompress.graph.products import FLOAT, WeightProduct
+from bertcompress.inference.texts import Texts, padded_batches
 from bertcompress.numerics.gram import Gram
+from bertcompress.passes.context import HELD_OUT
 from bertcompress.runtimes.ort.runtime import OrtRuntime
-from bertcompress.tasks import make_task, pad
-from bertcompress.tasks.base import Feature, IntArray
+from bertcompress.tasks.base import IntArray
 
 if TYPE_CHECKING:
     import onnx
@@ -30,15 +31,12 @@ if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import OnnxModel
 
 BATCH_SIZE = 16
-HELD_OUT = 4
-"""Of every so many texts one is held out."""
-
 STATISTICS_BYTES = 512 * 2**20
-"""So much is kept of the inputs of products at a time; more products take another run."""
+"""What is kept of the inputs of products at a time; more products take another run."""
 
 
 @dataclass(frozen=True)
-class Texts:
+class FittedTexts:
     """Padded batches of texts: those that weights are fitted to, and those held out."""
 
     fitted: tuple[dict[str, IntArray], ...]
@@ -66,33 +64,28 @@ def draw_texts(
     samples: int,
     max_length: int | None,
     seed: int,
-) -> Texts:
+) -> FittedTexts:
     """Draws texts (stratified, seeded), tokenizes and pads them in batches of similar length.
 
     Raises:
         UsageError: There are fewer than two texts, or `max_length` is beyond the model's.
     """
-    length = cut_length(model.config, max_length)
+    cut_length(model.config, max_length)  # refuses a length before the number of texts
     if len(examples) < 2 or samples < 2:
         raise UsageError(
             f"weights are fitted to some texts and tried on others, got {len(examples)} texts and "
             f"samples {samples}; give some hundred"
         )
     drawn = sample(tuple(examples), min(samples, len(examples)), seed=seed)
-    task = make_task(model.task, model.config)
-    features = task.encode(model.tokenizer, drawn, max_length=length)
+    texts = Texts.of(model, drawn, max_length=max_length)
+    features, padding = texts.features, texts.pad_token_id
     step = min(HELD_OUT, len(features))
-    held_out = [one for at, one in enumerate(features) if at % step == step - 1]
-    fitted = [one for at, one in enumerate(features) if at % step != step - 1]
-    padding = pad_token_of(model.tokenizer)
-    return Texts(_batches(fitted, padding), _batches(held_out, padding), len(drawn))
-
-
-def _batches(features: Sequence[Feature], pad_token_id: int) -> tuple[dict[str, IntArray], ...]:
-    ordered = sorted(features, key=lambda feature: feature.length)
-    return tuple(
-        pad(ordered[start : start + BATCH_SIZE], pad_token_id=pad_token_id)
-        for start in range(0, len(ordered), BATCH_SIZE)
+    held_out = features[step - 1 :: step]
+    fitted = [feature for at, feature in enumerate(features) if at % step != step - 1]
+    return FittedTexts(
+        padded_batches(fitted, BATCH_SIZE, pad_token_id=padding),
+        padded_batches(held_out, BATCH_SIZE, pad_token_id=padding),
+        len(drawn),
     )
 
 

@@ -35,7 +35,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bertcompress.artifacts.artifact import Kind, OnnxModel
-from bertcompress.bert.families import cut_length
 from bertcompress.data.partition import sample
 from bertcompress.errors import AccuracyGateError, CalibrationError, UsageError
 from bertcompress.examples import Example
@@ -50,6 +49,7 @@ from bertcompress.graph.integer.foreign_qdq import (
 )
 from bertcompress.graph.integer.integer_products import inputs_now
 from bertcompress.graph.products import HEADS, WeightProduct
+from bertcompress.inference.texts import Texts
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context, Need
 from bertcompress.passes.quantize.audit import (
@@ -69,7 +69,6 @@ from bertcompress.passes.quantize.nncf_backend import (
     smooth,
 )
 from bertcompress.passes.samples import draw_samples
-from bertcompress.tasks import make_task
 
 if TYPE_CHECKING:
     import onnx
@@ -216,11 +215,8 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
         return [example for example in labelled if example.id not in held], held_out
 
     def _feeds(self, model: OnnxModel, examples: Sequence[Example]) -> list[Feed]:
-        length = cut_length(model.config, self.max_length)
         drawn = draw_samples(examples, self.samples, seed=self.seed)
-        features = make_task(model.task, model.config).encode(
-            model.tokenizer, drawn, max_length=length
-        )
+        features = Texts.of(model, drawn, max_length=self.max_length).features
         if not features:
             raise CalibrationError(
                 "NNCF calibrates on texts and none were drawn; give it some hundred like those "

@@ -49,8 +49,8 @@ from bertcompress.passes.quantize.blocks import (
     round_product,
 )
 from bertcompress.passes.quantize.input_statistics import (
+    FittedTexts,
     InputStatistics,
-    Texts,
     draw_texts,
     input_statistics,
 )
@@ -58,6 +58,9 @@ from bertcompress.progress import Progress
 
 if TYPE_CHECKING:
     import onnx
+
+Formats = tuple[BlockFormat, ...]
+"""Of each piece, in their order."""
 
 Blocks = Mapping[str, Rounded]
 """What each piece became, by the name of its weight."""
@@ -105,11 +108,9 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
             )
         if self.samples < 2:
             raise UsageError(f"samples must be 2 or more, got {self.samples}")
-        if self.target_size is None:
-            return
-        if self.target_size < 1:
+        if self.target_size is not None and self.target_size < 1:
             raise UsageError(f"target_size must be 1 or more bytes, got {self.target_size}")
-        if self.block_size is not None:
+        if self.target_size is not None and self.block_size is not None:
             raise UsageError("target_size chooses the blocks; leave block_size out")
 
     @property
@@ -157,7 +158,7 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
         details = replace(
             found,
             rounding=f"{rounding}, {texts.count if texts else 0} texts",
-            size=f"{_megabytes(model.size_bytes)} before, {_megabytes(graph.ByteSize())} after",
+            size=f"{model.size_bytes / 1e6:.2f} MB before, {graph.ByteSize() / 1e6:.2f} MB after",
             note=ABOUT,
             divergence_of_answers=lost,
         )
@@ -168,7 +169,7 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
             return self.rounding
         return "gptq" if self.bits == 4 and context.has_examples else "mse"
 
-    def _texts(self, model: OnnxModel, context: Context) -> Texts | None:
+    def _texts(self, model: OnnxModel, context: Context) -> FittedTexts | None:
         if not self.needs or not context.has_examples:
             return None
         return draw_texts(
@@ -179,22 +180,18 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
             seed=self.seed,
         )
 
-    def _formats(self, work: BlockWork) -> tuple[tuple[BlockFormat, ...], ...]:
+    def _formats(self, work: BlockWork) -> tuple[Formats, ...]:
         """Returns each piece's format, in one or more ways to compare."""
         if self.target_size is not None and work.texts is not None:
             return work.formats_within(self.target_size, work.texts)
-        asked = BLOCK_SIZE if self.block_size is None else self.block_size
-        graph = work.model.graph
-        return (
-            tuple(
-                format_for(
-                    piece.weight_in(graph),
-                    bits=self.bits,
-                    block_size=fitting_block_size(asked, piece.columns),
-                )
-                for piece in work.pieces
-            ),
-        )
+        asked, formats = self.block_size or BLOCK_SIZE, []
+        for piece in work.pieces:
+            weight, size = (
+                piece.weight_in(work.model.graph),
+                fitting_block_size(asked, piece.columns),
+            )
+            formats.append(format_for(weight, bits=self.bits, block_size=size))
+        return (tuple(formats),)
 
 
 @dataclass(frozen=True)
@@ -212,10 +209,10 @@ class BlockWork:
     model: OnnxModel
     pieces: tuple[BlockPiece, ...]
     rounding: str
-    texts: Texts | None
+    texts: FittedTexts | None
     progress: Progress
 
-    def formats_within(self, target: int, texts: Texts) -> tuple[tuple[BlockFormat, ...], ...]:
+    def formats_within(self, target: int, texts: FittedTexts) -> tuple[Formats, ...]:
         """Returns each piece's format in one or two ways, of no more than `target` bytes each.
 
         Raises:
@@ -298,7 +295,3 @@ class BlockWork:
     def _replaceable(self) -> tuple[str, ...]:
         biases = [piece.bias for piece in self.pieces if piece.bias is not None]
         return (*(piece.weight for piece in self.pieces), *biases)
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:.2f} MB"

@@ -19,10 +19,11 @@ from typing import ClassVar
 
 from bertcompress.artifacts.artifact import Engine, Kind, OnnxModel
 from bertcompress.artifacts.engine_record import HARDWARE, EngineRecord, Hardware, Platform, Profile
-from bertcompress.bert.families import cut_length, longest_text
+from bertcompress.bert.families import longest_text
 from bertcompress.errors import BuildError, UsageError
 from bertcompress.files import write_whole
 from bertcompress.graph.fingerprint import graph_sha256
+from bertcompress.inference.texts import Texts
 from bertcompress.passes.base import PATH, Pass, check_choice
 from bertcompress.passes.context import Context, Need
 from bertcompress.passes.tensorrt.builder import Built, build_plan
@@ -33,7 +34,6 @@ from bertcompress.passes.tensorrt.layers import precision_counts
 from bertcompress.passes.tensorrt.profiles import GOALS, Goal, engine_profiles
 from bertcompress.passes.tensorrt.progress import BuildProgress
 from bertcompress.runtimes.tensorrt.library import built_graph, import_tensorrt, platform_here
-from bertcompress.tasks import make_task
 
 Shape = tuple[int, int]
 
@@ -192,11 +192,9 @@ class BuildEngine(Pass[OnnxModel, Engine]):
         limit = longest_text(model.config)
         if self.max_length is not None and self.max_length > limit:
             raise UsageError(f"max_length must be up to the model's {limit}, got {self.max_length}")
-        cut = cut_length(model.config, self.max_length)
-        task = make_task(model.task, model.config)
-        features = task.encode(model.tokenizer, context.examples, max_length=cut)
+        texts = Texts.of(model, context.examples, max_length=self.max_length)
         return engine_profiles(
-            [feature.length for feature in features],
+            [feature.length for feature in texts.features],
             goal=self.goal,
             ceilings=self.lengths,
             batches=self.batches,

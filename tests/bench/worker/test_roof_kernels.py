@@ -15,7 +15,7 @@ from bertcompress.runtimes.ort.runtime import optimized_graph, run_graph
 
 def test_the_integer_product_is_one_and_runs_as_an_integer_kernel() -> None:
     graph = onnx.load_model_from_string(product_graph("int8", (3, 8, 5)))
-    x = np.random.default_rng(1).integers(0, 256, (3, 8)).astype(np.uint8)
+    x = np.random.default_rng(1).integers(0, 128, (3, 8)).astype(np.uint8)  # exact without VNNI too
 
     (outputs,) = run_graph(graph, [{"x": x}])
 
