@@ -268,7 +268,9 @@ def _part(asked: PruneOptions, number: int, count: int) -> PruneOptions:
 
 
 def _of_the_rest(fraction: float | None, count: int) -> float | None:
-    if fraction is None or not 0.0 <= fraction < 1.0:
+    if fraction is None:
+        return None
+    if not 0.0 <= fraction < 1.0:
         return fraction  # which the pass refuses
     return round(1.0 - math.pow(1.0 - fraction, 1.0 / count), 6)
 
