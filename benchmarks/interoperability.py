@@ -38,7 +38,7 @@ from bertcompress.passes.prune.prune import Prune
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.runtimes import open_runtime
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, IntArray, Task

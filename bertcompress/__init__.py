@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
     from bertcompress.passes.quantize.quantize_static import QuantizeStatic
     from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-    from bertcompress.passes.quantize.ranges import Ranges
     from bertcompress.passes.quantize.smooth_activations import SmoothActivations
+    from bertcompress.passes.ranges import Ranges
     from bertcompress.passes.tensorrt.build_engine import BuildEngine
     from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
     from bertcompress.pipeline import Pipeline, StepStore
@@ -89,7 +89,7 @@ _NAMES = {
     "bertcompress.passes.quantize.quantize_nncf": ("QuantizeNncf",),
     "bertcompress.passes.quantize.quantize_static": ("QuantizeStatic",),
     "bertcompress.passes.quantize.quantize_weights": ("QuantizeWeights",),
-    "bertcompress.passes.quantize.ranges": ("Ranges",),
+    "bertcompress.passes.ranges": ("Ranges",),
     "bertcompress.passes.quantize.smooth_activations": ("SmoothActivations",),
     "bertcompress.passes.tensorrt.build_engine": ("BuildEngine",),
     "bertcompress.passes.tensorrt.quantize_tensorrt": ("QuantizeTensorrt",),

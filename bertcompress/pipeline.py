@@ -21,8 +21,9 @@ from bertcompress.artifacts.artifact import Artifact, Checkpoint, library_versio
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import BertCompressError, LoadError, UnexpectedPassError, UsageError
 from bertcompress.graph.fingerprint import weights_fingerprint
-from bertcompress.passes.base import AnyPass, settings_of
+from bertcompress.passes.base import AnyPass
 from bertcompress.passes.context import Context
+from bertcompress.passes.settings import settings_of
 
 WORK = "work-"
 """How the folders begin in which a step that takes long keeps what it needs to go on."""

@@ -46,8 +46,9 @@ from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.passes.base import NoDetails, Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import batches_for
+from bertcompress.passes.settings import Need
 from bertcompress.progress import Progress
 
 if TYPE_CHECKING:

@@ -41,8 +41,9 @@ from bertcompress.bert.pruning.sublayers import UNITS, Unit
 from bertcompress.bert.structure import encoder_of, shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import batches_for
+from bertcompress.passes.settings import Need
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.export.halve_precision import HalvePrecision
 from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress_calibration import RANDOM, calibrate_ranges, random_texts
 from gpu.steps import Facts

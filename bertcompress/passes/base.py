@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from bertcompress.artifacts.artifact import Artifact, Kind, library_versions
 from bertcompress.artifacts.manifest import Step
 from bertcompress.codec import to_plain
-from bertcompress.errors import PassError, UsageError, did_you_mean
-from bertcompress.passes.context import Context, Need
-
-PATH: Mapping[str, bool] = {"path": True}
-"""Metadata of a field that is a path: where a file lies changes nothing about the result."""
+from bertcompress.errors import PassError
+from bertcompress.passes.context import Context
+from bertcompress.passes.settings import Need, settings_of
 
 Given = TypeVar("Given", bound=Artifact)
 Made = TypeVar("Made", bound=Artifact)
@@ -95,49 +93,6 @@ class Pass(ABC, Generic[Given, Made]):
 
 AnyPass = Pass[Any, Any]
 """A pass of a chain, whose kinds are compared when the chain is built."""
-
-
-def settings_of(pass_: object) -> dict[str, object]:
-    """Returns a pass's fields as JSON values.
-
-    Two passes with equal settings do the same to the same artifact in the same context, so this is
-    also what a finished step is recognised by. A path (`PATH`) is left out.
-    """
-    if not is_dataclass(pass_):
-        raise TypeError(f"a pass is a dataclass, got {type(pass_).__name__}")
-    return {
-        field.name: _as_json(getattr(pass_, field.name))
-        for field in fields(pass_)
-        if field.metadata != PATH
-    }
-
-
-def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    """Fails with a UsageError unless the value is one of those allowed."""
-    if value not in allowed:
-        raise UsageError(
-            f"{name} must be one of {', '.join(allowed)}, got {value!r}"
-            + did_you_mean(str(value), allowed)
-        )
-
-
-def check_counts(**counts: int) -> None:
-    """Fails with a UsageError unless every number is 1 or more."""
-    for name, count in counts.items():
-        if count < 1:
-            raise UsageError(f"{name} must be 1 or more, got {count}")
-
-
-def _as_json(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return settings_of(value)
-    if isinstance(value, Mapping):
-        return {str(key): _as_json(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_as_json(item) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return str(value)
 
 
 def _wrong_kind(pass_: Pass[Given, Made], artifact: Artifact) -> str:

@@ -11,19 +11,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example, fingerprint_of
+from bertcompress.passes.settings import Need
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
     from bertcompress.artifacts.calibration_table import CalibrationTable
-    from bertcompress.passes.quantize.ranges import Ranges
-
-Need = Literal["examples", "labels", "held out", "machine"]
-"""What of a context changes a pass's result: part of what a finished step is known by."""
+    from bertcompress.passes.ranges import Ranges
 
 HELD_OUT = 4
 """Of so many examples one is held out, where no others are given to judge by."""

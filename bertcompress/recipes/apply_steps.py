@@ -30,8 +30,8 @@ from bertcompress.errors import (
 from bertcompress.examples import Example, TextExample, TokenExample
 from bertcompress.passes.base import AnyPass
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.ranges import TRAINED, Ranges
 from bertcompress.passes.quantize.smooth_activations import SmoothActivations
+from bertcompress.passes.ranges import TRAINED, Ranges
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Progress, silent

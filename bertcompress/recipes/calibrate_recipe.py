@@ -9,7 +9,7 @@ from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.loading.load import load
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.progress import Progress, silent
 from bertcompress.recipes.apply_steps import Note, logged, splits_for
 from bertcompress.recipes.recipe import Recipe

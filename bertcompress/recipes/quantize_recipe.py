@@ -10,7 +10,7 @@ from bertcompress.passes.base import AnyPass
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.recipes.recipe import or_default
 from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.latency_table import Timing

@@ -16,8 +16,9 @@ from typing import Any
 
 from bertcompress.codec import decode, to_plain
 from bertcompress.errors import UsageError, did_you_mean
-from bertcompress.passes.base import PATH, AnyPass
+from bertcompress.passes.base import AnyPass
 from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.settings import PATH
 from bertcompress.recipes.data_source import portable, resolved
 from bertcompress.recipes.prune_recipe import check_goal
 from bertcompress.recipes.recipe import STEPS

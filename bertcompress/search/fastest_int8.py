@@ -29,14 +29,15 @@ from bertcompress.codec import from_plain
 from bertcompress.errors import ParityError, UsageError, did_you_mean
 from bertcompress.graph.products import HEADS
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import QuantizationDetails, check_patterns
-from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.passes.quantize.smooth_activations import (
     SmoothActivations,
     SmoothedLayer,
     SmoothingDetails,
 )
+from bertcompress.passes.ranges import Ranges
+from bertcompress.passes.settings import Need
 from bertcompress.progress import Progress
 from bertcompress.search.int8_candidates import (
     PROFILES,

@@ -26,13 +26,13 @@ from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.passes.quantize.smooth_activations import (
     SmoothActivations,
     SmoothedLayer,
     SmoothingDetails,
     can_smooth,
 )
+from bertcompress.passes.ranges import Ranges
 from bertcompress.progress import silent
 from bertcompress.search.mixed_precision import ProductCost
 

@@ -27,9 +27,9 @@ from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Example
 from bertcompress.inference.texts import Texts
 from bertcompress.machine.environment import available_threads, cpu_model
-from bertcompress.passes.base import check_counts
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.settings import check_counts
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes import check_runtime
 

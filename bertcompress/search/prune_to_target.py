@@ -18,9 +18,10 @@ from bertcompress.bert.pruning.sizes import flops_table, parameters_table
 from bertcompress.bert.structure import shape_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.prune.details import PruneDetails
 from bertcompress.passes.prune.prune import OneShot, check_data, check_goals
+from bertcompress.passes.settings import Need
 from bertcompress.search.latency_table import MeasureLatency, Timing, check_deployment
 from bertcompress.search.pruning_target import PruningTarget, Rung, broken_at
 

@@ -20,9 +20,10 @@ from bertcompress.bert.structure import shape_of
 from bertcompress.data.partition import sample
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example
-from bertcompress.passes.base import Pass, check_counts
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import features_for
+from bertcompress.passes.settings import Need, check_counts
 from bertcompress.tasks import Feature
 from bertcompress.train.losses import distillation_loss
 from bertcompress.train.trainer import (

@@ -15,8 +15,9 @@ from bertcompress.bert.families import pad_token_of
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Example
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import features_for
+from bertcompress.passes.settings import Need
 from bertcompress.tasks import Feature
 from bertcompress.train.trainer import (
     Schedule,

@@ -29,14 +29,15 @@ from bertcompress.errors import UsageError
 from bertcompress.graph.integer.embeddings import SMALLEST_TABLE, blocks_of
 from bertcompress.graph.products import HEADS
 from bertcompress.numerics.blocks import fitting_block_size
-from bertcompress.passes.base import PATH, Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.audit import check_patterns, chosen_modules
 from bertcompress.passes.quantize.blocks import check_blocks, format_for
 from bertcompress.passes.quantize.quantize_weights import BLOCK_SIZE
-from bertcompress.passes.quantize.ranges import Ranges
 from bertcompress.passes.quantize.trained_ranges import ranges_file
+from bertcompress.passes.ranges import Ranges
+from bertcompress.passes.settings import PATH, Need
 from bertcompress.train.distill_checkpoint import Recover, check_texts
 from bertcompress.train.trainer import Epoch, TrainingDetails, require_accelerate
 

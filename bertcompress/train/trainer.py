@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.errors import MissingDependencyError, UsageError
-from bertcompress.passes.base import check_counts
 from bertcompress.passes.samples import torch_batch
+from bertcompress.passes.settings import check_counts
 from bertcompress.progress import Progress
 from bertcompress.quiet import quiet_transformers
 from bertcompress.tasks import Feature

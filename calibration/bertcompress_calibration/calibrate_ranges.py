@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.tasks import make_task
 from bertcompress_calibration.collect import calibrate
 from bertcompress_calibration.ranges import method_named

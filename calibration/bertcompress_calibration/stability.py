@@ -11,7 +11,7 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, Stability
 from bertcompress.errors import UsageError
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress_calibration.calibrate_ranges import calibrate_ranges
 
 

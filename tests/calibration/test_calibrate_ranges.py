@@ -13,10 +13,10 @@ import pytest
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import TextExample
-from bertcompress.passes.base import settings_of
 from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
+from bertcompress.passes.settings import settings_of
 from bertcompress.tasks import make_task
 from bertcompress_calibration import calibrate, calibrate_ranges
 

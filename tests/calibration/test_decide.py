@@ -13,7 +13,7 @@ from bertcompress.artifacts.calibration_table import CalibrationTable, Stability
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import TextExample
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress_calibration import METHODS, calibrate_ranges, decided_again
 
 

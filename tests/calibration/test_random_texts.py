@@ -8,7 +8,7 @@ import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress_calibration import RANDOM, calibrate_ranges, random_texts
 
 Graphs = Callable[..., OnnxModel]

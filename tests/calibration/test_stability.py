@@ -10,7 +10,7 @@ from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRan
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress_calibration import calibrate_over_seeds, calibrate_ranges
 from bertcompress_calibration.stability import stability_of
 

@@ -27,7 +27,7 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.examples import TextExample
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress_calibration import calibrate_ranges
 from bertcompress_calibration.decide import decided
 from bertcompress_calibration.ranges import METHODS

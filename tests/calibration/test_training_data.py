@@ -8,7 +8,7 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress_calibration import calibrate_ranges
 from bertcompress_calibration.training_data import check_training
 

@@ -11,17 +11,12 @@ import pytest
 from bertcompress.artifacts.artifact import Checkpoint, Kind, OnnxModel
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import TextExample
-from bertcompress.passes.base import (
-    PATH,
-    Pass,
-    check_choice,
-    check_counts,
-    settings_of,
-)
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
+from bertcompress.passes.settings import PATH, Need, check_choice, check_counts, settings_of
 
 Make = Callable[..., Checkpoint]
 

@@ -10,7 +10,7 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress.passes.context import HELD_OUT, Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 
 TEXTS = tuple(TextExample(str(at), "a film") for at in range(9))
 

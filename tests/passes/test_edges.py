@@ -25,7 +25,7 @@ from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.quiet import quiet_transformers
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.tasks import make_task

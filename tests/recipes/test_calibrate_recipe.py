@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bertcompress.errors import UsageError
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.recipes.calibrate_recipe import CalibrateOptions, calibration_of
 from bertcompress.recipes.data_source import DataSource
 from bertcompress.recipes.recipe import Recipe

@@ -12,7 +12,7 @@ from bertcompress.errors import DataError, UsageError
 from bertcompress.gates.gate import GateLimits
 from bertcompress.passes.prune.prune_units import PruneHeads
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.recipes.data_source import DataSource
 from bertcompress.recipes.recipe import Recipe
 from bertcompress.recipes.recipe_file import read_recipe, recipe_text

@@ -14,7 +14,7 @@ from bertcompress.passes.base import AnyPass
 from bertcompress.passes.prune.prune import Prune
 from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.passes.tensorrt.build_engine import BuildEngine
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.recipes.resources import RecipeContext

@@ -13,7 +13,7 @@ from bertcompress.examples import TextExample
 from bertcompress.graph.products import weight_products
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.progress import Progress
 from bertcompress.search import fastest_int8, int8_candidates
 from bertcompress.search.fastest_int8 import QuantizeBest

@@ -13,7 +13,7 @@ from bertcompress.errors import UsageError
 from bertcompress.graph.edit import copy_of, initializer_values
 from bertcompress.graph.integer.smoothing import fold_scales, value_pairs
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.search import int8_candidates
 from bertcompress.search.int8_candidates import Int8Candidate, Judgement, ways_to_int8
 

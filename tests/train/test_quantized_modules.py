@@ -25,7 +25,7 @@ from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.audit import chosen_modules
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.train import quantized_modules as modules
 from bertcompress.train.fake_quant import InputRange, round_rows, round_table

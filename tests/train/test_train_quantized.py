@@ -25,8 +25,8 @@ from bertcompress.graph.products import weight_products
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.ranges import TRAINED, Ranges
 from bertcompress.passes.quantize.trained_ranges import trained_ranges
+from bertcompress.passes.ranges import TRAINED, Ranges
 from bertcompress.passes.samples import batches_for
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.train.train_quantized import QuantizedTrainingDetails, TrainQuantized

@@ -25,8 +25,8 @@ from bertcompress.bert.pruning.refit import Refitted, refit
 from bertcompress.bert.pruning.selection import check_fraction
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError, UsageError
-from bertcompress.passes.base import Pass, check_counts
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.prune.details import (
     PruneDetails,
     explanation,
@@ -35,6 +35,7 @@ from bertcompress.passes.prune.details import (
 )
 from bertcompress.passes.prune.widths import Choice, Outcome, Search
 from bertcompress.passes.samples import batches_for
+from bertcompress.passes.settings import Need, check_counts
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from bertcompress.bert.pruning.importance import Batch
 from bertcompress.bert.structure import shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError
-from bertcompress.passes.base import Pass, check_counts
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import batches_for
+from bertcompress.passes.settings import Need, check_counts
 from bertcompress.runtimes.torch.runtime import OUTPUT_NAMES
 
 if TYPE_CHECKING:

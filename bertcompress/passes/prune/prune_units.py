@@ -22,9 +22,10 @@ from bertcompress.bert.pruning.selection import Kept, Scope, check_fraction, kee
 from bertcompress.bert.structure import shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError
-from bertcompress.passes.base import Pass, check_choice, check_counts
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import batches_for
+from bertcompress.passes.settings import Need, check_choice, check_counts
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

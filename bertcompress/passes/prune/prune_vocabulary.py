@@ -15,9 +15,10 @@ from bertcompress.bert.vocabulary import (
     smaller_tokenizer,
 )
 from bertcompress.errors import UsageError
-from bertcompress.passes.base import Pass, check_counts
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
 from bertcompress.passes.samples import features_for
+from bertcompress.passes.settings import Need, check_counts
 
 
 @dataclass(frozen=True)

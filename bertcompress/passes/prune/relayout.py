@@ -8,9 +8,10 @@ from typing import ClassVar, Literal, get_args
 from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.layout import stock_layout
 from bertcompress.bert.structure import shape_of
-from bertcompress.passes.base import Pass, check_choice
+from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.prune.details import WidthsRow
+from bertcompress.passes.settings import check_choice
 
 Layout = Literal["dense", "uniform"]
 

@@ -51,7 +51,7 @@ from bertcompress.graph.integer.integer_products import inputs_now
 from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.inference.texts import Texts
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import (
     NncfCalibration,
     QuantizationDetails,
@@ -69,6 +69,7 @@ from bertcompress.passes.quantize.nncf_backend import (
     smooth,
 )
 from bertcompress.passes.samples import draw_samples
+from bertcompress.passes.settings import Need
 
 if TYPE_CHECKING:
     import onnx

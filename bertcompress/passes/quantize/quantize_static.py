@@ -44,7 +44,7 @@ from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.machine.cpu import target_flags
 from bertcompress.numerics.affine import S8_MAX, choose_asymmetric_u8
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import (
     QuantizationDetails,
     audited,
@@ -55,8 +55,9 @@ from bertcompress.passes.quantize.audit import (
     split_products,
     weight_bits,
 )
-from bertcompress.passes.quantize.ranges import TRAINED, Ranges
 from bertcompress.passes.quantize.trained_ranges import trained_ranges
+from bertcompress.passes.ranges import TRAINED, Ranges
+from bertcompress.passes.settings import Need
 
 if TYPE_CHECKING:
     import onnx
@@ -109,7 +110,7 @@ class QuantizeStatic(Pass[OnnxModel, OnnxModel]):
     def check(self, context: Context) -> None:
         """Refuses a context without anything to find ranges on."""
         if not self._trained:
-            self.ranges.check(context)
+            self.ranges.check(has_examples=context.has_examples)
 
     def identity(self, context: Context) -> dict[str, str]:
         """Adds the content of a saved table."""

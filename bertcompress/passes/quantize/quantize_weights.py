@@ -29,7 +29,7 @@ from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
 from bertcompress.graph.products import HEADS, WeightProduct
 from bertcompress.numerics.blocks import BlockFormat, Floats, fitting_block_size
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import (
     QuantizationDetails,
     audited,
@@ -54,6 +54,7 @@ from bertcompress.passes.quantize.input_statistics import (
     draw_texts,
     input_statistics,
 )
+from bertcompress.passes.settings import Need
 from bertcompress.progress import Progress
 
 if TYPE_CHECKING:

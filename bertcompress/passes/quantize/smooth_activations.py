@@ -22,9 +22,10 @@ from bertcompress.graph.edit import copy_of, initializer_values
 from bertcompress.graph.integer.smoothing import fold_scales, value_pairs
 from bertcompress.numerics.smoothing import ALPHAS, Floats, best_scales
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import drift_db
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
+from bertcompress.passes.settings import Need
 
 SAME_DB = 80.0
 """The answers may differ by float32's rounding and no more: 1e-4 of their size."""
@@ -88,7 +89,7 @@ class SmoothActivations(Pass[OnnxModel, OnnxModel]):
 
     def check(self, context: Context) -> None:
         """Refuses a context without anything to find ranges on."""
-        self.ranges.check(context)
+        self.ranges.check(has_examples=context.has_examples)
 
     def identity(self, context: Context) -> dict[str, str]:
         """Adds the content of a saved table."""

@@ -30,7 +30,7 @@ from bertcompress.errors import CalibrationError
 from bertcompress.graph.edit import initializer_values
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import weight_products
-from bertcompress.passes.quantize.ranges import TRAINED
+from bertcompress.passes.ranges import TRAINED
 
 if TYPE_CHECKING:
     from torch import nn

@@ -24,8 +24,9 @@ from bertcompress.errors import BuildError, UsageError
 from bertcompress.files import write_whole
 from bertcompress.graph.fingerprint import graph_sha256
 from bertcompress.inference.texts import Texts
-from bertcompress.passes.base import PATH, Pass, check_choice
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.base import Pass
+from bertcompress.passes.context import Context
+from bertcompress.passes.settings import PATH, Need, check_choice
 from bertcompress.passes.tensorrt.builder import Built, build_plan
 from bertcompress.passes.tensorrt.engine_graph import check_goal, check_graph, precisions_of
 from bertcompress.passes.tensorrt.engine_parity import EngineFigures, check_engine

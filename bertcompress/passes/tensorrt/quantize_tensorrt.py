@@ -54,7 +54,7 @@ from bertcompress.graph.tensorrt.symmetric_qdq import (
 )
 from bertcompress.graph.tensorrt.target import Target, target_named
 from bertcompress.passes.base import Pass
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.audit import (
     CalibrationFacts,
     ProductPrecision,
@@ -62,7 +62,8 @@ from bertcompress.passes.quantize.audit import (
     check_patterns,
     drift_db,
 )
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
+from bertcompress.passes.settings import Need
 from bertcompress.passes.tensorrt.plan import PlannedProduct, attention_reason, plan_products
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
     def check(self, context: Context) -> None:
         """Refuses a context without anything to find ranges on."""
         if self.quantizes:
-            self.ranges.check(context)
+            self.ranges.check(has_examples=context.has_examples)
 
     def identity(self, context: Context) -> dict[str, str]:
         """Adds the content of a saved table."""

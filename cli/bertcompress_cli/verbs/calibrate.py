@@ -65,7 +65,7 @@ def calibrate(
 ) -> None:
     """Find the activations' ranges on data; keep them in a table."""
     from bertcompress.artifacts.calibration_table import CalibrationTable
-    from bertcompress.passes.quantize.ranges import Ranges
+    from bertcompress.passes.ranges import Ranges
     from bertcompress.recipes.calibrate_recipe import CalibrateOptions, calibration_of
     from bertcompress_calibration import decided_again
     from bertcompress_cli.output import note

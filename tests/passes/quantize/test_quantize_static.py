@@ -21,7 +21,7 @@ from bertcompress.numerics.affine import S8_MAX, S8_REDUCED
 from bertcompress.passes.context import Context
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.ranges import TRAINED, Ranges
+from bertcompress.passes.ranges import TRAINED, Ranges
 from bertcompress.runtimes.ort.runtime import run_graph
 from fixtures.examples import giving, wide_table
 from fixtures.feeds import feed_of

@@ -24,7 +24,7 @@ from bertcompress.graph.half import emulated
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.passes.tensorrt.plan import attention_reason
 from bertcompress.passes.tensorrt.quantize_tensorrt import PRECISIONS, Precision, QuantizeTensorrt
 from bertcompress.runtimes.ort.runtime import run_graph

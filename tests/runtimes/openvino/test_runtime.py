@@ -21,7 +21,7 @@ from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 from bertcompress.runtimes import open_runtime, open_runtimes, runtime_for
 from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 from bertcompress_calibration import calibrate_ranges

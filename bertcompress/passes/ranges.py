@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from bertcompress.errors import CalibrationError, UsageError
-from bertcompress.passes.base import PATH
-from bertcompress.passes.context import Context, Need
+from bertcompress.passes.settings import PATH, Need
 
 TRAINED = "trained"
 """The method that takes the ranges that training left in the model."""
@@ -49,13 +48,13 @@ class Ranges:
         """What of a context decides the ranges."""
         return () if self.table is not None else ("examples",)
 
-    def check(self, context: Context) -> None:
-        """Refuses a context without what the ranges are found on; reads no examples.
+    def check(self, *, has_examples: bool) -> None:
+        """Refuses a run without what the ranges are found on.
 
         Raises:
             UsageError: If there are neither examples nor a table.
         """
-        if self.needs and not context.has_examples:
+        if self.needs and not has_examples:
             raise UsageError(
                 "static ranges are found on data and none was given; add --data, or take "
                 "--method dynamic, which needs none"

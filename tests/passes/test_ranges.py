@@ -8,9 +8,7 @@ from typing import Any
 import pytest
 
 from bertcompress.errors import CalibrationError, UsageError
-from bertcompress.examples import TextExample
-from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.ranges import Ranges
+from bertcompress.passes.ranges import Ranges
 
 
 @pytest.mark.parametrize("name", ["samples", "batch_size", "max_length"])
@@ -27,9 +25,9 @@ def test_a_saved_table_takes_no_other_setting() -> None:
 
 def test_they_are_found_on_examples_or_read_from_a_table() -> None:
     with pytest.raises(UsageError, match="static ranges are found on data and none was given"):
-        Ranges().check(Context())
-    Ranges().check(Context([TextExample("1", "a film")]))
-    Ranges(table="table.safetensors").check(Context())
+        Ranges().check(has_examples=False)
+    Ranges().check(has_examples=True)
+    Ranges(table="table.safetensors").check(has_examples=False)
     assert (Ranges().needs, Ranges(table="table.safetensors").needs) == (("examples",), ())
 
 
