@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -56,3 +57,17 @@ def test_files_that_the_package_reads_are_in_it(file: str, names: list[str]) -> 
 def test_no_test_and_no_cache_is_in_it(names: list[str]) -> None:
     assert not [name for name in names if name.split("/")[-1].startswith(("test_", "conftest"))]
     assert not [name for name in names if "__pycache__" in name]
+
+
+def test_every_room_of_the_library_has_its_place_among_the_layers() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    placed = {room.strip() for layer in layers for room in layer.split("|")}
+    rooms = {
+        f"bertcompress.{path.stem}"
+        for path in (ROOT / "bertcompress").iterdir()
+        if (path / "__init__.py").is_file() or path.suffix == ".py"
+    }
+
+    assert rooms - placed == {"bertcompress.__init__"}
