@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
     from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 
-pytest_plugins = ("fixtures.command", "fixtures.examples", "fixtures.reports")
+pytest_plugins = (
+    "fixtures.command",
+    "fixtures.examples",
+    "fixtures.families",
+    "fixtures.reports",
+)
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 settings.register_profile("shared machine", deadline=None)  # what is slow there is not wrong
