@@ -35,9 +35,7 @@ def test_settings_are_json_values_and_where_a_file_lies_is_none_of_them() -> Non
 
 def test_a_wrong_choice_is_told_with_the_nearest_right_one() -> None:
     check_choice("scope", "layer", ("global", "layer"))
-    with pytest.raises(
-        UsageError, match=r"one of global, layer, got 'layers'.*layer"
-    ):
+    with pytest.raises(UsageError, match=r"one of global, layer, got 'layers'.*layer"):
         check_choice("scope", "layers", ("global", "layer"))
 
 

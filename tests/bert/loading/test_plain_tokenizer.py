@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import PreTrainedConfig, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from bertcompress.artifacts.artifact import OnnxModel, save
 from bertcompress.bert.families import Family, input_names
 from bertcompress.bert.loading.frontend import read_config, read_tokenizer
 from bertcompress.bert.loading.plain_tokenizer import PlainTokenizer, plain_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 TEXTS = (
     "the good film, isn't it?",
