@@ -176,7 +176,7 @@ def test_the_graph_answers_as_torch_does(family: Family, tiny_family: Tiny, tmp_
         "classifier.out_proj" if family.model_type not in ("bert", "distilbert") else "classifier"
     )
     left = "qa_outputs" if family is DISTILBERT else last
-    assert quantized.history[-1].details["left in float"] == left
+    assert quantized.history[-1].details["left_in_float"] == left
     tables = [one.name for one in quantized.graph.graph.initializer if one.name.endswith(".q")]
     assert any("word_embeddings" in name for name in tables)
     assert any("position_embeddings" in name for name in tables)

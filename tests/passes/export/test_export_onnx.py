@@ -42,7 +42,7 @@ def test_the_graph_answers_as_the_checkpoint(task: str, tiny_graph: Graphs) -> N
 
     parity = graph.history[-1].details["parity"]
     assert isinstance(parity, dict)
-    assert 0 < parity["largest difference"] < 1e-5
+    assert 0 < parity["largest_difference"] < 1e-5
     assert parity["batches"] >= 10
     assert [value.name for value in graph.graph.graph.output] == OUTPUTS[task]
 
