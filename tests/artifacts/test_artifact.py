@@ -268,7 +268,7 @@ def test_the_readme_in_the_folder_is_the_card(tiny_checkpoint: Make, tmp_path: P
 
     assert (folder / "README.md").read_text() == model_card(artifact)
     raw = json.loads((folder / "bertcompress.json").read_text())
-    assert raw["format"] == 1
+    assert raw["format"] == 2
 
 
 def test_a_tokenizer_without_a_class_of_its_own_loads_in_transformers_4_too(

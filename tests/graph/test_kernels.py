@@ -41,7 +41,7 @@ def test_each_kernel_is_counted_for_what_it_is() -> None:
     assert kernels.weight_only == {"MatMulNBits": 1}
     assert kernels.fused == {"attention": 2, "skip_layer_norm": 1, "gelu": 2}
     assert kernels.operators["Cast"] == 1
-    assert kernels.to_json() == {
+    assert kernels.counts == {
         "MatMulIntegerToFloat": 2,
         "QAttention": 1,
         "MatMulNBits": 1,
