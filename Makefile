@@ -8,7 +8,7 @@ OPTIMUM_VENV ?= .venv-optimum
 PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n 2 --dist worksteal
 PACKAGES = -p bertcompress -p bertcompress_calibration -p bertcompress_cli
 
-.PHONY: demo setup test test-optimum check bench clean
+.PHONY: demo setup test test-slow test-optimum check bench clean
 
 demo: $(VENV)/.demo  ## Fine-tune, prune, quantize, export, check and measure a real BERT
 	$(VENV)/bin/bertcompress demo -o .demo
@@ -16,8 +16,11 @@ demo: $(VENV)/.demo  ## Fine-tune, prune, quantize, export, check and measure a 
 setup: $(VENV)/.dev  ## Everything that working on the project needs
 
 test: $(VENV)/.test  ## The test suite
-	$(call PYTEST,$(VENV)) -m "not timing"
+	$(call PYTEST,$(VENV)) -m "not timing and not slow"
 	$(VENV)/bin/python -m pytest -m timing --reruns 2
+
+test-slow: $(VENV)/.test  ## Matrices and whole runs, each of several seconds
+	$(call PYTEST,$(VENV)) -m slow
 
 test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
 	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks

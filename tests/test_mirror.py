@@ -13,7 +13,7 @@ MIRRORS = {
     "cli/bertcompress_cli": "tests/cli",
     "calibration/bertcompress_calibration": "tests/calibration",
 }
-NO_MIRRORS = ("tests/benchmarks/", "tests/fakes/", "tests/fixtures/")
+NO_MIRRORS = ("tests/benchmarks/", "tests/borders/", "tests/fakes/", "tests/fixtures/")
 """Folders of tests that are of no package."""
 
 WITHOUT_A_TEST_FILE = {
