@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import ONNX_NAME, OnnxModel, save
 from bertcompress.bert.answers import outputs_divergence
@@ -24,10 +23,6 @@ from bertcompress.search.int8_candidates import Judgement
 from bertcompress.search.latency_table import MeasureLatency
 from bertcompress.tasks.base import Prediction, pad
 from bertcompress.tasks.same_answers import same_answers
-
-if TYPE_CHECKING:
-    pass
-
 
 _PROFILED = 32
 """Texts on which the time of single products is taken."""

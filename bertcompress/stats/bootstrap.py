@@ -54,7 +54,7 @@ def quantile_ratio(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval:
-    """Returns base over other, for the medians or another quantile: above 1, `other` is faster.
+    """Returns a speed-up: base over other, at the median or another quantile; above 1: faster.
 
     Args:
         base: The baseline's samples, one sequence a round, seconds.
