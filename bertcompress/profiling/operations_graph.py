@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,14 +49,6 @@ def read_graph(path: Path) -> onnx.ModelProto:
 def graph_operations(graph: onnx.ModelProto) -> Operations:
     """Counts a graph's operations."""
     return _Count(graph).operations()
-
-
-@dataclass(frozen=True)
-class _Weight:
-    """An initializer as a product reads it."""
-
-    tensor: onnx.TensorProto
-    is_dequantized: bool
 
 
 class _Count:
@@ -102,15 +93,17 @@ class _Count:
         weight = self._weight(node, _WEIGHT_INPUT.get(node.op_type, 1))
         if weight is None:
             return None
-        rows, columns = (int(size) for size in weight.tensor.dims)
+        tensor, is_dequantized = weight
+        rows, columns = (int(size) for size in tensor.dims)
         if any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
             rows, columns = columns, rows
         is_integer = node.op_type in INTEGER_KERNELS or (
-            weight.is_dequantized and self._is_dequantized(node.input[0])
+            is_dequantized and self._is_dequantized(node.input[0])
         )
         return WeightUse(rows, columns, is_integer, per_sentence)
 
-    def _weight(self, node: onnx.NodeProto, position: int) -> _Weight | None:
+    def _weight(self, node: onnx.NodeProto, position: int) -> tuple[onnx.TensorProto, bool] | None:
+        """Returns a product's weight, and whether it is dequantized; None where there is none."""
         if len(node.input) <= position:
             return None
         name = node.input[position]
@@ -118,7 +111,7 @@ class _Count:
         tensor = self._tensors.get(self._makers[name].input[0] if is_dequantized else name)
         if tensor is None or len(tensor.dims) != 2:
             return None
-        return _Weight(tensor, is_dequantized)
+        return tensor, is_dequantized
 
     def _is_dequantized(self, name: str) -> bool:
         return name in self._makers and self._makers[name].op_type == "DequantizeLinear"
