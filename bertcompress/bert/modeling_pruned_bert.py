@@ -154,41 +154,33 @@ def resize(model: Any, config: Any) -> None:
     model.post_init()
 
 
-class PrunedBertModel(BertModel):
+class Unequal(nn.Module):
+    """What makes a stock model unequal: the base before it; takes what the stock model takes."""
+
+    def __init__(self, config: Any, **arguments: Any) -> None:
+        super().__init__(config, **arguments)
+        resize(self, config)
+
+
+class PrunedBertModel(Unequal, BertModel):
     """`BertModel` with unequal layers."""
 
     config_class = PrunedBertConfig
 
-    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
-        super().__init__(config, add_pooling_layer=add_pooling_layer)
-        resize(self, config)
 
-
-class PrunedBertForSequenceClassification(BertForSequenceClassification):
+class PrunedBertForSequenceClassification(Unequal, BertForSequenceClassification):
     """`BertForSequenceClassification` with unequal layers."""
 
     config_class = PrunedBertConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedBertForTokenClassification(BertForTokenClassification):
+class PrunedBertForTokenClassification(Unequal, BertForTokenClassification):
     """`BertForTokenClassification` with unequal layers."""
 
     config_class = PrunedBertConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedBertForQuestionAnswering(BertForQuestionAnswering):
+class PrunedBertForQuestionAnswering(Unequal, BertForQuestionAnswering):
     """`BertForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedBertConfig
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)

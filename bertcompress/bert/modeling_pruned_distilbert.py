@@ -106,41 +106,33 @@ def resize_blocks(model: Any, config: Any) -> None:
     model.post_init()
 
 
-class PrunedDistilBertModel(DistilBertModel):
+class UnequalBlocks(nn.Module):
+    """What makes a stock DistilBERT unequal: the base before it; takes what the stock one takes."""
+
+    def __init__(self, config: Any, **arguments: Any) -> None:
+        super().__init__(config, **arguments)
+        resize_blocks(self, config)
+
+
+class PrunedDistilBertModel(UnequalBlocks, DistilBertModel):
     """`DistilBertModel` with unequal layers."""
 
     config_class = PrunedDistilBertConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize_blocks(self, config)
 
-
-class PrunedDistilBertForSequenceClassification(DistilBertForSequenceClassification):
+class PrunedDistilBertForSequenceClassification(UnequalBlocks, DistilBertForSequenceClassification):
     """`DistilBertForSequenceClassification` with unequal layers."""
 
     config_class = PrunedDistilBertConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize_blocks(self, config)
 
-
-class PrunedDistilBertForTokenClassification(DistilBertForTokenClassification):
+class PrunedDistilBertForTokenClassification(UnequalBlocks, DistilBertForTokenClassification):
     """`DistilBertForTokenClassification` with unequal layers."""
 
     config_class = PrunedDistilBertConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize_blocks(self, config)
 
-
-class PrunedDistilBertForQuestionAnswering(DistilBertForQuestionAnswering):
+class PrunedDistilBertForQuestionAnswering(UnequalBlocks, DistilBertForQuestionAnswering):
     """`DistilBertForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedDistilBertConfig
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize_blocks(self, config)

@@ -17,7 +17,7 @@ from transformers import (
     ElectraModel,
 )
 
-from .modeling_pruned_bert import resize, take_widths
+from .modeling_pruned_bert import Unequal, take_widths
 
 
 class PrunedElectraConfig(ElectraConfig):
@@ -36,41 +36,25 @@ class PrunedElectraConfig(ElectraConfig):
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedElectraModel(ElectraModel):
+class PrunedElectraModel(Unequal, ElectraModel):
     """`ElectraModel` with unequal layers."""
 
     config_class = PrunedElectraConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedElectraForSequenceClassification(ElectraForSequenceClassification):
+class PrunedElectraForSequenceClassification(Unequal, ElectraForSequenceClassification):
     """`ElectraForSequenceClassification` with unequal layers."""
 
     config_class = PrunedElectraConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedElectraForTokenClassification(ElectraForTokenClassification):
+class PrunedElectraForTokenClassification(Unequal, ElectraForTokenClassification):
     """`ElectraForTokenClassification` with unequal layers."""
 
     config_class = PrunedElectraConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedElectraForQuestionAnswering(ElectraForQuestionAnswering):
+class PrunedElectraForQuestionAnswering(Unequal, ElectraForQuestionAnswering):
     """`ElectraForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedElectraConfig
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)

@@ -27,7 +27,7 @@ from transformers import (
     XLMRobertaModel,
 )
 
-from .modeling_pruned_bert import resize, take_widths
+from .modeling_pruned_bert import Unequal, take_widths
 
 
 class PrunedRobertaConfig(RobertaConfig):
@@ -46,44 +46,28 @@ class PrunedRobertaConfig(RobertaConfig):
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedRobertaModel(RobertaModel):
+class PrunedRobertaModel(Unequal, RobertaModel):
     """`RobertaModel` with unequal layers."""
 
     config_class = PrunedRobertaConfig
 
-    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
-        super().__init__(config, add_pooling_layer=add_pooling_layer)
-        resize(self, config)
 
-
-class PrunedRobertaForSequenceClassification(RobertaForSequenceClassification):
+class PrunedRobertaForSequenceClassification(Unequal, RobertaForSequenceClassification):
     """`RobertaForSequenceClassification` with unequal layers."""
 
     config_class = PrunedRobertaConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedRobertaForTokenClassification(RobertaForTokenClassification):
+class PrunedRobertaForTokenClassification(Unequal, RobertaForTokenClassification):
     """`RobertaForTokenClassification` with unequal layers."""
 
     config_class = PrunedRobertaConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedRobertaForQuestionAnswering(RobertaForQuestionAnswering):
+class PrunedRobertaForQuestionAnswering(Unequal, RobertaForQuestionAnswering):
     """`RobertaForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedRobertaConfig
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
 
 class PrunedXLMRobertaConfig(XLMRobertaConfig):
@@ -102,44 +86,28 @@ class PrunedXLMRobertaConfig(XLMRobertaConfig):
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedXLMRobertaModel(XLMRobertaModel):
+class PrunedXLMRobertaModel(Unequal, XLMRobertaModel):
     """`XLMRobertaModel` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
 
-    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
-        super().__init__(config, add_pooling_layer=add_pooling_layer)
-        resize(self, config)
 
-
-class PrunedXLMRobertaForSequenceClassification(XLMRobertaForSequenceClassification):
+class PrunedXLMRobertaForSequenceClassification(Unequal, XLMRobertaForSequenceClassification):
     """`XLMRobertaForSequenceClassification` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedXLMRobertaForTokenClassification(XLMRobertaForTokenClassification):
+class PrunedXLMRobertaForTokenClassification(Unequal, XLMRobertaForTokenClassification):
     """`XLMRobertaForTokenClassification` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedXLMRobertaForQuestionAnswering(XLMRobertaForQuestionAnswering):
+class PrunedXLMRobertaForQuestionAnswering(Unequal, XLMRobertaForQuestionAnswering):
     """`XLMRobertaForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedXLMRobertaConfig
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
 
 class PrunedCamembertConfig(CamembertConfig):
@@ -158,41 +126,25 @@ class PrunedCamembertConfig(CamembertConfig):
         take_widths(self, layer_heads, layer_ffn, head_size, ffn=self.intermediate_size)
 
 
-class PrunedCamembertModel(CamembertModel):
+class PrunedCamembertModel(Unequal, CamembertModel):
     """`CamembertModel` with unequal layers."""
 
     config_class = PrunedCamembertConfig
 
-    def __init__(self, config: Any, add_pooling_layer: bool = True) -> None:
-        super().__init__(config, add_pooling_layer=add_pooling_layer)
-        resize(self, config)
 
-
-class PrunedCamembertForSequenceClassification(CamembertForSequenceClassification):
+class PrunedCamembertForSequenceClassification(Unequal, CamembertForSequenceClassification):
     """`CamembertForSequenceClassification` with unequal layers."""
 
     config_class = PrunedCamembertConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedCamembertForTokenClassification(CamembertForTokenClassification):
+class PrunedCamembertForTokenClassification(Unequal, CamembertForTokenClassification):
     """`CamembertForTokenClassification` with unequal layers."""
 
     config_class = PrunedCamembertConfig
 
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)
 
-
-class PrunedCamembertForQuestionAnswering(CamembertForQuestionAnswering):
+class PrunedCamembertForQuestionAnswering(Unequal, CamembertForQuestionAnswering):
     """`CamembertForQuestionAnswering` with unequal layers."""
 
     config_class = PrunedCamembertConfig
-
-    def __init__(self, config: Any) -> None:
-        super().__init__(config)
-        resize(self, config)

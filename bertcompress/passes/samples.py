@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.families import cut_length, input_names, pad_token_of
-from bertcompress.bert.pruning.importance import Batch
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example, QuestionExample, TextExample

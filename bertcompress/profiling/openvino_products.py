@@ -38,18 +38,18 @@ def products_of(
         compiled: The compiled graph.
         modules: The module of each node of the given graph that is a product or adds its bias.
     """
-    by_name = {one.name: one for one in compiled}
-    found = {}
-    for one in compiled:
-        types = [_TYPES.get(kind, kind) for _, kind in one.inputs[:2]]
-        if one.seconds is None or len(types) < 2:
+    by_name = {operator.name: operator for operator in compiled}
+    products = {}
+    for ran in compiled:
+        types = [_TYPES.get(kind, kind) for _, kind in ran.inputs[:2]]
+        if ran.seconds is None or len(types) < 2:
             continue
         precision = types[0] if types[0] == types[1] else f"{types[0]} x {types[1]}"
-        if one.kind in _ATTENTION_KINDS and any(_ATTENTION in name for name in one.stands_for):
-            found[one.name] = _holder(one, by_name, modules), precision, True
-        elif one.kind in _PRODUCTS:
-            found[one.name] = _module(one, by_name, modules), precision, False
-    return found
+        if ran.kind in _ATTENTION_KINDS and any(_ATTENTION in name for name in ran.stands_for):
+            products[ran.name] = _holder(ran, by_name, modules), precision, True
+        elif ran.kind in _PRODUCTS:
+            products[ran.name] = _module(ran, by_name, modules), precision, False
+    return products
 
 
 def _module(product: RanOperator, by_name: ByName, modules: Mapping[str, str]) -> str:
@@ -59,7 +59,7 @@ def _module(product: RanOperator, by_name: ByName, modules: Mapping[str, str]) -
         name = by_name[name].inputs[0][0]
     if WEIGHT_SUFFIX in name:
         return name.partition(WEIGHT_SUFFIX)[0]
-    known = (modules[one] for one in (product.name, *product.stands_for) if one in modules)
+    known = (modules[node] for node in (product.name, *product.stands_for) if node in modules)
     return next(known, product.name)
 
 

@@ -31,7 +31,7 @@ MiniLM, 6 layers of 384 with 1536 neurons, at 128 tokens:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import dataclass
 
 
@@ -112,15 +112,9 @@ def summed(
     products: list[WeightUse], *, attention_width: int, weight_bytes: int, bytes_per_token: int
 ) -> Operations:
     """Adds products up."""
-    totals: Mapping[tuple[bool, bool], int] = {
-        (is_integer, per_sentence): sum(
-            2 * one.inputs * one.outputs
-            for one in products
-            if (one.is_integer, one.per_sentence) == (is_integer, per_sentence)
-        )
-        for is_integer in (False, True)
-        for per_sentence in (False, True)
-    }
+    totals: Counter[tuple[bool, bool]] = Counter()
+    for product in products:
+        totals[product.is_integer, product.per_sentence] += 2 * product.inputs * product.outputs
     return Operations(
         float_per_token=totals[False, False],
         integer_per_token=totals[True, False],

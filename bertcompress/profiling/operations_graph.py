@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,14 +51,6 @@ def graph_operations(graph: onnx.ModelProto) -> Operations:
     return _Count(graph).operations()
 
 
-@dataclass(frozen=True)
-class _Weight:
-    """An initializer as a product reads it."""
-
-    tensor: onnx.TensorProto
-    is_dequantized: bool
-
-
 class _Count:
     """One pass over a graph's nodes."""
 
@@ -94,7 +85,7 @@ class _Count:
     def _product(self, node: onnx.NodeProto) -> WeightUse | None:
         per_sentence = bool(node.input) and node.input[0] in self._single
         if node.op_type == "MatMulNBits":
-            facts = {one.name: one.i for one in node.attribute}
+            facts = {attribute.name: attribute.i for attribute in node.attribute}
             is_integer = facts.get("accuracy_level", 0) == _INTEGER_LEVEL
             return WeightUse(facts["K"], facts["N"], is_integer, per_sentence)
         if node.op_type not in (*_FLOAT_PRODUCTS, *INTEGER_KERNELS):
@@ -102,34 +93,34 @@ class _Count:
         weight = self._weight(node, _WEIGHT_INPUT.get(node.op_type, 1))
         if weight is None:
             return None
-        rows, columns = (int(size) for size in weight.tensor.dims)
-        if any(one.name == "transB" and one.i for one in node.attribute):
+        tensor, is_dequantized = weight
+        rows, columns = (int(size) for size in tensor.dims)
+        if any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
             rows, columns = columns, rows
         is_integer = node.op_type in INTEGER_KERNELS or (
-            weight.is_dequantized and self._is_made_by(node.input[0], "DequantizeLinear")
+            is_dequantized and self._is_dequantized(node.input[0])
         )
         return WeightUse(rows, columns, is_integer, per_sentence)
 
-    def _weight(self, node: onnx.NodeProto, position: int) -> _Weight | None:
+    def _weight(self, node: onnx.NodeProto, position: int) -> tuple[onnx.TensorProto, bool] | None:
+        """Returns a product's weight, and whether it is dequantized; None where there is none."""
         if len(node.input) <= position:
             return None
         name = node.input[position]
-        is_dequantized = self._is_made_by(name, "DequantizeLinear")
+        is_dequantized = self._is_dequantized(name)
         tensor = self._tensors.get(self._makers[name].input[0] if is_dequantized else name)
         if tensor is None or len(tensor.dims) != 2:
             return None
-        return _Weight(tensor, is_dequantized)
+        return tensor, is_dequantized
 
-    def _is_made_by(self, name: str, operator: str) -> bool:
-        return name in self._makers and self._makers[name].op_type == operator
+    def _is_dequantized(self, name: str) -> bool:
+        return name in self._makers and self._makers[name].op_type == "DequantizeLinear"
 
     def _attention_width(self, node: onnx.NodeProto) -> int:
         """Returns the widths of the keys and values that a node multiplies, 0 for most nodes."""
-        own = self._products.get(node.output[0]) if node.output else None
-        if node.op_type in _PACKED and own is not None:
-            return 2 * own.outputs // 3  # query, key and value lie side by side in one weight
-        if own is not None:
-            return 0
+        product = self._products.get(node.output[0]) if node.output else None
+        if product is not None:  # a packed weight has query, key and value side by side
+            return 2 * product.outputs // 3 if node.op_type in _PACKED else 0
         if node.op_type in ("Attention", "MultiHeadAttention"):
             return self._width_behind(node.input[1]) + self._width_behind(node.input[2])
         if node.op_type in ("MatMul", "FusedMatMul"):

@@ -8,8 +8,9 @@ the median share of a run that its operators cover. The rows so add up to the wh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from bertcompress.artifacts.manifest import Step
@@ -193,26 +194,16 @@ def precision_map(
 def joined(parts: Sequence[ProfiledRun]) -> ProfiledRun:
     """Puts the runs of several measurements of one graph together."""
     keys = dict.fromkeys((node.name, node.kind) for part in parts for node in part.nodes)
-    found = [{(node.name, node.kind): node for node in part.nodes} for part in parts]
+    by_key = [{(node.name, node.kind): node for node in part.nodes} for part in parts]
     nodes = []
     for key in keys:
-        first = next(part[key] for part in found if key in part)
         seconds: list[float] = []
-        for part, own in zip(parts, found, strict=True):
-            seconds += own[key].seconds if key in own else [0.0] * len(part.run_s)
-        nodes.append(
-            RanNode(
-                name=first.name,
-                kind=first.kind,
-                kernel=first.kernel,
-                module=first.module,
-                precision=first.precision,
-                is_attention=first.is_attention,
-                seconds=tuple(seconds),
-            )
-        )
-    return ProfiledRun(
-        runtime=parts[0].runtime,
+        for part, known in zip(parts, by_key, strict=True):
+            seconds += known[key].seconds if key in known else [0.0] * len(part.run_s)
+        first = next(known[key] for known in by_key if key in known)
+        nodes.append(replace(first, seconds=tuple(seconds)))
+    return replace(
+        parts[0],
         nodes=tuple(nodes),
         run_s=tuple(second for part in parts for second in part.run_s),
         plain_s=tuple(second for part in parts for second in part.plain_s),
@@ -278,10 +269,8 @@ def _grouped(nodes: Sequence[RanNode]) -> dict[str, list[RanNode]]:
 
 
 def _counted(nodes: Sequence[RanNode]) -> str:
-    counts: dict[str, int] = {}
-    for node in nodes:
-        counts[node.kind] = counts.get(node.kind, 0) + 1
-    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    counts = Counter(node.kind for node in nodes)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{kind} {count}" for kind, count in ordered)
 
 

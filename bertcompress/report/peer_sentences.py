@@ -17,7 +17,7 @@ from bertcompress.formatting import (
     seconds_text,
 )
 from bertcompress.report.schema import Report
-from bertcompress.report.variant_summary import RESAMPLES, Latency, Rows, VariantSummary
+from bertcompress.report.variant_summary import Latency, Rows, VariantSummary
 from bertcompress.stats.bootstrap import quantile_ratio
 from bertcompress.stats.intervals import Interval
 
@@ -64,7 +64,7 @@ def _latency(
     if own is None or not found:
         return
     best, theirs = min(found, key=lambda pair: pair[1].median.estimate)
-    ratio = quantile_ratio(theirs.measurement.rounds, own.measurement.rounds, resamples=RESAMPLES)
+    ratio = quantile_ratio(theirs.measurement.rounds, own.measurement.rounds)
     times = seconds_text(own.median.estimate), seconds_text(theirs.median.estimate)
     yield (
         f"{what.capitalize()}: {times[0]}; the fastest peer, {best.name}, takes {times[1]}, "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bertcompress.report.noise import too_noisy
 from bertcompress.report.schema import Report
-from bertcompress.report.variant_summary import RESAMPLES, Rows, VariantSummary, rows_of
+from bertcompress.report.variant_summary import Rows, VariantSummary, rows_of
 from bertcompress.report.verdict import Verdict, verdict_on
 from bertcompress.stats.bootstrap import quantile_ratio
 
@@ -68,7 +68,7 @@ def latency_cost(first: VariantSummary, second: VariantSummary) -> tuple[bool, b
     if first.latency is None or second.latency is None:
         return False, True
     own, other = first.latency.measurement.rounds, second.latency.measurement.rounds
-    ratio = quantile_ratio(other, own, resamples=RESAMPLES)
+    ratio = quantile_ratio(other, own)
     return ratio.low > 1.0, ratio.estimate >= 1.0
 
 

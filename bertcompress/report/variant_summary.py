@@ -21,8 +21,6 @@ from bertcompress.stats.intervals import (
     percentile,
 )
 
-RESAMPLES = 1000
-
 
 @dataclass(frozen=True)
 class Latency:
@@ -166,7 +164,7 @@ def rows_of(report: Report) -> Rows:
     again = None
     first = _find(base, "single-stream")
     if report.again is not None and first:
-        again = quantile_ratio(first[0].rounds, report.again.rounds, resamples=RESAMPLES)
+        again = quantile_ratio(first[0].rounds, report.again.rounds)
     resolution = max(abs(again.low - 1.0), abs(again.high - 1.0)) if again else None
     tokenized = median(report.tokenization_s) if report.tokenization_s else None
     return Rows(variants, resolution, again, tokenized)
@@ -226,22 +224,22 @@ def _latency(measurement: Measurement, base: VariantResult | None) -> Latency:
     speedup = speedup_p99 = None
     if reference is not None:
         first, second = reference.rounds, measurement.rounds
-        speedup = quantile_ratio(first, second, resamples=RESAMPLES)
+        speedup = quantile_ratio(first, second)
         if all(p.value is not None for p in percentiles if p.quantile == 0.99):
-            speedup_p99 = quantile_ratio(first, second, quantile=0.99, resamples=RESAMPLES)
-    middle = median_interval(measurement.rounds, resamples=RESAMPLES)
+            speedup_p99 = quantile_ratio(first, second, quantile=0.99)
+    middle = median_interval(measurement.rounds)
     variation = coefficient_of_variation(samples)
     return Latency(measurement, middle, percentiles, variation, speedup, speedup_p99)
 
 
 def _throughput(measurement: Measurement, base: VariantResult | None) -> Throughput:
     per_round = _seconds_per_sentence(measurement)
-    slow = median_interval(per_round, resamples=RESAMPLES)
+    slow = median_interval(per_round)
     reference = _same_workload(measurement, base)
     speedup = None
     if reference is not None:
         before = _seconds_per_sentence(reference)
-        speedup = quantile_ratio(before, per_round, resamples=RESAMPLES)
+        speedup = quantile_ratio(before, per_round)
     seconds = sum(sum(values) for values in measurement.rounds)
     tokens = sum(sum(values) for values in measurement.tokens)
     return Throughput(

@@ -26,7 +26,7 @@ from bertcompress.formatting import (
 )
 from bertcompress.report.peer_sentences import peer_sentences
 from bertcompress.report.schema import Report
-from bertcompress.report.variant_summary import RESAMPLES, Rows, VariantSummary, accuracy_drop
+from bertcompress.report.variant_summary import Rows, VariantSummary, accuracy_drop
 from bertcompress.stats.bootstrap import quantile_ratio
 
 PEERS_HEADING = "Beside what others make"
@@ -136,7 +136,7 @@ def _shown_slower(variant: VariantSummary, best: VariantSummary) -> bool:
     if variant is best or variant.latency is None or best.latency is None:
         return False
     own, first = variant.latency.measurement, best.latency.measurement
-    return quantile_ratio(own.rounds, first.rounds, resamples=RESAMPLES).low > 1.0
+    return quantile_ratio(own.rounds, first.rounds).low > 1.0
 
 
 def _headline(chosen: VariantSummary, rows: Rows) -> str:

@@ -14,7 +14,7 @@ from typing import ClassVar
 from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.loading.load import load
-from bertcompress.bert.pruning.sizes import flops_table, parameters_table
+from bertcompress.bert.pruning.cost_table import flops_table, parameters_table
 from bertcompress.bert.structure import shape_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.passes.base import Pass

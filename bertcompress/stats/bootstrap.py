@@ -25,6 +25,10 @@ from bertcompress.errors import UsageError
 from bertcompress.stats.intervals import Interval
 
 RESAMPLES = 2000
+"""How often examples are drawn anew."""
+ROUND_RESAMPLES = 1000
+"""How often rounds and their samples are."""
+CONFIDENCE = 0.95
 _CHUNK_VALUES = 2_000_000
 
 Samples = Sequence[float]
@@ -32,17 +36,11 @@ Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
 
-def median_interval(
-    rounds: Sequence[Samples],
-    *,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Interval:
+def median_interval(rounds: Sequence[Samples], *, resamples: int = ROUND_RESAMPLES) -> Interval:
     """Returns the median over all rounds with its bootstrap interval (rounds, then samples)."""
     table = _table(rounds)
-    draws = _draw_quantiles([table], 0.5, resamples=resamples, seed=seed)[0]
-    return _interval(float(np.median(table)), draws, rounds=len(table), confidence=confidence)
+    (draws,) = _draw_quantiles([table], 0.5, resamples)
+    return _widened(float(np.median(table)), draws, rounds=len(table))
 
 
 def quantile_ratio(
@@ -50,9 +48,7 @@ def quantile_ratio(
     other: Sequence[Samples],
     *,
     quantile: float = 0.5,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    resamples: int = ROUND_RESAMPLES,
 ) -> Interval:
     """Returns a speed-up: base over other, at the median or another quantile; above 1: faster.
 
@@ -60,9 +56,7 @@ def quantile_ratio(
         base: The baseline's samples, one sequence a round, seconds.
         other: The variant's, measured in the same rounds.
         quantile: Which quantile is compared.
-        confidence: The interval's.
         resamples: How often the rounds and samples are drawn anew.
-        seed: Makes the draws repeatable.
 
     Raises:
         UsageError: If a side is empty or the rounds differ in number.
@@ -72,9 +66,9 @@ def quantile_ratio(
         raise UsageError(
             f"a ratio needs the same rounds on both sides, got {len(first)} and {len(second)}"
         )
-    drawn = _draw_quantiles([first, second], quantile, resamples=resamples, seed=seed)
+    drawn = _draw_quantiles([first, second], quantile, resamples)
     estimate = float(np.quantile(first, quantile) / np.quantile(second, quantile))
-    return _interval(estimate, drawn[0] / drawn[1], rounds=len(first), confidence=confidence)
+    return _widened(estimate, drawn[0] / drawn[1], rounds=len(first))
 
 
 def paired_difference(
@@ -82,8 +76,6 @@ def paired_difference(
     other: Matrix,
     statistic: Callable[[Matrix], Vector],
     *,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Interval, float]:
     """Returns statistic(other) - statistic(base) over the same examples, and its p-value.
@@ -95,8 +87,6 @@ def paired_difference(
         base: One row an example, float64 ``[examples, columns]``.
         other: The same examples answered by the other model.
         statistic: Maps column sums ``[draws, columns]`` to values ``[draws]``.
-        confidence: The interval's.
-        resamples: How often the examples are drawn anew.
         seed: Makes the draws repeatable.
 
     Raises:
@@ -104,40 +94,28 @@ def paired_difference(
     """
     if base.shape != other.shape or not len(base):
         raise UsageError(f"a paired difference needs equal sides, got {len(base)} and {len(other)}")
-    sums = _draw_sums(np.hstack([base, other]), resamples=resamples, seed=seed)
-    columns = base.shape[1]
-    draws = statistic(sums[:, columns:]) - statistic(sums[:, :columns])
-    whole = np.hstack([base, other]).sum(axis=0, keepdims=True)
-    estimate = float((statistic(whole[:, columns:]) - statistic(whole[:, :columns]))[0])
+    both, columns = np.hstack([base, other]), base.shape[1]
+
+    def difference(sums: Matrix) -> Vector:
+        return statistic(sums[:, columns:]) - statistic(sums[:, :columns])
+
+    interval, draws = _over_examples(both, difference, seed)
     sides = min(int((draws <= 0).sum()), int((draws >= 0).sum()))
-    p_value = min(1.0, 2.0 * (sides + 1) / (resamples + 1))
-    return _ends(estimate, draws, confidence), p_value
+    return interval, min(1.0, 2.0 * (sides + 1) / (RESAMPLES + 1))
 
 
 def example_interval(
-    rows: Matrix,
-    statistic: Callable[[Matrix], Vector],
-    *,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    rows: Matrix, statistic: Callable[[Matrix], Vector], *, seed: int = 0
 ) -> Interval:
     """Returns a statistic of the examples' column sums with its percentile bootstrap interval."""
-    estimate = float(statistic(rows.sum(axis=0, keepdims=True))[0])
-    draws = statistic(_draw_sums(rows, resamples=resamples, seed=seed))
-    return _ends(estimate, draws, confidence)
+    return _over_examples(rows, statistic, seed)[0]
 
 
-def mean_difference(
-    base: Samples, other: Samples, *, confidence: float = 0.95, seed: int = 0
-) -> tuple[Interval, float]:
+def mean_difference(base: Samples, other: Samples) -> tuple[Interval, float]:
     """Returns mean(other) - mean(base) over the same examples, and its p-value."""
     first = np.asarray(base, dtype=np.float64)[:, None]
     second = np.asarray(other, dtype=np.float64)[:, None]
-    count = max(1, len(first))
-    return paired_difference(
-        first, second, lambda sums: sums[:, 0] / count, confidence=confidence, seed=seed
-    )
+    return paired_difference(first, second, lambda sums: sums[:, 0] / len(first))
 
 
 def _table(rounds: Sequence[Samples]) -> Matrix:
@@ -148,11 +126,9 @@ def _table(rounds: Sequence[Samples]) -> Matrix:
     return np.asarray(rounds, dtype=np.float64)
 
 
-def _draw_quantiles(
-    sides: Sequence[Matrix], quantile: float, *, resamples: int, seed: int
-) -> list[Vector]:
+def _draw_quantiles(sides: Sequence[Matrix], quantile: float, resamples: int) -> list[Vector]:
     """Draws rounds and samples for all sides together; returns ``[resamples]`` for each side."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     rounds = len(sides[0])
     paired = len({side.shape for side in sides}) == 1
     chunk = max(1, _CHUNK_VALUES // max(side.size for side in sides))
@@ -178,28 +154,35 @@ def _quantiles(values: Matrix, quantile: float) -> Vector:
     return np.asarray(low + (position - below) * (high - low))
 
 
-def _draw_sums(rows: Matrix, *, resamples: int, seed: int) -> Matrix:
-    """Draws the rows anew and adds them up: ``[resamples, columns]``."""
+def _over_examples(
+    rows: Matrix, statistic: Callable[[Matrix], Vector], seed: int
+) -> tuple[Interval, Vector]:
+    """Returns a statistic of the rows' sums with its interval, and its value for each draw."""
     generator = np.random.default_rng(seed)
     count = len(rows)
     chunk = max(1, _CHUNK_VALUES // count)
     sums: list[Matrix] = []
-    for start in range(0, resamples, chunk):
-        size = min(chunk, resamples - start)
+    for start in range(0, RESAMPLES, chunk):
+        size = min(chunk, RESAMPLES - start)
         weights = np.empty((size, count))
         for i in range(size):
             weights[i] = np.bincount(generator.integers(0, count, count), minlength=count)
         sums.append(weights @ rows)
-    return np.concatenate(sums)
+    draws = statistic(np.concatenate(sums))
+    estimate = float(statistic(rows.sum(axis=0, keepdims=True))[0])
+    low, high = _ends(draws)
+    return _around(estimate, low, high), draws
 
 
-def _ends(estimate: float, draws: Vector, confidence: float) -> Interval:
-    low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval(estimate, min(float(low), estimate), max(float(high), estimate), confidence)
-
-
-def _interval(estimate: float, draws: Vector, *, rounds: int, confidence: float) -> Interval:
+def _widened(estimate: float, draws: Vector, *, rounds: int) -> Interval:
     widen = (rounds / (rounds - 1)) ** 0.5 if rounds > 1 else 1.0
-    ends = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    low, high = (float(estimate * (end / estimate) ** widen) for end in ends)
-    return Interval(estimate, min(low, estimate), max(high, estimate), confidence)
+    low, high = (estimate * (end / estimate) ** widen for end in _ends(draws))
+    return _around(estimate, low, high)
+
+
+def _ends(draws: Vector) -> Vector:
+    return np.asarray(np.quantile(draws, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2]))
+
+
+def _around(estimate: float, low: float, high: float) -> Interval:
+    return Interval(estimate, min(float(low), estimate), max(float(high), estimate), CONFIDENCE)

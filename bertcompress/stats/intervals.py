@@ -30,6 +30,7 @@ would. Source: McNemar, Psychometrika 12 (1947).
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -88,20 +89,12 @@ def minimum_count(quantile: float) -> int:
         raise UsageError(f"a quantile must be in (0, 1), got {quantile}")
     if quantile <= 0.5:
         return 1
-    low, high = 1, 2
-    while _at_most_one_above(high, quantile) > 1.0 - PERCENTILE_CONFIDENCE:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _at_most_one_above(middle, quantile) > 1.0 - PERCENTILE_CONFIDENCE:
-            low = middle
-        else:
-            high = middle
-    return high
 
+    def is_enough(count: int) -> bool:
+        at_most_one_above = quantile**count + count * (1 - quantile) * quantile ** (count - 1)
+        return at_most_one_above <= 1.0 - PERCENTILE_CONFIDENCE
 
-def _at_most_one_above(count: int, quantile: float) -> float:
-    return float(quantile**count + count * (1.0 - quantile) * quantile ** (count - 1))
+    return bisect_left(range(2**53), True, key=is_enough)
 
 
 def percentile(samples: Sequence[float], quantile: float) -> Percentile:
@@ -121,14 +114,13 @@ def coefficient_of_variation(samples: Sequence[float]) -> float | None:
     return float(values.std(ddof=1)) / mean if mean else None
 
 
-def wilson(successes: float, count: int, *, confidence: float = 0.95) -> Interval:
-    """Returns a share with Wilson's score interval.
+def wilson(successes: float, count: int) -> Interval:
+    """Returns a share with Wilson's score interval, at 95 %.
 
     Args:
         successes: The number of right answers; a sum of partial scores makes it conservative,
             since a score in [0, 1] varies no more than a coin of the same mean.
         count: The number of examples, at least one.
-        confidence: The interval's.
 
     Raises:
         UsageError: If there is no example, or more successes than examples.
@@ -136,12 +128,12 @@ def wilson(successes: float, count: int, *, confidence: float = 0.95) -> Interva
     if count < 1 or not 0.0 <= successes <= count + 1e-9:
         raise UsageError(f"an accuracy needs 0 <= right <= examples, got {successes} of {count}")
     share = min(1.0, successes / count)
-    z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
+    z = NormalDist().inv_cdf(0.975)
     shrink = 1.0 + z * z / count
     centre = (share + z * z / (2 * count)) / shrink
     half = z / shrink * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     low, high = max(0.0, centre - half), min(1.0, centre + half)
-    return Interval(share, min(low, share), max(high, share), confidence)
+    return Interval(share, min(low, share), max(high, share))
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -28,7 +28,6 @@ from bertcompress.bert.families import (
     longest_text,
     pad_token_of,
 )
-from bertcompress.bert.layout import stock_layout
 from bertcompress.bert.loading.load import load, load_encoder
 from bertcompress.bert.pruning.importance import from_data
 from bertcompress.bert.pruning.refit import refit
@@ -41,6 +40,7 @@ from bertcompress.examples import QuestionExample, TextExample, TokenExample
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune_layers import PruneLayers
+from bertcompress.passes.prune.relayout import stock_layout
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.runtimes.torch.graphs import EagerRecorder

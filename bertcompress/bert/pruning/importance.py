@@ -31,7 +31,7 @@ no labels needed. A temperature or a teacher equal to the student would give exa
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -39,7 +39,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.bert.batch_losses import Batch, sample_losses
-from bertcompress.bert.structure import layers_of, shape_of
+from bertcompress.bert.pruning.sublayers import UNITS, Key, Unit, projections_of
+from bertcompress.bert.structure import shape_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.progress import Progress, silent
 
@@ -48,23 +49,6 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedModel
 
-__all__ = [
-    "SCORES_FROM_DATA",
-    "SCORES_FROM_GRADIENTS",
-    "SCORES_FROM_INPUTS",
-    "SCORE_NAMES",
-    "Batch",
-    "Importance",
-    "MaskGradient",
-    "ScoreName",
-    "Scores",
-    "checked",
-    "from_data",
-    "from_weights",
-    "mask_gradients",
-]
-
-Unit = Literal["heads", "ffn"]
 ScoreName = Literal["fisher", "true-fisher", "taylor", "wanda", "obs", "magnitude", "random"]
 SCORE_NAMES: tuple[ScoreName, ...] = get_args(ScoreName)
 SCORES_FROM_GRADIENTS = ("fisher", "true-fisher", "taylor")
@@ -137,26 +121,17 @@ def from_data(
     if total == 0:
         raise PassError(f"{score} needs at least one sample, got none; give data, or use magnitude")
     generator = torch.Generator().manual_seed(seed)
-    shape = shape_of(model)
-    sums = {
-        "heads": [np.zeros(count) for count in shape.layer_heads],
-        "ffn": [np.zeros(count) for count in shape.layer_ffn],
-    }
+    sums: dict[Key, NDArray[np.float64]] = {}
     done = 0
     for batch in batches:
         for found in mask_gradients(model, batch, generator):
+            key = found.unit, found.layer
             each = np.abs(found.values) if score == "taylor" else np.square(found.values)
-            sums[found.unit][found.layer] += each.sum(axis=0)
+            sums[key] = sums.get(key, 0.0) + each.sum(axis=0)
         done += batch.size
         progress("importance", done, total)
-    return checked(
-        Importance(
-            tuple(values / total for values in sums["heads"]),
-            tuple(values / total for values in sums["ffn"]),
-            score,
-            total,
-        )
-    )
+    means = {key: values / total for key, values in sums.items()}
+    return importance_of(model, means, score, samples=total)
 
 
 def mask_gradients(
@@ -173,10 +148,10 @@ def mask_gradients(
 
     with frozen(model), _masked(model, batch.size) as masks:
         losses = sample_losses(model, batch, generator)  # [batch]
-        gradients = torch.autograd.grad(losses.sum(), [mask for _, _, mask in masks])
+        gradients = torch.autograd.grad(losses.sum(), list(masks.values()))
     return [
         MaskGradient(unit, layer, gradient.double().cpu().numpy())
-        for (unit, layer, _), gradient in zip(masks, gradients, strict=True)
+        for (unit, layer), gradient in zip(masks, gradients, strict=True)
     ]
 
 
@@ -191,34 +166,43 @@ def from_weights(
     """
     if score in SCORES_FROM_DATA or score not in SCORE_NAMES:
         raise UsageError(f"score without data must be magnitude or random, got {score!r}")
-    shape = shape_of(model)
     generator = np.random.default_rng(seed)
-    heads, ffn = [], []
-    for layer in layers_of(model):
-        if score == "random":
-            heads.append(generator.random(shape.layer_heads[layer.index]))
-            ffn.append(generator.random(shape.layer_ffn[layer.index]))
-            continue
-        heads.append(_column_norms(layer.attention_output, shape.head_size))
-        ffn.append(_column_norms(layer.ffn_output, 1))
-    return checked(Importance(tuple(heads), tuple(ffn), score, 0))
+    scores = {
+        key: generator.random(dense.in_features // width)
+        if score == "random"
+        else _column_norms(dense, width)
+        for key, (dense, width) in projections_of(model).items()
+    }
+    return importance_of(model, scores, score, samples=0)
 
 
-def checked(importance: Importance) -> Importance:
-    """Returns the importance, or fails with a PassError if it has a number that is not finite."""
-    for unit, scores in (("heads", importance.heads), ("FFN", importance.ffn)):
-        for layer, values in enumerate(scores):
-            if not np.isfinite(values).all():
+def importance_of(
+    model: PreTrainedModel,
+    scores: Mapping[Key, NDArray[np.float64]],
+    score: ScoreName,
+    *,
+    samples: int,
+) -> Importance:
+    """Returns scores layer by layer; an emptied sub-layer has none.
+
+    Raises:
+        PassError: If one is not a finite number.
+    """
+    for unit in UNITS:
+        for layer in range(shape_of(model).layers):
+            if not np.isfinite(scores.get((unit, layer), 0.0)).all():
                 raise PassError(
-                    f"the importance of the {unit} of layer {layer} is not a finite number; "
-                    "the model's weights are damaged, or its loss overflows"
+                    f"the importance of the {'FFN' if unit == 'ffn' else unit} of layer {layer} "
+                    "is not a finite number; the model's weights are damaged, or its loss overflows"
                 )
-    return importance
+    heads, ffn = (
+        tuple(scores.get((unit, layer), np.zeros(0)) for layer in range(shape_of(model).layers))
+        for unit in UNITS
+    )
+    return Importance(heads, ffn, score, samples)
 
 
-def _column_norms(projection: nn.Linear | None, width: int) -> NDArray[np.float64]:
-    if projection is None:
-        return np.zeros(0)
+def _column_norms(projection: nn.Linear, width: int) -> NDArray[np.float64]:
     weight = projection.weight.detach().double().numpy()  # [hidden, units * width]
     blocks = weight.reshape(weight.shape[0], -1, width)
     norms: NDArray[np.float64] = np.sqrt((blocks**2).sum(axis=(0, 2)))
@@ -226,29 +210,16 @@ def _column_norms(projection: nn.Linear | None, width: int) -> NDArray[np.float6
 
 
 @contextlib.contextmanager
-def _masked(model: PreTrainedModel, batch: int) -> Iterator[list[tuple[Unit, int, torch.Tensor]]]:
+def _masked(model: PreTrainedModel, batch: int) -> Iterator[dict[Key, torch.Tensor]]:
     """Puts masks of ones, ``[batch, units]``, before all output projections while open."""
-    head_size = shape_of(model).head_size
-    masks: list[tuple[Unit, int, torch.Tensor]] = []
+    masks: dict[Key, torch.Tensor] = {}
     with contextlib.ExitStack() as hooks:
-        for layer in layers_of(model):
-            heads, neurons = layer.attention_output, layer.ffn_output
-            if heads is not None:
-                mask = _ones(heads, batch, head_size)
-                masks.append(("heads", layer.index, mask))
-                hook = heads.register_forward_pre_hook(_mask_hook(mask, head_size))
-                hooks.callback(hook.remove)
-            if neurons is not None:
-                mask = _ones(neurons, batch, 1)
-                masks.append(("ffn", layer.index, mask))
-                hook = neurons.register_forward_pre_hook(_mask_hook(mask, 1))
-                hooks.callback(hook.remove)
+        for key, (dense, width) in projections_of(model).items():
+            units = dense.in_features // width
+            masks[key] = dense.weight.new_ones(batch, units).requires_grad_()
+            hook = dense.register_forward_pre_hook(_mask_hook(masks[key], width))
+            hooks.callback(hook.remove)
         yield masks
-
-
-def _ones(projection: nn.Linear, batch: int, width: int) -> torch.Tensor:
-    units = projection.in_features // width
-    return projection.weight.new_ones(batch, units).requires_grad_()
 
 
 def _mask_hook(mask: torch.Tensor, width: int) -> Callable[..., Any]:

@@ -21,9 +21,13 @@ from numpy.typing import NDArray
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.brain_surgeon import costs_of_each
 from bertcompress.bert.pruning.curvature import error_costs, hessians
-from bertcompress.bert.pruning.importance import SCORES_FROM_INPUTS, Importance, ScoreName, checked
-from bertcompress.bert.pruning.sublayers import UNITS, Key, Walk, projections_of, sublayers_of
-from bertcompress.bert.structure import shape_of
+from bertcompress.bert.pruning.importance import (
+    SCORES_FROM_INPUTS,
+    Importance,
+    ScoreName,
+    importance_of,
+)
+from bertcompress.bert.pruning.sublayers import Key, Walk, projections_of, sublayers_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.progress import Progress, silent
 
@@ -59,12 +63,9 @@ def from_inputs(
         raise UsageError(f"score from inputs must be wanda or obs, got {score!r}")
     if not batches:
         raise PassError(f"{score} needs at least one sample, got none; give data")
-    found = _wanda(model, batches) if score == "wanda" else _obs(model, batches, seed, progress)
-    heads, ffn = (
-        tuple(found.get((unit, layer), np.zeros(0)) for layer in range(shape_of(model).layers))
-        for unit in UNITS
-    )
-    return checked(Importance(heads, ffn, score, sum(one.size for one in batches)))
+    scores = _wanda(model, batches) if score == "wanda" else _obs(model, batches, seed, progress)
+    samples = sum(batch.size for batch in batches)
+    return importance_of(model, scores, score, samples=samples)
 
 
 def _wanda(model: PreTrainedModel, batches: Sequence[Batch]) -> dict[Key, NDArray[np.float64]]:

@@ -61,23 +61,26 @@ def removed_sentence(shape: EncoderShape, choice: Choice) -> str:
     )
 
 
+def widths_rows(
+    before: EncoderShape, heads: Sequence[int], ffn: Sequence[int]
+) -> tuple[WidthsRow, ...]:
+    """Returns a row for each layer, with the numbers of heads and neurons that it has now."""
+    widths = zip(before.layer_heads, heads, before.layer_ffn, ffn, strict=True)
+    return tuple(WidthsRow(layer, *numbers) for layer, numbers in enumerate(widths))
+
+
 def layer_rows(
     shape: EncoderShape, choice: Choice, fitted: Sequence[Refitted]
 ) -> tuple[LayerRow, ...]:
     """Returns a row for each layer: its widths, and what re-fitting took off the error."""
     gains = {(result.unit, result.layer): _gain(result) for result in fitted}
-    heads, ffn = choice.widths
     return tuple(
         LayerRow(
-            layer,
-            shape.layer_heads[layer],
-            heads[layer],
-            shape.layer_ffn[layer],
-            ffn[layer],
-            gains.get(("heads", layer)),
-            gains.get(("ffn", layer)),
+            **vars(row),
+            attention_error_removed=gains.get(("heads", row.layer)),
+            ffn_error_removed=gains.get(("ffn", row.layer)),
         )
-        for layer in range(shape.layers)
+        for row in widths_rows(shape, *choice.widths)
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from bertcompress.artifacts.artifact import Checkpoint, Kind
-from bertcompress.bert.pruning.importance import Batch
+from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.structure import shape_of
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import UsageError

@@ -12,8 +12,8 @@ import torch
 from transformers import PreTrainedModel
 
 from bertcompress.artifacts.artifact import Checkpoint
+from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.importance import (
-    Batch,
     Importance,
     ScoreName,
     from_data,
