@@ -57,7 +57,7 @@ def check_no_adapter(folder: Path, name: str) -> None:
     kind, base = fields.get("peft_type", "PEFT"), fields.get("base_model_name_or_path")
     beside = "beside its weights " if (folder / "config.json").is_file() else ""
     raise LoadError(
-        f"{name} holds a {kind} adapter {beside}for {base or 'a base model that it does not name'}, "
+        f"{name} holds a {kind} adapter {beside}for {base or 'an unnamed model'}, "
         "which changes the answers; merge the two with PEFT (merge_and_unload, then "
         "save_pretrained into a new folder), copy the tokenizer there, and type that folder"
     )
