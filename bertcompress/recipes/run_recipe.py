@@ -19,12 +19,10 @@ from bertcompress.errors import LoadError, UsageError
 from bertcompress.inference.predictor import Predictor
 from bertcompress.passes.base import AnyPass
 from bertcompress.pipeline import WORK, Pipeline, PlannedStep, StepStore
-from bertcompress.progress import Progress
+from bertcompress.progress import Note, Progress, logged
 from bertcompress.recipes.apply_steps import (
-    Note,
     check_passes,
     is_graph,
-    logged,
     starting_point,
     with_recipe,
 )
