@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bertcompress.artifacts.trained_rows import read_trained_rows
 from bertcompress.examples import Dataset
 from bertcompress.inference.predictor import Predictor
 from bertcompress.recipes.data_source import DataSource
@@ -31,3 +32,16 @@ def measured_data(
     if data.split == "all" and source.split is None:
         note(f"{data.source} is taken whole; --split test is what prune and finetune leave out")
     return data
+
+
+def note_trained_rows(model: Predictor, data: Dataset) -> int:
+    """Says in plain words if a model is judged by what it was trained on; returns how many rows."""
+    trained = read_trained_rows(model.folder)
+    known = trained.known_among(data.examples)
+    if known:
+        note(
+            f"{known:,} of the {len(data):,} examples are rows that {model.folder.name} was "
+            f"trained on ({trained.told}): figures on them say how well it remembers, not how well "
+            "it answers texts that it has not seen"
+        )
+    return known

@@ -36,7 +36,7 @@ def test_a_single_file_is_partitioned_so_that_no_role_shares_an_example(
     found = splits(source=str(write_csv(tmp_path / "all.csv", 100)))
 
     parts = [set(found.train), set(found.validation), set(found.test)]
-    assert [len(part) for part in parts] == [80, 10, 10]
+    assert [len(part) for part in parts] == [78, 12, 10]
     assert len(set.union(*parts)) == 100
 
 
@@ -50,13 +50,15 @@ def test_a_class_folder_is_partitioned_too(tmp_path: Path) -> None:
     assert not set(found.train) & set(found.test)
 
 
-def test_files_for_each_role_are_taken_whole(
+def test_files_for_each_role_are_taken_whole_but_for_one_text_in_ten(
     tmp_path: Path, write_csv: Callable[..., Path]
 ) -> None:
     one, other = write_csv(tmp_path / "a.csv", 20), write_csv(tmp_path / "b.csv", 7)
     found = splits(train=str(one), test=str(other))
 
-    assert (len(found.train), len(found.validation), len(found.test)) == (20, 0, 7)
+    assert (len(found.train), len(found.validation), len(found.test)) == (18, 2, 7)
+    assert (found.examples, found.held_out) == (found.train, found.validation)
+    assert not {row.id for row in found.train} & {row.id for row in found.validation}
 
 
 def test_a_file_named_for_a_split_is_that_split(
@@ -64,7 +66,7 @@ def test_a_file_named_for_a_split_is_that_split(
 ) -> None:
     train, test = (write_csv(tmp_path / f"{name}.csv", 20) for name in ("train", "test"))
 
-    assert len(splits(source=str(train)).train) == 20
+    assert len(splits(source=str(train)).train) + len(splits(source=str(train)).validation) == 20
     assert len(splits(source=str(test)).test) == 20
 
 
@@ -72,7 +74,31 @@ def test_a_split_and_a_limit_are_obeyed(data: Path) -> None:
     found = splits(source=str(data), split="validation", limit=4)
 
     assert len(found.train) == len(found.test) == 4
-    assert found.validation == ()
+    assert {row.id.partition(":")[0] for row in found.validation} == {"validation.csv"}
+    assert not {row.id for row in found.train} & {row.id for row in found.validation}
+
+
+def test_what_a_limit_draws_has_no_say_in_what_is_held_out(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    source = DataSource(source=str(write_csv(tmp_path / "train.csv", 60)), limit=9)
+    found = [Splits(source, task=TASK, seed=seed) for seed in (0, 3)]
+
+    assert len(found[0].train) == 9
+    assert found[0].train != found[1].train
+    assert not {row.id for row in found[0].train} & {row.id for row in found[1].validation}
+
+
+def test_what_was_guessed_is_said_once(data: Path) -> None:
+    said: list[str] = []
+    found = Splits(DataSource(source=str(data)), task=TASK, note=said.append)
+
+    assert found.train
+    assert found.examples
+    assert found.validation
+    assert said == [
+        "guessed from the column names: text in 'text' (--text); label in 'label' (--label)"
+    ]
 
 
 def test_without_data_there_are_no_examples_and_no_training() -> None:

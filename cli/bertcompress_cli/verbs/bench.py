@@ -97,7 +97,7 @@ def bench(
     from bertcompress.bench.variant import subject_of
     from bertcompress.recipes.measure import measure
     from bertcompress.workspace import record_measured
-    from bertcompress_cli.measured_data import measured_data
+    from bertcompress_cli.measured_data import measured_data, note_trained_rows
     from bertcompress_cli.place import command_line, place_of
     from bertcompress_cli.progress import progress_on_stderr
     from bertcompress_cli.show_report import show_report
@@ -106,10 +106,12 @@ def bench(
     if not models and place.workspace is not None:
         artifacts = place.workspace.artifacts()
         models = [place.workspace.model_here, *(str(folder) for folder in artifacts)]
-    opened = _open(models or [], options.task, runtime, max_length)
+    opened = _open(models or [], place.task, runtime, max_length)
     variants = _variants(models or [], name or [], opened)
     source, folder = place.required_data("bench"), place.report_folder(out)
     data = measured_data(source, opened[0], seed=place.seed, whole=options.data is not None)
+    for one in opened:
+        note_trained_rows(one, data)
     settings = _settings(
         quick=quick,
         rounds=rounds,

@@ -102,7 +102,7 @@ def compare(
     """Compare two builds in one job: exit 3 if HEAD answers worse, 4 if slower or bigger."""
     from bertcompress.gates.compare import CompareSettings
     from bertcompress_cli import quantities
-    from bertcompress_cli.measured_data import measured_data
+    from bertcompress_cli.measured_data import measured_data, note_trained_rows
     from bertcompress_cli.place import place_of
 
     place = place_of("compare", str(head), options)
@@ -119,10 +119,12 @@ def compare(
         speed=speed,
         kernels=kernels,
     )
-    opened = _open_both(base, head, options.task, runtime, max_length)
+    opened = _open_both(base, head, place.task, runtime, max_length)
     data = measured_data(
         place.required_data("compare"), opened[0], seed=place.seed, whole=options.data is not None
     )
+    for one in opened:
+        note_trained_rows(one, data)
     made = _measure(opened, data, settings, out)
     _show(made, out, as_json=as_json)
 
