@@ -15,6 +15,7 @@ from typing import Literal
 
 from bertcompress.artifacts.artifact import Artifact, Checkpoint, Engine, OnnxModel, save
 from bertcompress.bert.loading.load import load
+from bertcompress.data.partition import hold_out
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Dataset, Example
 from bertcompress.passes.base import AnyPass
@@ -265,7 +266,15 @@ class _Asking:
             artifact = artifact.source
         kind = make_task(artifact.task, artifact.config).label_kind
         splits = Splits(self.source, task=artifact.task, label_kind=kind, seed=self.seed)
-        context = RecipeContext(self.examples or splits, progress=self.progress)
+        context = RecipeContext(splits, progress=self.progress)
+        if self.examples:
+            fitted, held_out = hold_out(tuple(self.examples))
+            given = self.examples if isinstance(self.examples, Dataset) else None
+            context = RecipeContext(
+                fitted if given is None else replace(given, examples=fitted),
+                held_out=held_out,
+                progress=self.progress,
+            )
         chain = with_exports(
             passes,
             is_graph=artifact.kind != "checkpoint",

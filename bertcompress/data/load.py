@@ -41,7 +41,7 @@ def load_dataset(
             file whole, else test, validation or train, whichever is there first.
         columns: Columns that should not be guessed.
         limit: Draws that many examples, stratified by class, and keeps their order.
-        seed: For the sample and for partitions that have to be made.
+        seed: For the sample; parts that have to be made depend on the texts alone.
         label_map: Renames labels, such as ``{"0": "negative"}``.
         label_kind: Whether labels are one class, several, or a number; ``auto`` looks.
         require_labels: Whether an example without a label is an error.
@@ -55,7 +55,7 @@ def load_dataset(
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be 1 or more, got {limit}; leave it out to take all examples")
     found = _locate(str(source), settings)
-    name, reading = read_split(found, split, seed=seed)
+    name, reading = read_split(found, split)
     examples, notes = reading.examples, list(reading.notes)
     if label_map:
         examples, renaming = rename_labels(examples, label_map)

@@ -1,8 +1,9 @@
 """Splits: what parts a source has, and which of them is meant.
 
-A source that is not split is ``all``. Asked for a part, it is partitioned 80/10/10. A source with
-training data and no validation data gives a tenth of the former as the latter, and from then on
-``train`` is the other nine tenths, so that the two never share an example.
+A source that is not split is ``all``. Asked for a part, it is partitioned 80/10/10 by its texts
+(`bertcompress.data.partition`). A source with training data and no validation data gives a tenth of
+the former as the latter, and from then on ``train`` is the other nine tenths, so that the two never
+share a text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from bertcompress.data.partition import partition
+from bertcompress.data.partition import content_key, partition
 from bertcompress.data.table import Reading
 from bertcompress.errors import DataError, did_you_mean
 from bertcompress.examples import Example
@@ -60,13 +61,12 @@ def split_in_name(name: str) -> str | None:
     return meant.pop() if len(meant) == 1 else None
 
 
-def read_split(source: SplitSource, split: str | None, *, seed: int) -> tuple[str, Reading]:
+def read_split(source: SplitSource, split: str | None) -> tuple[str, Reading]:
     """Returns the split's name and its examples; a partition that had to be made is noted.
 
     Args:
         source: The source.
         split: The split asked for; None means test, else validation, else train.
-        seed: Decides what falls into which part.
 
     Raises:
         DataError: There is no such split and none can be made.
@@ -77,9 +77,9 @@ def read_split(source: SplitSource, split: str | None, *, seed: int) -> tuple[st
         if name == ALL:
             return name, reading
         if name in PARTS:
-            return name, _part(source, reading, name, PARTS, seed=seed)
+            return name, _part(source, reading, name, PARTS)
     elif "train" in source.splits and not _has_validation(source) and name in TRAIN_PARTS:
-        return name, _part(source, source.splits["train"](), name, TRAIN_PARTS, seed=seed)
+        return name, _part(source, source.splits["train"](), name, TRAIN_PARTS)
     if name not in source.splits:
         found = ", ".join(source.splits)
         raise DataError(
@@ -114,15 +114,15 @@ def _has_validation(source: SplitSource) -> bool:
 
 
 def _part(
-    source: SplitSource, reading: Reading, name: str, fractions: Mapping[str, float], *, seed: int
+    source: SplitSource, reading: Reading, name: str, fractions: Mapping[str, float]
 ) -> Reading:
     whole = reading.examples
-    if len(whole) < len(fractions):
+    if len({content_key(example) for example in whole}) < len(fractions):
         raise DataError(
-            f"{source.name} has {len(whole)} examples, too few to make {', '.join(fractions)} of "
-            "them; type the path of a file for each split"
+            f"{source.name} has {len(whole)} examples, too few different ones to make "
+            f"{', '.join(fractions)} of them; type the path of a file for each split"
         )
-    parts: Mapping[str, tuple[Example, ...]] = partition(whole, fractions, seed=seed)
+    parts: Mapping[str, tuple[Example, ...]] = partition(whole, fractions)
     ratio = "/".join(f"{round(100 * fraction)}" for fraction in fractions.values())
     split_before = ALL not in source.splits
     missing, what = (
@@ -132,7 +132,7 @@ def _part(
     )
     note = (
         f"{source.name} has no {missing}: {what} partitioned {ratio} into "
-        f"{'/'.join(fractions)} with seed {seed}; "
+        f"{'/'.join(fractions)} by their texts; "
         f"{name} is {len(parts[name]):,} of {len(whole):,}"
     )
     return Reading(parts[name], (*reading.notes, note))

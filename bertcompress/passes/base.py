@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from bertcompress.artifacts.artifact import Artifact, Kind, library_versions
 from bertcompress.artifacts.manifest import Step
+from bertcompress.artifacts.trained_rows import with_trained_rows
 from bertcompress.codec import to_plain
 from bertcompress.errors import PassError
 from bertcompress.passes.context import Context
@@ -39,6 +40,9 @@ class Pass(ABC, Generic[Given, Made]):
 
     produces: ClassVar[Kind]
     """The kind of artifact it gives."""
+
+    trains: ClassVar[bool] = False
+    """Whether weights follow from examples, which the artifact then knows as trained on."""
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -84,7 +88,21 @@ class Pass(ABC, Generic[Given, Made]):
             ),
             data=self.identity(context),
         )
-        return replace(result, history=(*artifact.history, step))
+        side_files = self._side_files(result, context) if self.trains else result.side_files
+        return replace(result, history=(*artifact.history, step), side_files=side_files)
+
+    def _side_files(self, result: Made, context: Context) -> Mapping[str, bytes]:
+        labelled = "labels" in self.needs
+        examples = context.train if labelled else context.fitted
+        if not examples:
+            return result.side_files
+        return with_trained_rows(
+            result.side_files,
+            examples,
+            step=type(self).__name__,
+            source=context.source,
+            split=context.split,
+        )
 
     @abstractmethod
     def apply(self, artifact: Given, context: Context) -> tuple[Made, object]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bertcompress.data.partition import hold_out
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example, fingerprint_of
 from bertcompress.passes.settings import Need
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
     from bertcompress.artifacts.calibration_table import CalibrationTable
     from bertcompress.passes.ranges import Ranges
-
-HELD_OUT = 4
-"""Of so many examples one is held out, where no others are given to judge by."""
 
 
 class Calibrates(Protocol):
@@ -51,7 +49,7 @@ class Context:
         train: Labelled examples to learn from.
         validation: Labelled examples that choose the best epoch.
         held_out: What answers are judged on and nothing is fitted to, labels or not; without any,
-            one in `HELD_OUT` of the examples is taken out of them.
+            one text in ten is taken out of the examples (`bertcompress.data.partition.hold_out`).
         split: The split that the examples are of; a data set says it itself.
         calibrate: Finds the ranges of a graph.
         original: Returns the model before pruning, which targets and distillation compare with;
@@ -77,6 +75,7 @@ class Context:
     ) -> None:
         if isinstance(examples, Dataset):
             split = split or examples.split
+        self._source = examples.source if isinstance(examples, Dataset) else None
         self._examples, self._split = tuple(examples), split
         self._train, self._validation = tuple(train), tuple(validation)
         self._held_out = tuple(held_out)
@@ -94,6 +93,11 @@ class Context:
         return self._split
 
     @property
+    def source(self) -> str | None:
+        """What was typed as the examples' source, where it is known."""
+        return self._source
+
+    @property
     def train(self) -> tuple[Example, ...]:
         """Labelled examples to learn from."""
         return self._train
@@ -106,16 +110,12 @@ class Context:
     @property
     def held_out(self) -> tuple[Example, ...]:
         """What answers are judged on, beside `fitted`."""
-        return self._apart or self.examples[HELD_OUT - 1 :: HELD_OUT]
+        return self._apart or hold_out(self.examples)[1]
 
     @property
     def fitted(self) -> tuple[Example, ...]:
         """The examples but for those held out."""
-        if self._apart:
-            return self.examples
-        return tuple(
-            example for at, example in enumerate(self.examples) if at % HELD_OUT != HELD_OUT - 1
-        )
+        return self.examples if self._apart else hold_out(self.examples)[0]
 
     @property
     def machine(self) -> str:

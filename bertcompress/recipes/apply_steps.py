@@ -149,13 +149,13 @@ def starting_point(
     if passes and isinstance(artifact, Engine):
         note(f"{recipe.model} holds an engine: this begins at the graph that it was made from")
         artifact = artifact.source
-    return artifact, splits_for(artifact, recipe)
+    return artifact, splits_for(artifact, recipe, note=note)
 
 
-def splits_for(artifact: Artifact, recipe: Recipe) -> Splits:
+def splits_for(artifact: Artifact, recipe: Recipe, *, note: Note = logged) -> Splits:
     """Returns a recipe's data as the model's task takes it."""
     kind = make_task(artifact.task, artifact.config).label_kind
-    return Splits(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed)
+    return Splits(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed, note=note)
 
 
 def with_recipe(
@@ -213,7 +213,7 @@ def _start_of_training(recipe: Recipe, note: Note) -> tuple[Artifact, Splits]:
         )
     kept_kind = make_task(task, config).label_kind if its_task == task else "class"
     kind = kept_kind if task == "text-classification" else "auto"
-    splits = Splits(recipe.data, task=task, label_kind=kind, seed=recipe.seed)
+    splits = Splits(recipe.data, task=task, label_kind=kind, seed=recipe.seed, note=note)
     labels = _labels_in(splits.train)
     if its_task == task and (task not in _CLASS_TASKS or set(labels) <= set(labels_of(config))):
         return load(recipe.model, task=task, note=note), splits

@@ -79,7 +79,7 @@ def _context(
 ) -> Context:
     """Returns a context with training examples, or texts of random words if asked for by name."""
     if not asked.random:
-        return RecipeContext(splits_for(artifact, recipe), progress=progress)
+        return RecipeContext(splits_for(artifact, recipe, note=note), progress=progress)
     note("the texts are random words: the ranges are for trying things out, not for use")
     count = asked.ranges.samples * (asked.seeds or 1)
     texts = random_texts(artifact, count, seed=recipe.seed)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.artifacts.manifest import kind_of
+from bertcompress.artifacts.trained_rows import read_trained_rows
 from bertcompress.bench.peers import SAMPLES, make_peers
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.variant import Subject, Variant, subject_of
@@ -17,8 +18,7 @@ from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset
 from bertcompress.inference.predictor import Predictor
 from bertcompress.machine.environment import available_threads
-from bertcompress.progress import Progress, silent
-from bertcompress.recipes.apply_steps import Note, logged
+from bertcompress.progress import Note, Progress, logged, silent
 from bertcompress.recipes.data_source import DataSource
 from bertcompress.recipes.resources import Splits
 from bertcompress.report.benchmark import bench
@@ -85,6 +85,8 @@ def benchmark(
     source = data if isinstance(data, DataSource) else DataSource(source=str(data))
     seed = settings.seed
     dataset = measured_data(source, opened[0], seed=seed, whole=whole, note=note)
+    for model in opened:
+        note_trained_rows(model, dataset, note=note)
     peers = _peers_of(opened, source, seed=seed) if settings.peers else None
     with tempfile.TemporaryDirectory(prefix="bertcompress-bench-") as scratch:
         return measure(
@@ -132,6 +134,19 @@ def measured_data(
     if data.split == "all" and source.split is None:
         note(f"{data.source} is taken whole; --split test is what prune and finetune leave out")
     return data
+
+
+def note_trained_rows(model: Predictor, data: Dataset, *, note: Note = logged) -> int:
+    """Says in plain words if a model is judged by what it was trained on; returns how many rows."""
+    trained = read_trained_rows(model.folder)
+    known = trained.known_among(data.examples)
+    if known:
+        note(
+            f"{known:,} of the {len(data):,} examples are rows that {model.folder.name} was "
+            f"trained on ({trained.told}): figures on them say how well it remembers, not how well "
+            "it answers texts that it has not seen"
+        )
+    return known
 
 
 def measure(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bertcompress.data.partition import hold_out, sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
 from bertcompress.passes.context import Context
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import Checkpoint
 
 
+def _unsaid(sentence: str) -> None:
+    """Keeps a note to itself."""
+
+
 class Splits:
     """The examples of a data source, by what they are for.
 
@@ -26,51 +32,88 @@ class Splits:
         data: Where they come from; None where there are none.
         task: The task's name.
         label_kind: What its labels are.
-        seed: For samples and partitions.
+        seed: For samples.
+        note: Is told what was guessed, passed over or converted while reading, each once.
     """
 
     def __init__(
-        self, data: DataSource | None, *, task: str, label_kind: str = "auto", seed: int = 0
+        self,
+        data: DataSource | None,
+        *,
+        task: str,
+        label_kind: str = "auto",
+        seed: int = 0,
+        note: Callable[[str], None] = _unsaid,
     ) -> None:
         self.data = data
+        self._note, self._said = note, set[str]()
+        self._train_read: dict[bool, Dataset] = {}
         self._task, self._label_kind, self._seed = task, label_kind, seed
-
-    @cached_property
-    def unlabelled(self) -> Dataset | None:
-        """Training data, with or without labels; None where there is no data."""
-        return None if self.data is None else self._load("train", require_labels=False)
 
     @property
     def examples(self) -> tuple[Example, ...]:
-        """Its examples; none where there is no data."""
-        return () if self.unlabelled is None else self.unlabelled.examples
+        """What is fitted to, with labels or without; none where there is no data."""
+        return () if self.data is None else self._unlabelled[0]
 
     @property
     def split(self) -> str | None:
-        """The split that they are of."""
-        return None if self.unlabelled is None else self.unlabelled.split
+        """The split that the examples are of."""
+        return None if self.data is None else self._train_data(require_labels=False).split
 
-    @cached_property
+    @property
+    def source(self) -> str | None:
+        """Where the training examples are, as it was typed."""
+        return None if self.data is None else self.data.train or self.data.source
+
+    @property
     def train(self) -> tuple[Example, ...]:
         """Labelled training examples."""
-        return self._load("train").examples
+        return self._labelled[0]
 
-    @cached_property
+    @property
     def validation(self) -> tuple[Example, ...]:
-        """Labelled validation examples; none where the data is one split only."""
-        return self._load("validation").examples if self._has_validation else ()
+        """Labelled examples that nothing is trained on or fitted to."""
+        return self._labelled[1]
 
-    @cached_property
+    @property
     def held_out(self) -> tuple[Example, ...]:
-        """Validation examples, with or without labels; none where the data is one split only."""
-        if not self._has_validation:
-            return ()
-        return self._load("validation", require_labels=False).examples
+        """The same, with or without labels."""
+        return () if self.data is None else self._unlabelled[1]
 
     @cached_property
     def test(self) -> Dataset:
         """The labelled test examples."""
         return self._load("test")
+
+    @cached_property
+    def _unlabelled(self) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        return self._parts(require_labels=False)
+
+    @cached_property
+    def _labelled(self) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        return self._parts(require_labels=True)
+
+    def _parts(self, *, require_labels: bool) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+        """Returns training and validation examples; one text in ten where these are not apart."""
+        train = self._train_data(require_labels=require_labels).examples
+        if self._has_validation:
+            return train, self._load("validation", require_labels=require_labels).examples
+        fitted, held_out = hold_out(train)
+        return self._limited(fitted), self._limited(held_out)
+
+    def _limited(self, examples: tuple[Example, ...]) -> tuple[Example, ...]:
+        """Draws after what is held out is known, on which the drawing then has no say."""
+        limit = None if self.data is None else self.data.limit
+        if limit is None or limit >= len(examples):
+            return examples
+        return sample(examples, limit, seed=self._seed)
+
+    def _train_data(self, *, require_labels: bool) -> Dataset:
+        if require_labels not in self._train_read:
+            self._train_read[require_labels] = self._load(
+                "train", require_labels=require_labels, limited=self._has_validation
+            )
+        return self._train_read[require_labels]
 
     @property
     def _has_validation(self) -> bool:
@@ -81,16 +124,22 @@ class Splits:
         source = self.data.source
         return not (source is None or self.data.train is not None or is_named_for(source, "train"))
 
-    def _load(self, role: Role, *, require_labels: bool = True) -> Dataset:
+    def _load(self, role: Role, *, require_labels: bool = True, limited: bool = True) -> Dataset:
         if self.data is None:
             raise UsageError(f"this needs {role} data; give it with --data, or data: in a recipe")
-        return self.data.load(
+        data = self.data if limited else replace(self.data, limit=None)
+        dataset = data.load(
             role,
             task=self._task,
             label_kind=self._label_kind,
             seed=self._seed,
             require_labels=require_labels,
         )
+        for sentence in dataset.notes:
+            if sentence not in self._said:
+                self._note(sentence)
+        self._said.update(dataset.notes)
+        return dataset
 
 
 class RecipeContext(Context):
@@ -140,6 +189,11 @@ class RecipeContext(Context):
     def split(self) -> str | None:
         """The split that the examples are of, where it is known."""
         return self._split or self._splits.split
+
+    @property
+    def source(self) -> str | None:
+        """What was typed as the examples' source, where it is known."""
+        return self._source or self._splits.source
 
     @property
     def train(self) -> tuple[Example, ...]:

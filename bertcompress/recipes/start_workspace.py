@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.bert.loading.frontend import load_config
-from bertcompress.recipes.apply_steps import Note, logged
+from bertcompress.progress import Note, logged
 from bertcompress.recipes.data_source import DataSource
 from bertcompress.tasks import make_task, task_of
 from bertcompress.workspace import Workspace, check_no_workspace, create_workspace

@@ -1,14 +1,13 @@
 """Trains a pruned model to answer as the model it was made from: distillation, no labels needed.
 
 The teacher is the model before pruning; the loss is in `losses.py`, the training in `trainer.py`.
-One part in ten of the texts is held out and chooses the best epoch. `TrainQuantized` distils the
+What the run holds out of the texts chooses the best epoch. `TrainQuantized` distils the
 same way into a model with fake quantization.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,9 +16,8 @@ from bertcompress.bert.answers import TEMPERATURE
 from bertcompress.bert.families import pad_token_of
 from bertcompress.bert.loading.load import load
 from bertcompress.bert.structure import shape_of
-from bertcompress.data.partition import sample
+from bertcompress.data.partition import HELD_OUT, sample
 from bertcompress.errors import PassError, UsageError
-from bertcompress.examples import Example
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.samples import features_for
@@ -36,9 +34,6 @@ from bertcompress.train.trainer import (
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-HELD_OUT = 10
-"""Of this many texts one is held out."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +70,7 @@ class Recover(Pass[Checkpoint, Checkpoint]):
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
+    trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self._schedule()  # refuses what can't be meant
@@ -162,7 +158,7 @@ class Recover(Pass[Checkpoint, Checkpoint]):
         Raises:
             MissingDependencyError: If Accelerate is not installed.
         """
-        kept, held_out = self._parts(checkpoint, context.examples)
+        kept, held_out = self._parts(checkpoint, context)
 
         def loss(model: Any, batch: dict[str, Any]) -> Any:
             return distillation_loss(
@@ -183,14 +179,20 @@ class Recover(Pass[Checkpoint, Checkpoint]):
         )
 
     def _parts(
-        self, checkpoint: Checkpoint, examples: Sequence[Example]
+        self, checkpoint: Checkpoint, context: Context
     ) -> tuple[list[Feature], list[Feature]]:
         """Draws the texts and returns what is trained on and what is held out."""
-        count = min(self.samples, len(examples))
-        drawn = sample(tuple(examples), count, seed=self.seed)
-        features = features_for(checkpoint, drawn, max_length=self.max_length)
-        kept = [row for at, row in enumerate(features) if at % HELD_OUT != HELD_OUT - 1]
-        return kept, features[HELD_OUT - 1 :: HELD_OUT]
+        kept, held_out = (
+            sample(texts, min(most, len(texts)), seed=self.seed) if texts else ()
+            for texts, most in (
+                (context.fitted, self.samples),
+                (context.held_out, max(1, self.samples // HELD_OUT)),
+            )
+        )
+        return (
+            features_for(checkpoint, kept, max_length=self.max_length),
+            features_for(checkpoint, held_out, max_length=self.max_length),
+        )
 
     def _schedule(self) -> Schedule:
         return Schedule(

@@ -51,6 +51,7 @@ class Finetune(Pass[Checkpoint, Checkpoint]):
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
+    trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self._schedule()  # refuses what can't be meant

@@ -120,6 +120,7 @@ class TrainQuantized(Pass[Checkpoint, Checkpoint]):
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "checkpoint"
+    trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self._distillation()  # refuses what can't be meant

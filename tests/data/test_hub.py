@@ -35,7 +35,7 @@ def sst2() -> Mapping[str, HubSplit]:
 def test_class_numbers_become_names() -> None:
     source = hub_source("hf:owner/name", SETTINGS, fetch=lambda name, config: sst2())
 
-    _, reading = read_split(source, "validation", seed=0)
+    _, reading = read_split(source, "validation")
 
     assert reading.examples == (TextExample("hf:owner/name/validation:1", "c", label="pos"),)
 
@@ -44,7 +44,7 @@ def test_hidden_labels_point_to_another_split() -> None:
     source = hub_source("hf:owner/name", SETTINGS, fetch=lambda name, config: sst2())
 
     with pytest.raises(DataError, match=r"test:1 has no label; .*choose a labelled split"):
-        read_split(source, None, seed=0)
+        read_split(source, None)
 
 
 def test_lists_of_class_numbers_become_tags() -> None:
@@ -61,7 +61,7 @@ def test_lists_of_class_numbers_become_tags() -> None:
 
     source = hub_source("imdb", settings, fetch=lambda name, config: {"test": rows})
 
-    _, reading = read_split(source, None, seed=0)
+    _, reading = read_split(source, None)
     assert reading.examples == (TokenExample("imdb/test:1", ("Anna", "sat"), ("B-PER", "O")),)
 
 
@@ -103,7 +103,7 @@ def test_a_split_without_rows_is_refused() -> None:
     source = hub_source("imdb", SETTINGS, fetch=lambda name, config: {"test": rows})
 
     with pytest.raises(DataError, match="imdb/test has no rows"):
-        read_split(source, None, seed=0)
+        read_split(source, None)
 
 
 def test_without_datasets_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

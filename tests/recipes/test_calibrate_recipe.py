@@ -30,10 +30,11 @@ def test_training_examples_or_random_words_give_a_table(model: Path, data: Path)
         "train",
         3,
     )
-    assert notes == [f"{model} is a checkpoint: it is exported to ONNX first"]
+    assert notes[0] == f"{model} is a checkpoint: it is exported to ONNX first"
+    assert notes[1].startswith("guessed from the column names: ")
     asked = CalibrateOptions(Ranges("minmax", 3), random=True)
     assert calibration_of(recipe(model, None), asked, note=notes.append).split == "random"
-    assert notes[1].startswith("the texts are random words")
+    assert notes[2].startswith("the texts are random words")
 
 
 def test_an_unknown_method_is_refused(model: Path, data: Path) -> None:

@@ -33,13 +33,15 @@ def test_a_class_folder_is_partitioned_too(tmp_path: Path) -> None:
     assert not set(found.train) & set(found.test)
 
 
-def test_files_for_each_role_are_taken_whole(
+def test_files_for_each_role_are_taken_whole_but_for_one_text_in_ten(
     tmp_path: Path, write_csv: Callable[..., Path]
 ) -> None:
     one, other = write_csv(tmp_path / "a.csv", 20), write_csv(tmp_path / "b.csv", 7)
     found = splits(train=str(one), test=str(other))
 
-    assert (len(found.train), len(found.validation), len(found.test)) == (20, 0, 7)
+    assert (len(found.train), len(found.validation), len(found.test)) == (18, 2, 7)
+    assert (found.examples, found.held_out) == (found.train, found.validation)
+    assert not {row.id for row in found.train} & {row.id for row in found.validation}
 
 
 def test_a_file_named_for_a_split_is_that_split(
@@ -47,7 +49,7 @@ def test_a_file_named_for_a_split_is_that_split(
 ) -> None:
     train, test = (write_csv(tmp_path / f"{name}.csv", 20) for name in ("train", "test"))
 
-    assert len(splits(source=str(train)).train) == 20
+    assert len(splits(source=str(train)).train) + len(splits(source=str(train)).validation) == 20
     assert len(splits(source=str(test)).test) == 20
 
 

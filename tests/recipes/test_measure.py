@@ -83,7 +83,7 @@ def test_a_single_file_is_taken_whole_or_its_test_part(
     whole = measured_data(source, opened, whole=True, note=said.append)
     part = measured_data(source, opened, whole=False)
 
-    assert (len(whole), len(part)) == (50, 5)
+    assert (len(whole), len(part)) == (50, 6)
     assert said[-1].endswith("is taken whole; --split test is what prune and finetune leave out")
     assert not {example.id for example in part.examples} - {
         example.id for example in whole.examples

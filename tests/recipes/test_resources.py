@@ -10,6 +10,7 @@ import pytest
 from bertcompress.errors import UsageError
 from bertcompress.examples import TextExample
 from bertcompress.recipes.data_source import (
+    DataSource,
     source_from_plain,
 )
 from bertcompress.recipes.resources import RecipeContext, Splits
@@ -34,7 +35,7 @@ def test_a_single_file_is_partitioned_so_that_no_role_shares_an_example(
     found = splits(source=str(write_csv(tmp_path / "all.csv", 100)))
 
     parts = [set(found.train), set(found.validation), set(found.test)]
-    assert [len(part) for part in parts] == [80, 10, 10]
+    assert [len(part) for part in parts] == [78, 12, 10]
     assert len(set.union(*parts)) == 100
 
 
@@ -42,7 +43,31 @@ def test_a_split_and_a_limit_are_obeyed(data: Path) -> None:
     found = splits(source=str(data), split="validation", limit=4)
 
     assert len(found.train) == len(found.test) == 4
-    assert found.validation == ()
+    assert {row.id.partition(":")[0] for row in found.validation} == {"validation.csv"}
+    assert not {row.id for row in found.train} & {row.id for row in found.validation}
+
+
+def test_what_a_limit_draws_has_no_say_in_what_is_held_out(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    source = DataSource(source=str(write_csv(tmp_path / "train.csv", 60)), limit=9)
+    found = [Splits(source, task=TASK, seed=seed) for seed in (0, 3)]
+
+    assert len(found[0].train) == 9
+    assert found[0].train != found[1].train
+    assert not {row.id for row in found[0].train} & {row.id for row in found[1].validation}
+
+
+def test_what_was_guessed_is_said_once(data: Path) -> None:
+    said: list[str] = []
+    found = Splits(DataSource(source=str(data)), task=TASK, note=said.append)
+
+    assert found.train
+    assert found.examples
+    assert found.validation
+    assert said == [
+        "guessed from the column names: text in 'text' (--text); label in 'label' (--label)"
+    ]
 
 
 def test_without_data_there_are_no_examples_and_no_training() -> None:
@@ -77,11 +102,12 @@ def test_asking_whether_there_are_examples_reads_none(tmp_path: Path) -> None:
     assert not RecipeContext().has_train
 
 
-def test_files_that_say_only_the_training_leave_nothing_to_hold_out(
+def test_files_that_say_only_the_training_hold_out_some_of_it(
     tmp_path: Path, write_csv: Callable[..., Path]
 ) -> None:
     train = write_csv(tmp_path / "train.csv", 20)
 
-    assert splits(source=str(train)).held_out == ()
-    assert splits(train=str(train)).held_out == ()
-    assert len(splits(source=str(write_csv(tmp_path / "all.csv", 20))).held_out) == 2
+    for found in (splits(source=str(train)), splits(train=str(train))):
+        assert found.held_out
+        assert not set(found.held_out) & set(found.train)
+        assert len(found.held_out) + len(found.train) == 20

@@ -12,8 +12,8 @@ are not counted::
 
     head:  8 n d k + 4 n^2 k        neuron:  4 n d
 
-**Time** is measured on whole models: with ``T(h, f)`` the time of the model with `h` heads and `f` neurons in
-each of its ``L`` layers::
+**Time** is measured on whole models: with ``T(h, f)`` the time of the model with `h` heads and `f`
+neurons in each of its ``L`` layers::
 
     heads(h) = (T(h, F) - T(0, F)) / L        ffn(f) = (T(H, f) - T(H, 0)) / L
 

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.bert.families import cut_length
-from bertcompress.data.partition import sample
+from bertcompress.data.partition import hold_out, sample
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.edit import copy_of, drop_dead_nodes, drop_unused_initializers
 from bertcompress.graph.products import FLOAT, WeightProduct
 from bertcompress.inference.texts import Texts, padded_batches
 from bertcompress.numerics.gram import Gram
-from bertcompress.passes.context import HELD_OUT
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import IntArray
 
@@ -31,6 +30,8 @@ if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import OnnxModel
 
 BATCH_SIZE = 16
+TRIED_ON = 4
+"""Of so many texts drawn one is tried on: fewer would not tell near ways apart."""
 STATISTICS_BYTES = 512 * 2**20
 """What is kept of the inputs of products at a time; more products take another run."""
 
@@ -77,14 +78,17 @@ def draw_texts(
             f"samples {samples}; give some hundred"
         )
     drawn = sample(tuple(examples), min(samples, len(examples)), seed=seed)
-    texts = Texts.of(model, drawn, max_length=max_length)
-    features, padding = texts.features, texts.pad_token_id
-    step = min(HELD_OUT, len(features))
-    held_out = features[step - 1 :: step]
-    fitted = [feature for at, feature in enumerate(features) if at % step != step - 1]
+    fitted, held_out = (
+        Texts.of(model, part, max_length=max_length) for part in hold_out(drawn, one_in=TRIED_ON)
+    )
+    if not held_out.features:
+        raise UsageError(
+            "weights are fitted to some texts and tried on others, and all texts given are the "
+            "same; give some hundred"
+        )
     return FittedTexts(
-        padded_batches(fitted, BATCH_SIZE, pad_token_id=padding),
-        padded_batches(held_out, BATCH_SIZE, pad_token_id=padding),
+        padded_batches(fitted.features, BATCH_SIZE, pad_token_id=fitted.pad_token_id),
+        padded_batches(held_out.features, BATCH_SIZE, pad_token_id=fitted.pad_token_id),
         len(drawn),
     )
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from bertcompress.artifacts.artifact import Kind, OnnxModel
-from bertcompress.data.partition import sample
+from bertcompress.data.partition import hold_out, sample
 from bertcompress.errors import AccuracyGateError, CalibrationError, UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.for_onnxruntime import shaped_for_onnxruntime
@@ -201,19 +201,19 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
         if self.max_drop is None:
             return context.examples, ()
         labelled, count = context.train, HELD_OUT if self.held_out is None else self.held_out
+        apart = context.validation
+        fitted, judging = (labelled, apart) if apart else hold_out(labelled, one_in=2)
         if not labelled:
             raise UsageError(
                 "max_drop is measured on labelled training examples and none were held out; add "
                 "--data, or leave max_drop out"
             )
-        if count < 1 or len(labelled) < 2:
+        if count < 1 or not judging:
             raise UsageError(
                 f"held_out must be 1 or more of at least 2 labelled training examples, got {count} "
                 f"of {len(labelled)}"
             )
-        held_out = sample(labelled, min(count, len(labelled) // 2), seed=self.seed)
-        held = {example.id for example in held_out}
-        return [example for example in labelled if example.id not in held], held_out
+        return fitted, sample(judging, min(count, len(judging)), seed=self.seed)
 
     def _feeds(self, model: OnnxModel, examples: Sequence[Example]) -> list[Feed]:
         drawn = draw_samples(examples, self.samples, seed=self.seed)

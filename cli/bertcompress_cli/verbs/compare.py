@@ -101,7 +101,7 @@ def compare(
 ) -> None:
     """Compare two builds in one job: exit 3 if HEAD answers worse, 4 if slower or bigger."""
     from bertcompress.gates.compare import CompareSettings
-    from bertcompress.recipes.measure import measured_data
+    from bertcompress.recipes.measure import measured_data, note_trained_rows
     from bertcompress_cli import quantities
     from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
@@ -120,7 +120,7 @@ def compare(
         speed=speed,
         kernels=kernels,
     )
-    opened = _open_both(base, head, options.task, runtime, max_length)
+    opened = _open_both(base, head, place.task, runtime, max_length)
     data = measured_data(
         place.required_data("compare"),
         opened[0],
@@ -128,6 +128,8 @@ def compare(
         whole=options.data is not None,
         note=note,
     )
+    for build in opened:
+        note_trained_rows(build, data, note=note)
     made = _measure(opened, data, settings, out)
     _show(made, out, as_json=as_json)
 

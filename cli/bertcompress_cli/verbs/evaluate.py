@@ -37,7 +37,7 @@ def evaluate(
 ) -> None:
     """Print the metrics of a model on labelled data."""
     from bertcompress.inference.predictor import Predictor
-    from bertcompress.recipes.measure import measured_data
+    from bertcompress.recipes.measure import measured_data, note_trained_rows
     from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
@@ -53,6 +53,7 @@ def evaluate(
         note=note,
     )
     data = measured_data(source, opened, seed=place.seed, whole=options.data is not None, note=note)
+    trained_on = note_trained_rows(opened, data, note=note)
     with progress_on_stderr() as progress:
         with opened:
             answers = opened.predict(data.examples, progress=progress)
@@ -68,11 +69,12 @@ def evaluate(
         "runtime": opened.runtime,
         "data": data.source,
         "split": data.split,
+        "trained_on": trained_on,
     }
     _print(score, about, as_json=as_json)
 
 
-def _print(score: Score, about: Mapping[str, str], *, as_json: bool) -> None:
+def _print(score: Score, about: Mapping[str, object], *, as_json: bool) -> None:
     from dataclasses import asdict
 
     from bertcompress.formatting import metric_name, metric_text

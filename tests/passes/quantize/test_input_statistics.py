@@ -12,7 +12,6 @@ from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.products import weight_products
 from bertcompress.passes.quantize.input_statistics import (
-    HELD_OUT,
     InputStatistics,
     Texts,
     draw_texts,
@@ -42,7 +41,8 @@ def all_statistics(model: OnnxModel, texts: Texts, **settings: int) -> dict[str,
 
 def test_texts_are_fitted_or_held_out(tiny_graph: Graphs, texts: Texts) -> None:
     rows = [sum(len(one["input_ids"]) for one in part) for part in (texts.fitted, texts.held_out)]
-    assert rows == [24 - 24 // HELD_OUT, 24 // HELD_OUT]
+    assert sum(rows) == 24
+    assert 0 < rows[1] < 12
     assert texts.count == 24
 
 
