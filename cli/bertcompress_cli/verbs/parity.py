@@ -106,14 +106,14 @@ def _texts(place: Place, reference: str, max_length: int | None, *, with_data: b
     from bertcompress.bert.loading.load import load
     from bertcompress.inference.predictor import Predictor
     from bertcompress.parity.texts import ParityTexts, drawn_texts
-    from bertcompress_cli.measured_data import measured_data
+    from bertcompress.recipes.measure import measured_data
     from bertcompress_cli.output import note
 
     if not with_data or place.data is None:
         return drawn_texts(load(reference, task=place.task), seed=place.seed)
     opened = Predictor.open(reference, task=place.task, max_length=max_length, note=note)
     source = place.data if place.data.limit else replace(place.data, limit=LIMIT)
-    data = measured_data(source, opened, seed=place.seed)
+    data = measured_data(source, opened, seed=place.seed, note=note)
     return ParityTexts(
         task=opened.task,
         features=opened.encode(data.examples),
