@@ -38,18 +38,18 @@ def products_of(
         compiled: The compiled graph.
         modules: The module of each node of the given graph that is a product or adds its bias.
     """
-    by_name = {one.name: one for one in compiled}
-    found = {}
-    for one in compiled:
-        types = [_TYPES.get(kind, kind) for _, kind in one.inputs[:2]]
-        if one.seconds is None or len(types) < 2:
+    by_name = {node.name: node for node in compiled}
+    products = {}
+    for node in compiled:
+        types = [_TYPES.get(kind, kind) for _, kind in node.inputs[:2]]
+        if node.seconds is None or len(types) < 2:
             continue
         precision = types[0] if types[0] == types[1] else f"{types[0]} x {types[1]}"
-        if one.kind in _ATTENTION_KINDS and any(_ATTENTION in name for name in one.stands_for):
-            found[one.name] = _holder(one, by_name, modules), precision, True
-        elif one.kind in _PRODUCTS:
-            found[one.name] = _module(one, by_name, modules), precision, False
-    return found
+        if node.kind in _ATTENTION_KINDS and any(_ATTENTION in name for name in node.stands_for):
+            products[node.name] = _holder(node, by_name, modules), precision, True
+        elif node.kind in _PRODUCTS:
+            products[node.name] = _module(node, by_name, modules), precision, False
+    return products
 
 
 def _module(product: RanOperator, by_name: ByName, modules: Mapping[str, str]) -> str:
@@ -59,7 +59,7 @@ def _module(product: RanOperator, by_name: ByName, modules: Mapping[str, str]) -
         name = by_name[name].inputs[0][0]
     if WEIGHT_SUFFIX in name:
         return name.partition(WEIGHT_SUFFIX)[0]
-    known = (modules[one] for one in (product.name, *product.stands_for) if one in modules)
+    known = (modules[name] for name in (product.name, *product.stands_for) if name in modules)
     return next(known, product.name)
 
 

@@ -114,9 +114,9 @@ def summed(
     """Adds products up."""
     totals: Mapping[tuple[bool, bool], int] = {
         (is_integer, per_sentence): sum(
-            2 * one.inputs * one.outputs
-            for one in products
-            if (one.is_integer, one.per_sentence) == (is_integer, per_sentence)
+            2 * product.inputs * product.outputs
+            for product in products
+            if (product.is_integer, product.per_sentence) == (is_integer, per_sentence)
         )
         for is_integer in (False, True)
         for per_sentence in (False, True)

@@ -94,7 +94,7 @@ class _Count:
     def _product(self, node: onnx.NodeProto) -> WeightUse | None:
         per_sentence = bool(node.input) and node.input[0] in self._single
         if node.op_type == "MatMulNBits":
-            facts = {one.name: one.i for one in node.attribute}
+            facts = {attribute.name: attribute.i for attribute in node.attribute}
             is_integer = facts.get("accuracy_level", 0) == _INTEGER_LEVEL
             return WeightUse(facts["K"], facts["N"], is_integer, per_sentence)
         if node.op_type not in (*_FLOAT_PRODUCTS, *INTEGER_KERNELS):
@@ -103,7 +103,7 @@ class _Count:
         if weight is None:
             return None
         rows, columns = (int(size) for size in weight.tensor.dims)
-        if any(one.name == "transB" and one.i for one in node.attribute):
+        if any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
             rows, columns = columns, rows
         is_integer = node.op_type in INTEGER_KERNELS or (
             weight.is_dequantized and self._is_made_by(node.input[0], "DequantizeLinear")
@@ -125,10 +125,10 @@ class _Count:
 
     def _attention_width(self, node: onnx.NodeProto) -> int:
         """Returns the widths of the keys and values that a node multiplies, 0 for most nodes."""
-        own = self._products.get(node.output[0]) if node.output else None
-        if node.op_type in _PACKED and own is not None:
-            return 2 * own.outputs // 3  # query, key and value lie side by side in one weight
-        if own is not None:
+        product = self._products.get(node.output[0]) if node.output else None
+        if node.op_type in _PACKED and product is not None:
+            return 2 * product.outputs // 3  # query, key and value lie side by side in one weight
+        if product is not None:
             return 0
         if node.op_type in ("Attention", "MultiHeadAttention"):
             return self._width_behind(node.input[1]) + self._width_behind(node.input[2])
@@ -167,12 +167,12 @@ def _single_vectors(graph: onnx.ModelProto) -> set[str]:
         value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         hollow.graph.value_info.append(value)
     inferred = onnx.shape_inference.infer_shapes(hollow).graph
-    found = set()
+    single = set()
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         axes = value.type.tensor_type.shape.dim
         if len(axes) == 2 or (len(axes) == 3 and axes[1].dim_value == 1):
-            found.add(value.name)
-    return found
+            single.add(value.name)
+    return single
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

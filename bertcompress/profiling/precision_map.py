@@ -156,7 +156,7 @@ def precision_map(
         before: What ran for the float graph.
         against: What that graph is called.
     """
-    own, old = _by_module(run.nodes), _by_module(before.nodes) if before else {}
+    new, old = _by_module(run.nodes), _by_module(before.nodes) if before else {}
     products = tuple(
         MappedProduct(
             module=module,
@@ -172,9 +172,9 @@ def precision_map(
                 runtime=run.runtime,
             ),
         )
-        for module, nodes in own.items()
+        for module, nodes in new.items()
     )
-    gone = [node for module, nodes in old.items() if module not in own for node in nodes]
+    gone = [node for module, nodes in old.items() if module not in new for node in nodes]
     return PrecisionMap(
         runtime=run.runtime,
         inputs=inputs,
@@ -193,13 +193,13 @@ def precision_map(
 def joined(parts: Sequence[ProfiledRun]) -> ProfiledRun:
     """Puts the runs of several measurements of one graph together."""
     keys = dict.fromkeys((node.name, node.kind) for part in parts for node in part.nodes)
-    found = [{(node.name, node.kind): node for node in part.nodes} for part in parts]
+    tables = [{(node.name, node.kind): node for node in part.nodes} for part in parts]
     nodes = []
     for key in keys:
-        first = next(part[key] for part in found if key in part)
+        first = next(part[key] for part in tables if key in part)
         seconds: list[float] = []
-        for part, own in zip(parts, found, strict=True):
-            seconds += own[key].seconds if key in own else [0.0] * len(part.run_s)
+        for part, table in zip(parts, tables, strict=True):
+            seconds += table[key].seconds if key in table else [0.0] * len(part.run_s)
         nodes.append(
             RanNode(
                 name=first.name,
@@ -229,27 +229,27 @@ def groups(
         before: Those of the float graph, None without one.
         gone: Its products that the graph no longer has.
     """
-    own, old = _grouped(nodes), _grouped(before or ())
+    new, old = _grouped(nodes), _grouped(before or ())
     if gone:
         old[GONE] = list(gone)
-    names = [name for name in (*GROUPS, OTHER, GONE) if name in {**own, **old}]
+    names = [name for name in (*GROUPS, OTHER, GONE) if name in {**new, **old}]
     return tuple(
         MappedGroup(
             name=name,
-            operators=_counted(own.get(name, [])),
+            operators=_counted(new.get(name, [])),
             before_s=None if before is None else summed(old.get(name, [])),
-            after_s=summed(own.get(name, [])),
+            after_s=summed(new.get(name, [])),
         )
         for name in names
     )
 
 
 def _by_module(nodes: Sequence[RanNode]) -> dict[str, list[RanNode]]:
-    found: dict[str, list[RanNode]] = {}
+    nodes_of: dict[str, list[RanNode]] = {}
     for node in nodes:
         if node.module is not None:
-            found.setdefault(node.module, []).append(node)
-    return found
+            nodes_of.setdefault(node.module, []).append(node)
+    return nodes_of
 
 
 def _kernels(nodes: Sequence[RanNode]) -> str:
@@ -264,24 +264,24 @@ def _precision(nodes: Sequence[RanNode]) -> str:
 def _covered(run: ProfiledRun) -> float:
     """Returns the median share of a run that is in operators, at most 1."""
     sums = [sum(column) for column in zip(*(node.seconds for node in run.nodes), strict=True)]
-    shares = [one / whole for one, whole in zip(sums, run.run_s, strict=True)]
+    shares = [total / whole for total, whole in zip(sums, run.run_s, strict=True)]
     return float(min(1.0, median(shares)))
 
 
 def _grouped(nodes: Sequence[RanNode]) -> dict[str, list[RanNode]]:
     names = {kind: name for name, kinds in GROUPS.items() for kind in kinds}
-    found: dict[str, list[RanNode]] = {}
+    groups: dict[str, list[RanNode]] = {}
     for node in nodes:
         if node.module is None:
-            found.setdefault(names.get(node.kind, OTHER), []).append(node)
-    return found
+            groups.setdefault(names.get(node.kind, OTHER), []).append(node)
+    return groups
 
 
 def _counted(nodes: Sequence[RanNode]) -> str:
     counts: dict[str, int] = {}
     for node in nodes:
         counts[node.kind] = counts.get(node.kind, 0) + 1
-    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    ordered = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
     return ", ".join(f"{kind} {count}" for kind, count in ordered)
 
 
