@@ -8,6 +8,7 @@
     bc.save(bc.Pipeline(passes)(model, bc.Context(data)), "small")
 
 or, as the command does it, ``bc.prune("my-fine-tuned-bert", heads=0.3, data="train.csv")``.
+``bc.benchmark(["my-fine-tuned-bert", "small"], "test.csv")`` measures both.
 
 Importing it registers the pruned model classes with Transformers, so that
 ``AutoModelForSequenceClassification.from_pretrained`` reads pruned folders. The names below are

@@ -102,8 +102,8 @@ class Workspace:
 
     def artifacts(self) -> tuple[Path, ...]:
         """Returns the artifact folders in the order they were made."""
-        found = (path for _, path in _numbered(self.folder / ARTIFACTS))
-        return tuple(path for path in found if (path / MANIFEST_NAME).is_file())
+        folders = (path for _, path in _numbered(self.folder / ARTIFACTS))
+        return tuple(path for path in folders if (path / MANIFEST_NAME).is_file())
 
     def models(self) -> list[str]:
         """Returns the model, and the artifact folders in the order they were made."""
@@ -223,8 +223,8 @@ def _numbered(folder: Path) -> Iterator[tuple[int, Path]]:
     """Yields the numbered entries of a folder in their order."""
     if not folder.is_dir():
         return
-    found = ((match, path) for path in folder.iterdir() if (match := _match(path)) is not None)
-    yield from sorted((int(match[1]), path) for match, path in found)
+    numbered = ((match, path) for path in folder.iterdir() if (match := _match(path)) is not None)
+    yield from sorted((int(match[1]), path) for match, path in numbered)
 
 
 def _match(path: Path) -> re.Match[str] | None:

@@ -157,8 +157,8 @@ class CalibrationTable:
     def share_groups(self) -> Mapping[str, tuple[str, ...]]:
         """The modules that read each tensor, by its name in the graph."""
         groups: dict[str, tuple[str, ...]] = {}
-        for module, one in self.ranges.items():
-            groups[one.tensor] = (*groups.get(one.tensor, ()), module)
+        for module, tensor_range in self.ranges.items():
+            groups[tensor_range.tensor] = (*groups.get(tensor_range.tensor, ()), module)
         return groups
 
     def range_of(self, module: str) -> TensorRange:
@@ -194,15 +194,17 @@ class CalibrationTable:
                 same statistics.
         """
         arrays: dict[str, Counts | Floats] = {}
-        for module, one in self.ranges.items():
-            for key, values in _arrays_of(one).items():
+        for module, tensor_range in self.ranges.items():
+            for key, values in _arrays_of(tensor_range).items():
                 if key in arrays and not np.array_equal(arrays[key], values):
                     raise CalibrationError(
                         f"{module} has another {key} than its neighbour of the same input; {AGAIN}"
                     )
                 arrays[key] = values
-        facts = {one.name: getattr(self, one.name) for one in fields(self)}
-        facts["ranges"] = {module: _facts_of(one) for module, one in self.ranges.items()}
+        facts = {field_.name: getattr(self, field_.name) for field_ in fields(self)}
+        facts["ranges"] = {
+            module: _facts_of(tensor_range) for module, tensor_range in self.ranges.items()
+        }
         facts["stability"] = None if self.stability is None else asdict(self.stability)
         write_table(Path(path), facts, arrays)
         return Path(path)
@@ -218,26 +220,26 @@ class CalibrationTable:
         with open_table(Path(path)) as (facts, file):
             kept = {str(name): value for name, value in facts.items() if name != "format"}
             ranges = {
-                module: _read_range(file, module, one, version=facts["format"])
-                for module, one in facts["ranges"].items()
+                module: _read_range(file, module, entry, version=facts["format"])
+                for module, entry in facts["ranges"].items()
             }
             kept["sample_ids"] = tuple(facts["sample_ids"])
             if facts.get("stability") is not None:
-                found = facts["stability"]
-                kept["stability"] = Stability(tuple(found["seeds"]), found["changes"])
+                stability = facts["stability"]
+                kept["stability"] = Stability(tuple(stability["seeds"]), stability["changes"])
             return cls(**{**kept, "ranges": ranges})
 
 
-def _arrays_of(one: TensorRange) -> dict[str, Counts | Floats]:
+def _arrays_of(tensor_range: TensorRange) -> dict[str, Counts | Floats]:
     """Returns the arrays that there are, by their names in the file."""
-    found = {f"{one.tensor}/{name}": getattr(one, name) for name in _ARRAYS}
-    return {key: values for key, values in found.items() if values is not None}
+    arrays = {f"{tensor_range.tensor}/{name}": getattr(tensor_range, name) for name in _ARRAYS}
+    return {key: values for key, values in arrays.items() if values is not None}
 
 
-def _facts_of(one: TensorRange) -> dict[str, object]:
+def _facts_of(tensor_range: TensorRange) -> dict[str, object]:
     """Returns all but the arrays, for the header."""
-    names = [each.name for each in fields(one) if each.name not in _ARRAYS]
-    return {name: getattr(one, name) for name in names}
+    names = [each.name for each in fields(tensor_range) if each.name not in _ARRAYS]
+    return {name: getattr(tensor_range, name) for name in names}
 
 
 def _read_range(
@@ -261,18 +263,18 @@ def _read_range(
         keys = {name: f"{facts['tensor']}/{name}" for name in _ARRAYS}
         keys = {name: key for name, key in keys.items() if key in there}
     arrays: dict[str, Any] = {name: file.get_tensor(key) for name, key in keys.items()}
-    one = TensorRange(**facts, **arrays)
-    _check_counts(module, one)
-    return one
+    tensor_range = TensorRange(**facts, **arrays)
+    _check_counts(module, tensor_range)
+    return tensor_range
 
 
-def _check_counts(module: str, one: TensorRange) -> None:
-    if one.histogram.size and int(one.histogram.sum()) != one.count:
-        raise ValueError(f"the histogram of {module} does not hold {one.count:,} values")
-    if one.channel_absmax is None:
+def _check_counts(module: str, tensor_range: TensorRange) -> None:
+    if tensor_range.histogram.size and int(tensor_range.histogram.sum()) != tensor_range.count:
+        raise ValueError(f"the histogram of {module} does not hold {tensor_range.count:,} values")
+    if tensor_range.channel_absmax is None:
         return
-    tokens = one.count // one.channel_absmax.size
+    tokens = tensor_range.count // tensor_range.channel_absmax.size
     for name in ("token_minima", "token_maxima"):
-        counts = getattr(one, name)
+        counts = getattr(tensor_range, name)
         if counts is not None and int(counts.sum()) != tokens:
             raise ValueError(f"the {name} of {module} do not hold {tokens:,} tokens")

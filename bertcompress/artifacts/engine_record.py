@@ -92,7 +92,7 @@ def profile_for(profiles: Sequence[Profile], batch: int, length: int) -> int | N
     >>> profile_for([wide, narrow], 1, 12), profile_for([wide, narrow], 1, 65)
     (1, None)
     """
-    fitting = [at for at, one in enumerate(profiles) if one.holds(batch, length)]
+    fitting = [at for at, profile in enumerate(profiles) if profile.holds(batch, length)]
     return min(
         fitting, key=lambda at: (profiles[at].most[0] * profiles[at].most[1], at), default=None
     )
@@ -133,7 +133,7 @@ class EngineRecord:
             "graph": self.graph_sha256,
             "recipe": self.recipe_sha256,
             "platform": asdict(self.platform),
-            "profiles": [asdict(one) for one in self.profiles],
+            "profiles": [asdict(profile) for profile in self.profiles],
             "knobs": dict(self.knobs),
         }
         text = json.dumps(made_of, sort_keys=True)
@@ -154,7 +154,7 @@ class EngineRecord:
         """
         if not isinstance(plain, dict):
             raise TypeError("it must hold a JSON object")
-        known = {one.name: plain[one.name] for one in fields(EngineRecord)}
+        known = {setting.name: plain[setting.name] for setting in fields(EngineRecord)}
         platform, profiles, layers = known["platform"], known["profiles"], known["layers"]
         if not (
             isinstance(platform, dict) and isinstance(profiles, list) and isinstance(layers, list)
@@ -162,7 +162,7 @@ class EngineRecord:
             raise TypeError("platform, profiles and layers must be a mapping and two lists")
         known["platform"] = Platform(**platform)
         known["profiles"] = tuple(
-            Profile(**{name: _pair(shape) for name, shape in one.items()}) for one in profiles
+            Profile(**{name: _pair(shape) for name, shape in shapes.items()}) for shapes in profiles
         )
         known["layers"] = tuple(layers)
         record = EngineRecord(**known)
@@ -184,7 +184,7 @@ def differences(
     """
     newer = ("tensorrt", "cuda", "driver") if version_compatible else ()
     other = ("gpu", "sm_count", "vram_mib") if hardware != "none" else ()
-    found = []
+    differing = []
     for name, called in _CALLED.items():
         before, now = getattr(built, name), getattr(here, name)
         if before == now or name in other:
@@ -193,8 +193,8 @@ def differences(
             continue
         if name == "sm" and hardware == "ampere+" and _numbers(now) >= _AMPERE:
             continue
-        found.append(f"{called.format(before)} (here: {called.format(now)})")
-    return tuple(found)
+        differing.append(f"{called.format(before)} (here: {called.format(now)})")
+    return tuple(differing)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

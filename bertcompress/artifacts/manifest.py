@@ -217,13 +217,13 @@ def plan_path(folder: Path) -> Path:
     Raises:
         LoadError: If there is none, or more than one.
     """
-    found = sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}"))
-    if len(found) != 1:
+    plans = sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}"))
+    if len(plans) != 1:
         raise LoadError(
-            f"{folder} holds {len(found)} engines and must hold one, {ENGINES}/<key>/{PLAN_NAME}; "
+            f"{folder} holds {len(plans)} engines and must hold one, {ENGINES}/<key>/{PLAN_NAME}; "
             f"build it: bertcompress build {folder}"
         )
-    return found[0]
+    return plans[0]
 
 
 def artifact_bytes(folder: Path) -> int:

@@ -73,9 +73,9 @@ def task_of(config: ModelConfig) -> str:
     if task is not None:
         return task
     known = ", ".join(f"Bert{head}" for head in _TASKS_BY_HEAD)
-    found = ", ".join(names) or "no architecture"
+    named = ", ".join(names) or "no architecture"
     raise LoadError(
-        f"config.json names {found}; known are {known} (and those of "
+        f"config.json names {named}; known are {known} (and those of "
         f"{', '.join(CLASS_PREFIXES[1:])}; Pruned before each): fine-tune the "
         "model for one of these tasks, give --task, or correct 'architectures' in config.json"
     )

@@ -31,13 +31,13 @@ def in_turns(
         turns: How often.
         told: Progress callback: the turns done, and of how many.
     """
-    found: dict[str, list[float]] = {name: [] for name in measures}
+    values: dict[str, list[float]] = {name: [] for name in measures}
     for turn in range(turns):
         told(turn, turns)
         for name in list(measures)[:: 1 if turn % 2 == 0 else -1]:
-            found[name].append(measures[name]())
+            values[name].append(measures[name]())
     told(turns, turns)
-    return found
+    return values
 
 
 def typical(features: Sequence[Feature], count: int) -> list[Feature]:

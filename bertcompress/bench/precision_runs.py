@@ -55,8 +55,8 @@ def map_all(
     Returns:
         For each variant its map or None, and sentences on those that could not be made.
     """
-    manifests = [None if one.is_peer else manifest_of(one.folder) for one in variants]
-    named = [(one.name, one.folder) for one in variants]
+    manifests = [None if variant.is_peer else manifest_of(variant.folder) for variant in variants]
+    named = [(variant.name, variant.folder) for variant in variants]
     maps: list[PrecisionMap | None] = []
     failed = []
     for position, (variant, manifest) in enumerate(zip(variants, manifests, strict=True)):
@@ -104,13 +104,13 @@ def measure_map(
     parts: list[list[ProfiledRun]] = [[] for _ in folders]
     with ExitStack() as stack:
         processes = [
-            stack.enter_context(WorkerProcess(one.name, scratch=scratch, threads=threads))
-            for one in folders
+            stack.enter_context(WorkerProcess(place.name, scratch=scratch, threads=threads))
+            for place in folders
         ]
         for _ in range(TURNS):
-            for process, one, found in zip(processes, folders, parts, strict=True):
-                command = ProfileOperators(one.resolve(), runtime, threads, path)
-                found.append(process.ask(command))
+            for process, artifact, runs in zip(processes, folders, parts, strict=True):
+                command = ProfileOperators(artifact.resolve(), runtime, threads, path)
+                runs.append(process.ask(command))
     manifest = manifest_of(folder)
     return precision_map(
         joined(parts[0]),
@@ -223,7 +223,7 @@ def _is_float_graph(manifest: Manifest | None) -> bool:
 def _same(first: Step, second: Step) -> bool:
     """Says whether two steps did the same to models of the same size."""
     facts = [
-        (one.name, one.settings, one.parameters_before, one.bytes_before, one.bytes_after)
-        for one in (first, second)
+        (step.name, step.settings, step.parameters_before, step.bytes_before, step.bytes_after)
+        for step in (first, second)
     ]
     return facts[0] == facts[1]

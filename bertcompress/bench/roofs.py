@@ -69,8 +69,8 @@ class Roofs:
     def roof(self, kind: RoofKind, *, threads: int | None = None) -> Roof | None:
         """Returns a limit; of all threads unless their number is given."""
         wanted = self.threads if threads is None else threads
-        found = (one for one in self.measured if (one.kind, one.threads) == (kind, wanted))
-        return next(found, None)
+        fitting = (roof for roof in self.measured if (roof.kind, roof.threads) == (kind, wanted))
+        return next(fitting, None)
 
 
 @dataclass(frozen=True)

@@ -107,23 +107,25 @@ def workloads_of(subject: Subject, settings: BenchSettings, number: int) -> list
     """Makes a round's inputs: sentences drawn anew each round, grid and offline set the same."""
     features, pad_token_id = subject.features, subject.pad_token_id
     drawn = sample_features(features, settings.requests, seed=settings.seed * 1009 + number)
-    made = [single_stream(drawn, pad_token_id=pad_token_id, name="own-lengths")]
+    workloads = [single_stream(drawn, pad_token_id=pad_token_id, name="own-lengths")]
     if settings.grid_repeats:
-        made += [
+        workloads += [
             grid(features, batch_size=batch, sequence_length=length, repeats=settings.grid_repeats)
             for batch in settings.grid_batches
             for length in settings.grid_lengths
         ]
     if settings.passage_length is not None:
         repeats = settings.passage_repeats
-        made.append(passages(features, sequence_length=settings.passage_length, repeats=repeats))
+        workloads.append(
+            passages(features, sequence_length=settings.passage_length, repeats=repeats)
+        )
     if settings.offline_sentences:
         kept = sample_features(features, settings.offline_sentences, seed=settings.seed)
-        made += [
+        workloads += [
             offline(kept, batch_size=batch, pad_token_id=pad_token_id)
             for batch in settings.offline_batches
         ]
-    return made
+    return workloads
 
 
 def time_tokenization(subject: Subject, *, count: int, seed: int) -> tuple[float, ...]:

@@ -83,7 +83,7 @@ def usual_runtimes(folder: Path) -> tuple[str, ...]:
     """Returns what is compared unless it is said: on the CPU, and on the GPU what is usable."""
     kind = kind_of(folder)
     takes = {kind, "onnx"} if kind == "engine" else {kind}
-    on_gpu = (one.name for one in CATALOG if one.on_gpu and one.runs in takes)
+    on_gpu = (entry.name for entry in CATALOG if entry.on_gpu and entry.runs in takes)
     return (
         *ON_CPU[kind],
         *(name for name in on_gpu if name not in EIGHT_BITS and why_unusable(name) is None),
@@ -118,30 +118,30 @@ def choose_runtime(
     refused: dict[str, str] = {}
     with TemporaryDirectory(prefix="bertcompress-tune-") as name:
         scratch = Path(name)
-        found: dict[str, RuntimeSettings] = {}
-        for one in dict.fromkeys(runtimes):
-            own = scratch / one
-            own.mkdir()
+        best: dict[str, RuntimeSettings] = {}
+        for runtime in dict.fromkeys(runtimes):
+            place = scratch / runtime
+            place.mkdir()
             try:
-                variant = Variant(one, folder, runtime_for(folder, one))
-                found[one] = tune_variant(
+                variant = Variant(runtime, folder, runtime_for(folder, runtime))
+                best[runtime] = tune_variant(
                     variant,
                     subject,
                     settings,
                     threads=threads,
-                    scratch=own,
-                    told=partial(progress, f"tune {one}"),
+                    scratch=place,
+                    told=partial(progress, f"tune {runtime}"),
                 ).settings
             except (MissingError, RunError) as error:
-                refused[one] = str(error)
-        if not found:
+                refused[runtime] = str(error)
+        if not best:
             raise RunError(
                 f"none of {', '.join(runtimes)} runs {folder}; "
                 + "; ".join(f"{key}: {why}" for key, why in refused.items())
             )
-        speeds = _race(folder, subject, settings, found, threads, scratch, progress)
-    single = _first_of_the_best([(one.runtime, one.single_s) for one in speeds])
-    many = _first_of_the_best([(one.runtime, 1 / one.sentences_per_s) for one in speeds])
+        speeds = _race(folder, subject, settings, best, threads, scratch, progress)
+    single = _first_of_the_best([(speed.runtime, speed.single_s) for speed in speeds])
+    many = _first_of_the_best([(speed.runtime, 1 / speed.sentences_per_s) for speed in speeds])
     choice = RuntimeChoice(single, many, cpu_model(), threads)
     return RuntimeRace(speeds, refused, choice, saved=save_runtime_choice(folder, choice))
 
@@ -150,7 +150,7 @@ def _race(
     folder: Path,
     subject: Subject,
     settings: BenchSettings,
-    found: dict[str, RuntimeSettings],
+    best_of: dict[str, RuntimeSettings],
     threads: int,
     scratch: Path,
     progress: Progress,
@@ -177,21 +177,21 @@ def _race(
         process.ask(ArrangeStreams(best.streams, best.threads))
         return sentence_rate(process, path, slice_s=SLICE_S)
 
-    with _open_all(folder, found, threads, scratch) as processes:
-        latencies = _turns(processes, found, single, "one text", progress)
-        rates = _turns(processes, found, many, "many texts", progress)
+    with _open_all(folder, best_of, threads, scratch) as processes:
+        latencies = _turns(processes, best_of, single, "one text", progress)
+        rates = _turns(processes, best_of, many, "many texts", progress)
     return tuple(
-        RuntimeSpeed(name, found[name], latencies[name], rates[name]) for name in processes
+        RuntimeSpeed(name, best_of[name], latencies[name], rates[name]) for name in processes
     )
 
 
 @contextmanager
 def _open_all(
-    folder: Path, found: dict[str, RuntimeSettings], threads: int, scratch: Path
+    folder: Path, best: dict[str, RuntimeSettings], threads: int, scratch: Path
 ) -> Iterator[dict[str, WorkerProcess]]:
     with ExitStack() as stack:
         opened = {}
-        for name in found:
+        for name in best:
             process = stack.enter_context(WorkerProcess(name, scratch=scratch, threads=threads))
             process.load(folder, name)
             opened[name] = process
@@ -200,17 +200,17 @@ def _open_all(
 
 def _turns(
     processes: dict[str, WorkerProcess],
-    found: dict[str, RuntimeSettings],
+    best: dict[str, RuntimeSettings],
     arranged: Callable[[WorkerProcess, RuntimeSettings], Measure],
     what: str,
     progress: Progress,
 ) -> dict[str, float]:
     """Returns the median over the turns of what each process measures."""
-    measures = {name: arranged(process, found[name]) for name, process in processes.items()}
+    measures = {name: arranged(process, best[name]) for name, process in processes.items()}
     values = in_turns(measures, TURNS, told=partial(progress, f"race: {what}"))
-    return {name: median(own) for name, own in values.items()}
+    return {name: median(turns) for name, turns in values.items()}
 
 
 def _first_of_the_best(seconds: Sequence[tuple[str, float]]) -> str:
-    least = min(own for _, own in seconds)
-    return next(name for name, own in seconds if own <= least * (1 + LEVEL))
+    least = min(taken for _, taken in seconds)
+    return next(name for name, taken in seconds if taken <= least * (1 + LEVEL))

@@ -96,7 +96,7 @@ def serve_all(
 ) -> tuple[ServerResult, ...]:
     """Finds the highest rate of requests that each variant answers in time."""
     bound_s = settings.server_bound_s or BOUND_FACTOR * median(
-        second for one in rounds for second in one.entrants[0].seconds[0]
+        second for result in rounds for second in result.entrants[0].seconds[0]
     )
 
     def serve(position: int) -> ServerResult:
@@ -137,6 +137,6 @@ def _longest_text(folder: Path) -> int | None:
     path = folder / "config.json"
     if not path.is_file():
         return None
-    found = json.loads(path.read_text(encoding="utf-8"))
-    known = isinstance(found.get("max_position_embeddings"), int)
-    return longest_text(found) if known else None
+    config = json.loads(path.read_text(encoding="utf-8"))
+    known = isinstance(config.get("max_position_embeddings"), int)
+    return longest_text(config) if known else None

@@ -79,7 +79,7 @@ def tune_variant(
         bench.total = len(tried)
         rates = search(tried, bench.rates, slice_s=settings.tune_slice_s)
     best = rates[0]
-    found = RuntimeSettings(
+    chosen = RuntimeSettings(
         runtime=runtime,
         latency_threads=latencies[0].threads,
         streams=best.streams,
@@ -91,10 +91,10 @@ def tune_variant(
         token_budget=_positions(features, best),
     )
     seconds = round(time.perf_counter() - started, 3)
-    tuning = Tuning(found, latencies, rates, saved=False, seconds=seconds)
+    tuning = Tuning(chosen, latencies, rates, saved=False, seconds=seconds)
     if tuning.unsteady is not None:
         return tuning
-    return replace(tuning, saved=save_runtime_settings(variant.folder, found))
+    return replace(tuning, saved=save_runtime_settings(variant.folder, chosen))
 
 
 @dataclass

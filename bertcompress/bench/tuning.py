@@ -140,15 +140,15 @@ def layouts(available: int, *, most_streams: int) -> list[Layout]:
         available: The CPUs that may be used; no layout has more threads.
         most_streams: How many copies of the weights fit into memory.
 
-    >>> [(one.streams, one.threads) for one in layouts(2, most_streams=8)]
+    >>> [(layout.streams, layout.threads) for layout in layouts(2, most_streams=8)]
     [(1, 1), (1, 2), (2, 1)]
     """
-    found = set()
+    possible = set()
     for threads in thread_counts(available):
         fill = available // threads
         counts = range(1, fill + 1) if available <= ALL_COUNTS_UP_TO else (fill,)
-        found |= {Layout(min(streams, most_streams), threads) for streams in counts}
-    return sorted(found)
+        possible |= {Layout(min(streams, most_streams), threads) for streams in counts}
+    return sorted(possible)
 
 
 def candidates(
@@ -175,27 +175,27 @@ def search(
             given seconds, in their order.
         slice_s: Seconds of each candidate in the first rung; doubled from rung to rung.
     """
-    found: dict[RuntimeCandidate, CandidateRate] = {}
+    rated: dict[RuntimeCandidate, CandidateRate] = {}
     kept, seconds, rung = list(tried), slice_s, 1
     while True:
         turns = 2 if len(kept) <= LAST_CANDIDATES else 1
         rates: dict[RuntimeCandidate, list[Rate]] = {}
         for turn in range(turns):
             for layout, group in _by_layout(kept, backwards=(rung + turn) % 2 == 0):
-                for one, rate in zip(group, measure(layout, group, seconds), strict=True):
-                    rates.setdefault(one, []).append(rate)
-        found |= {one: _rated(one, rates[one], rung) for one in kept}
-        kept.sort(key=lambda one: -found[one].tokens_per_s)
+                for candidate, rate in zip(group, measure(layout, group, seconds), strict=True):
+                    rates.setdefault(candidate, []).append(rate)
+        rated |= {candidate: _rated(candidate, rates[candidate], rung) for candidate in kept}
+        kept.sort(key=lambda candidate: -rated[candidate].tokens_per_s)
         if len(kept) <= LAST_CANDIDATES:
             break
         kept = kept[: max(2, math.ceil(len(kept) * KEPT_SHARE))]
         seconds, rung = seconds * 2, rung + 1
-    best = _simplest_of_the_best(kept, found)
+    best = _simplest_of_the_best(kept, rated)
     others = sorted(
-        (one for one in tried if one != best),
-        key=lambda one: (-found[one].rungs, -found[one].tokens_per_s),
+        (candidate for candidate in tried if candidate != best),
+        key=lambda candidate: (-rated[candidate].rungs, -rated[candidate].tokens_per_s),
     )
-    return tuple(found[one] for one in (best, *others))
+    return tuple(rated[candidate] for candidate in (best, *others))
 
 
 def search_threads(
@@ -211,31 +211,45 @@ def search_threads(
     """
     samples: dict[int, list[float]] = {count: [] for count in counts}
     for _ in range(THREAD_TURNS // 2):
-        fastest = min((median(own) for own in samples.values() if own), default=math.inf)
-        near = [one for one, own in samples.items() if not own or median(own) <= NEAR * fastest]
+        fastest = min(
+            (median(seconds) for seconds in samples.values() if seconds), default=math.inf
+        )
+        near = [
+            count
+            for count, seconds in samples.items()
+            if not seconds or median(seconds) <= NEAR * fastest
+        ]
         for count in [*near, *reversed(near)]:
             samples[count] += measure(count)
-    found = [ThreadLatency(count, median(own), len(own)) for count, own in samples.items()]
-    least = min(one.median_s for one in found)
-    best = next(one for one in found if one.median_s <= least * (1 + LEVEL))
-    return (best, *sorted((one for one in found if one != best), key=lambda one: one.median_s))
+    latencies = [
+        ThreadLatency(count, median(seconds), len(seconds)) for count, seconds in samples.items()
+    ]
+    least = min(latency.median_s for latency in latencies)
+    best = next(latency for latency in latencies if latency.median_s <= least * (1 + LEVEL))
+    return (
+        best,
+        *sorted(
+            (latency for latency in latencies if latency != best),
+            key=lambda latency: latency.median_s,
+        ),
+    )
 
 
 def _by_layout(
     kept: Sequence[RuntimeCandidate], *, backwards: bool
 ) -> Iterator[tuple[Layout, list[RuntimeCandidate]]]:
     order = sorted(kept, reverse=backwards)
-    for layout in dict.fromkeys(one.layout for one in order):
-        yield layout, [one for one in order if one.layout == layout]
+    for layout in dict.fromkeys(candidate.layout for candidate in order):
+        yield layout, [candidate for candidate in order if candidate.layout == layout]
 
 
-def _rated(one: RuntimeCandidate, rates: Sequence[Rate], rung: int) -> CandidateRate:
+def _rated(candidate: RuntimeCandidate, rates: Sequence[Rate], rung: int) -> CandidateRate:
     seconds = sum(rate.seconds for rate in rates)
     return CandidateRate(
-        streams=one.layout.streams,
-        threads=one.layout.threads,
-        batch_size=one.batch_size,
-        sort_by_length=one.sort_by_length,
+        streams=candidate.layout.streams,
+        threads=candidate.layout.threads,
+        batch_size=candidate.batch_size,
+        sort_by_length=candidate.sort_by_length,
         sentences_per_s=sum(r.sentences_per_s * r.seconds for r in rates) / seconds,
         tokens_per_s=sum(r.tokens_per_s * r.seconds for r in rates) / seconds,
         seconds=seconds,
@@ -245,8 +259,15 @@ def _rated(one: RuntimeCandidate, rates: Sequence[Rate], rung: int) -> Candidate
 
 
 def _simplest_of_the_best(
-    kept: Sequence[RuntimeCandidate], found: dict[RuntimeCandidate, CandidateRate]
+    kept: Sequence[RuntimeCandidate], rated: dict[RuntimeCandidate, CandidateRate]
 ) -> RuntimeCandidate:
-    most = max(found[one].tokens_per_s for one in kept)
-    level = [one for one in kept if found[one].tokens_per_s >= most * (1 - LEVEL)]
-    return min(level, key=lambda one: (one.layout, one.batch_size, not one.sort_by_length))
+    most = max(rated[candidate].tokens_per_s for candidate in kept)
+    level = [candidate for candidate in kept if rated[candidate].tokens_per_s >= most * (1 - LEVEL)]
+    return min(
+        level,
+        key=lambda candidate: (
+            candidate.layout,
+            candidate.batch_size,
+            not candidate.sort_by_length,
+        ),
+    )

@@ -145,14 +145,14 @@ def all_at_once(
     """
     lengths = [feature.length for feature in features]
     batches = batches_of(lengths, batch_size=batch_size, sort_by_length=sort_by_length)
-    feeds = tuple(pad([features[i] for i in one], pad_token_id=pad_token_id) for one in batches)
+    feeds = tuple(pad([features[i] for i in batch], pad_token_id=pad_token_id) for batch in batches)
     return Workload(BEST_OFFLINE, "best-offline", batch_size, None, feeds)
 
 
 def passages(features: Sequence[Feature], *, sequence_length: int, repeats: int) -> Workload:
     """Makes a workload of single passages of one length, as published tables have them."""
-    made = grid(features, batch_size=1, sequence_length=sequence_length, repeats=repeats)
-    return replace(made, name=f"passages-{sequence_length}")
+    workload = grid(features, batch_size=1, sequence_length=sequence_length, repeats=repeats)
+    return replace(workload, name=f"passages-{sequence_length}")
 
 
 def part_of(workload: Workload, part: int, parts: int) -> range:

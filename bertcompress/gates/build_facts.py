@@ -113,19 +113,19 @@ def build_pair(
     return _build(variants[0], first, subject), _build(variants[1], second, subject), paired
 
 
-def _build(variant: Variant, found: Answered, subject: Subject) -> Build:
+def _build(variant: Variant, answered: Answered, subject: Subject) -> Build:
     manifest = manifest_of(variant.folder)
     operations = operations_of(variant.folder)
     work = operations.work(sentences=1, length=LENGTH) if operations else None
     return Build(
         name=variant.name,
-        runtime=found.runtime,
+        runtime=answered.runtime,
         kind=manifest.kind if manifest else "checkpoint",
         size=size_of(variant.folder, manifest, compressed=False),
         operations=round(work.operations) if work else None,
         float_operations=round(work.float_operations) if work else None,
         kernels=kernels_of(manifest),
-        accuracy=accuracy_of(found.scored, subject.dataset.examples),
-        peak_bytes=found.peak_bytes,
+        accuracy=accuracy_of(answered.scored, subject.dataset.examples),
+        peak_bytes=answered.peak_bytes,
         history=history_of(variant.folder, manifest),
     )

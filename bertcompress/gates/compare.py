@@ -139,7 +139,7 @@ def measure_slowdown(
         if len(rounds) not in settings.looks:
             continue
         slowdown = slowdown_of(
-            [[entrant.seconds[0] for entrant in one.entrants] for one in rounds],
+            [[entrant.seconds[0] for entrant in round_.entrants] for round_ in rounds],
             confidence=settings.confidence,
             looks=len(settings.looks),
         )

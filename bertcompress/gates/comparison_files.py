@@ -168,8 +168,8 @@ def _measured(comparison: Comparison) -> str:
 def _median(comparison: Comparison, is_head: bool) -> float:
     return median(
         second
-        for one in comparison.rounds
-        for entrant, side in zip(one.entrants, IS_HEAD, strict=True)
+        for round_ in comparison.rounds
+        for entrant, side in zip(round_.entrants, IS_HEAD, strict=True)
         if side == is_head
         for second in entrant.seconds[0]
     )

@@ -125,8 +125,8 @@ def check_gates(
                 f"the report has no variant {name!r}{did_you_mean(name, by_name)}; "
                 f"it has {', '.join(by_name)}"
             )
-    own = [v.name for v in summary.variants if not v.is_baseline and not v.is_peer]
-    names = list(variants) or own
+    ours = [v.name for v in summary.variants if not v.is_baseline and not v.is_peer]
+    names = list(variants) or ours
     return tuple(
         result for name in names for result in _results(by_name[name], report, limits, summary)
     )

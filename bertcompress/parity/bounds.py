@@ -75,8 +75,8 @@ def with_bound(bounds: Mapping[Precision, Bounds], text: str) -> dict[Precision,
             f"{', '.join(FIGURES)}, the precisions {', '.join(PRECISIONS)}{near}"
         )
     field, number = figure.replace("-", "_"), _number(text, value.strip())
-    chosen = [one for one in PRECISIONS if not dot or one == precision]
-    return {**bounds, **{one: replace(bounds[one], **{field: number}) for one in chosen}}
+    chosen = [name for name in PRECISIONS if not dot or name == precision]
+    return {**bounds, **{name: replace(bounds[name], **{field: number}) for name in chosen}}
 
 
 def _number(text: str, value: str) -> float | None:

@@ -102,8 +102,8 @@ def first_diverging(
         return asked[point]
 
     at = bisect_left(range(len(groups)), True, key=lambda group: ask(groups[group][-1]))
-    found = () if at == len(groups) else (next(filter(ask, groups[at])),)
-    return found, len(asked)
+    diverged = () if at == len(groups) else (next(filter(ask, groups[at])),)
+    return diverged, len(asked)
 
 
 def find_divergence(
@@ -134,7 +134,7 @@ def find_divergence(
     values = _values_of(reference, feed)
     hidden = _SCALED if any(step.name == "SmoothActivations" for step in loaded.history) else ()
     known = [
-        [one for one in group if one.place in values and not _is_one_of(one, hidden)]
+        [point for point in group if point.place in values and not _is_one_of(point, hidden)]
         for group in watch_points(loaded.graph)
     ]
     groups = [group for group in known if group]
@@ -143,8 +143,8 @@ def find_divergence(
 
     @cache
     def ratio(point: WatchPoint) -> float:
-        found = _value(loaded.graph, folder, runtime, point.tensor, feed, threads)
-        return point_sqnr_db(values[point.place], found, feed["attention_mask"])
+        got = _value(loaded.graph, folder, runtime, point.tensor, feed, threads)
+        return point_sqnr_db(values[point.place], got, feed["attention_mask"])
 
     def diverges(point: WatchPoint) -> bool:
         return not ratio(point) >= allowed_db
@@ -153,8 +153,8 @@ def find_divergence(
     if not first:
         return Divergence("", "output", None, allowed_db, tried)
     (point,) = first
-    found = ratio(point) if math.isfinite(ratio(point)) else None
-    return Divergence(point.module, point.side, found, allowed_db, tried)
+    sqnr = ratio(point) if math.isfinite(ratio(point)) else None
+    return Divergence(point.module, point.side, sqnr, allowed_db, tried)
 
 
 def _is_one_of(point: WatchPoint, places: Sequence[tuple[str, str]]) -> bool:
@@ -175,7 +175,7 @@ def point_sqnr_db(expected: Values, got: Values, mask: IntArray) -> float:
         Infinite where nothing differs, not a number where values are not finite.
     """
     width, batch = expected.shape[-1], mask.shape[0]
-    a, b = (one.reshape(-1, width).astype(np.float64) for one in (expected, got))
+    a, b = (values.reshape(-1, width).astype(np.float64) for values in (expected, got))
     if len(b) == batch and len(a) == mask.size:
         a = a.reshape(*mask.shape, width)[:, 0]
     if len(b) == mask.size:
@@ -193,8 +193,8 @@ def _values_of(reference: Path, feed: Feed) -> dict[Place, Values]:
         return _module_values(artifact.model, feed)
     points = [point for group in watch_points(artifact.graph) for point in group]
     watched = with_outputs(artifact.graph, tuple(point.tensor for point in points))
-    (found,) = run_graph(watched, [feed])
-    return {point.place: found[point.tensor] for point in points}
+    (outputs,) = run_graph(watched, [feed])
+    return {point.place: outputs[point.tensor] for point in points}
 
 
 def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
@@ -203,12 +203,12 @@ def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
 
     from bertcompress.runtimes.torch.runtime import TorchRuntime
 
-    found: dict[Place, Values] = {}
+    values: dict[Place, Values] = {}
     hooks = []
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: object, given: tuple[torch.Tensor, ...], result: torch.Tensor) -> None:
-            found[name, "input"], found[name, "output"] = given[0].numpy(), result.numpy()
+            values[name, "input"], values[name, "output"] = given[0].numpy(), result.numpy()
 
         return hook
 
@@ -221,7 +221,7 @@ def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return values
 
 
 def _value(
@@ -236,5 +236,5 @@ def _value(
         shutil.copy(folder / "config.json", place)
         onnx.save_model(with_outputs(graph, (tensor,)), str(place / ONNX_NAME))
         with open_runtime(place, runtime, threads=threads) as opened:
-            found = opened.run({name: feed[name] for name in opened.input_names})
-            return found[tensor if tensor in found else opened.outputs[-1]]
+            outputs = opened.run({name: feed[name] for name in opened.input_names})
+            return outputs[tensor if tensor in outputs else opened.outputs[-1]]

@@ -27,16 +27,18 @@ _QUANTIZES = ("QuantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeMatMul"
 
 def graph_precision(graph: onnx.ModelProto) -> Precision:
     """Returns the coarsest type of its weights, or of the activations that it quantizes."""
-    found: list[Precision] = ["fp32"]
+    types: list[Precision] = ["fp32"]
     for tensor in graph.graph.initializer:
         if len(tensor.dims) >= 2:
-            found.append(_STORED.get(type_name(tensor.data_type), "fp32"))
-    eights: Precision = "fp8" if "fp8" in found else "int8"
+            types.append(_STORED.get(type_name(tensor.data_type), "fp32"))
+    eights: Precision = "fp8" if "fp8" in types else "int8"
     for node in graph.graph.node:
         if node.op_type in _QUANTIZES:
-            found.append(eights)
-        found += ["int4" for one in node.attribute if one.name == "bits" and one.i == 4]
-    return coarser(*found)
+            types.append(eights)
+        types += [
+            "int4" for attribute in node.attribute if attribute.name == "bits" and attribute.i == 4
+        ]
+    return coarser(*types)
 
 
 def coarser(*precisions: Precision) -> Precision:

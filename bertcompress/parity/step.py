@@ -76,16 +76,16 @@ class ParityLadder:
 
 def broken_bounds(step: ParityStep) -> tuple[str, ...]:
     """Returns the bounds that a step's figures are outside of, in words."""
-    bounds, found = step.bounds, []
+    bounds, broken = step.bounds, []
     if bounds.max_difference is not None and step.max_difference is not None:
         allowed = bounds.max_difference * max(1.0, step.largest_output or 0.0)
         if step.max_difference > allowed:
-            found.append(f"largest difference {step.max_difference:.1e}, allowed {allowed:.1e}")
+            broken.append(f"largest difference {step.max_difference:.1e}, allowed {allowed:.1e}")
     if bounds.min_sqnr is not None and step.sqnr_db is not None and step.sqnr_db < bounds.min_sqnr:
-        found.append(f"SQNR {step.sqnr_db:.1f} dB, at least {bounds.min_sqnr:g} dB")
+        broken.append(f"SQNR {step.sqnr_db:.1f} dB, at least {bounds.min_sqnr:g} dB")
     agreed, least = step.agreement, bounds.min_agreement
     if least is not None and agreed is not None and agreed < least:
-        found.append(f"agreement {agreed:.2%}, at least {least:.2%}")
+        broken.append(f"agreement {agreed:.2%}, at least {least:.2%}")
     if bounds.max_drop is not None and step.drop is not None and step.drop > bounds.max_drop:
-        found.append(f"metric lost {step.drop:.4f}, at most {bounds.max_drop:g}")
-    return tuple(found)
+        broken.append(f"metric lost {step.drop:.4f}, at most {bounds.max_drop:g}")
+    return tuple(broken)

@@ -23,13 +23,15 @@ def columns(ladder: ParityLadder) -> list[str]:
 def rows(ladder: ParityLadder) -> list[list[str]]:
     """Returns the reference's row and one for each step; bounds stand in parentheses."""
     scored = ladder.value is not None
-    own = [_metric(ladder, ladder.value)] if scored else []
-    made = [[ladder.reference, ladder.runtime, "fp32", "", "", "", "", *own, "the reference"]]
+    metric_cells = [_metric(ladder, ladder.value)] if scored else []
+    lines = [
+        [ladder.reference, ladder.runtime, "fp32", "", "", "", "", *metric_cells, "the reference"]
+    ]
     for step in ladder.steps:
         metric = [_with_drop(ladder, step)] if scored else []
-        made.append([step.artifact, step.runtime, step.precision, *_figures(step), *metric])
-        made[-1].append(verdict(step))
-    return made
+        lines.append([step.artifact, step.runtime, step.precision, *_figures(step), *metric])
+        lines[-1].append(verdict(step))
+    return lines
 
 
 def verdict(step: ParityStep) -> str:
@@ -52,11 +54,11 @@ def absences(ladder: ParityLadder) -> list[str]:
         if step.left_out:
             reason = step.left_out.removeprefix(f"{step.runtime} ")
             reasons.setdefault(reason, {}).setdefault(step.artifact, []).append(step.runtime)
-    found = []
+    sentences = []
     for reason, where in reasons.items():
-        named = "; ".join(f"{artifact} in {', '.join(own)}" for artifact, own in where.items())
-        found.append(f"left out: {named}: {reason}")
-    return found
+        named = "; ".join(f"{artifact} in {', '.join(names)}" for artifact, names in where.items())
+        sentences.append(f"left out: {named}: {reason}")
+    return sentences
 
 
 _NOT_FOUND = "it has no layers that can be compared with the reference's one by one"
@@ -64,9 +66,9 @@ _NOT_FOUND = "it has no layers that can be compared with the reference's one by 
 
 def plain(ladder: ParityLadder) -> dict[str, Json]:
     """Returns the ladder as JSON has it."""
-    found = to_plain(ladder)
-    assert isinstance(found, dict)
-    return found
+    fields = to_plain(ladder)
+    assert isinstance(fields, dict)
+    return fields
 
 
 def outcome(ladder: ParityLadder) -> str:
@@ -82,7 +84,7 @@ def markdown(ladder: ParityLadder) -> str:
     lines = ["# Parity", "", f"{outcome(ladder)}.", "", "| " + " | ".join(header) + " |"]
     lines.append("|---|---|---|" + "---:|" * (len(header) - 4) + "---|")
     lines += [
-        "| " + " | ".join(one.replace("|", "\\|") for one in row) + " |" for row in rows(ladder)
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows(ladder)
     ]
     lines += ["", *(f"- {failure(step)}" for step in ladder.failed)]
     lines += [f"- {sentence}" for sentence in absences(ladder)]

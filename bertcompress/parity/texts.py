@@ -41,9 +41,9 @@ class ParityTexts(Texts):
         Raises:
             ParityError: If a shape differs or a value is not a finite number.
         """
-        whole = [{"attention_mask": _ones(one)} for one in self.features]
+        whole = [{"attention_mask": _ones(feature)} for feature in self.features]
         return compare_outputs(
-            [_batch(one) for one in expected], [_batch(one) for one in got], whole
+            [_batch(outputs) for outputs in expected], [_batch(outputs) for outputs in got], whole
         )
 
     def agreement(self, expected: Sequence[Outputs], got: Sequence[Outputs]) -> float:
@@ -51,8 +51,8 @@ class ParityTexts(Texts):
         import torch
 
         alike = [
-            outputs_agreement(one, other, problem=self.problem)
-            for one, other in zip(expected, got, strict=True)
+            outputs_agreement(wanted, other, problem=self.problem)
+            for wanted, other in zip(expected, got, strict=True)
         ]
         return float(torch.cat(alike).mean())
 
@@ -72,8 +72,8 @@ class ParityTexts(Texts):
     def worst(self, expected: Sequence[Outputs], got: Sequence[Outputs]) -> dict[str, IntArray]:
         """Returns the text whose outputs differ most, in a batch with the longest one."""
         noise = [
-            max(_largest(values, other.get(name)) for name, values in one.items())
-            for one, other in zip(expected, got, strict=True)
+            max(_largest(values, other.get(name)) for name, values in wanted.items())
+            for wanted, other in zip(expected, got, strict=True)
         ]
         chosen = self.features[int(np.argmax(noise))]
         longest = max(self.features, key=lambda feature: feature.length)
@@ -108,9 +108,9 @@ def _batch(outputs: Outputs) -> dict[str, NDArray[np.generic]]:
     return {name: np.asarray(values)[None] for name, values in outputs.items()}
 
 
-def _largest(one: NDArray[np.generic], other: NDArray[np.generic] | None) -> float:
+def _largest(first: NDArray[np.generic], other: NDArray[np.generic] | None) -> float:
     """Returns the largest difference, infinite where there can be none."""
-    if other is None or other.shape != one.shape:
+    if other is None or other.shape != first.shape:
         return np.inf
-    largest = float(np.abs(one.astype(np.float64) - other.astype(np.float64)).max(initial=0.0))
+    largest = float(np.abs(first.astype(np.float64) - other.astype(np.float64)).max(initial=0.0))
     return largest if np.isfinite(largest) else np.inf

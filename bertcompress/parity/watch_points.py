@@ -53,12 +53,12 @@ def watch_points(graph: onnx.ModelProto) -> tuple[tuple[WatchPoint, ...], ...]:
     end without a cut.
     """
     nodes = _Nodes(graph)
-    products = [one for one in run_products(graph) if one.weight is not None]
+    products = [product for product in run_products(graph) if product.weight is not None]
     points: dict[str, WatchPoint] = {}
     for product in products:
-        given, made = nodes.source_of(product), nodes.result_of(product)
+        given, result = nodes.source_of(product), nodes.result_of(product)
         points.setdefault(given, WatchPoint(product.module, "input", given))
-        points.setdefault(made, WatchPoint(product.module, "output", made))
+        points.setdefault(result, WatchPoint(product.module, "output", result))
     ordered = sorted(points.values(), key=lambda point: nodes.made_at[point.tensor])
     cuts = nodes.cuts()
     groups: list[tuple[WatchPoint, ...]] = []
@@ -76,7 +76,7 @@ def with_outputs(graph: onnx.ModelProto, tensors: tuple[str, ...]) -> onnx.Model
     import onnx
 
     copy = copy_of(graph)
-    given = {one.name for one in copy.graph.output}
+    given = {output.name for output in copy.graph.output}
     new = (tensor for tensor in tensors if tensor not in given)
     copy.graph.output.extend(onnx.ValueInfoProto(name=tensor) for tensor in new)
     return copy
@@ -87,10 +87,10 @@ class _Nodes:
 
     def __init__(self, graph: onnx.ModelProto) -> None:
         self._by_name = {node.name: node for node in graph.graph.node}
-        self._constants = {one.name: len(one.dims) for one in graph.graph.initializer}
+        self._constants = {tensor.name: len(tensor.dims) for tensor in graph.graph.initializer}
         self._makers: dict[str, onnx.NodeProto] = {}
         self._readers: dict[str, list[onnx.NodeProto]] = {}
-        self.made_at: dict[str, int] = {one.name: -1 for one in graph.graph.input}
+        self.made_at: dict[str, int] = {value.name: -1 for value in graph.graph.input}
         self._last_read: dict[str, int] = {}
         self._from_ids = {_IDS}
         for at, node in enumerate(graph.graph.node):
@@ -103,8 +103,8 @@ class _Nodes:
                 self.made_at[name] = at
                 if depends:
                     self._from_ids.add(name)
-        for one in graph.graph.output:
-            self._last_read[one.name] = len(graph.graph.node)
+        for output in graph.graph.output:
+            self._last_read[output.name] = len(graph.graph.node)
 
     def source_of(self, product: RunProduct) -> str:
         """Returns what goes into a product, before it is quantized or scaled for it."""
@@ -114,12 +114,12 @@ class _Nodes:
             maker = self._makers[tensor]
             if maker.op_type not in _CONVERSIONS and not self._scales_channels(maker):
                 break
-            tensor = next(str(one) for one in maker.input if one not in self._constants)
+            tensor = next(str(name) for name in maker.input if name not in self._constants)
         return tensor
 
     def _scales_channels(self, node: onnx.NodeProto) -> bool:
         """Whether a node multiplies channels by constants, as AWQ and SmoothQuant have it done."""
-        return node.op_type == "Mul" and any(self._constants.get(one, 0) for one in node.input)
+        return node.op_type == "Mul" and any(self._constants.get(name, 0) for name in node.input)
 
     def result_of(self, product: RunProduct) -> str:
         """Returns a product's result, after the addition of its bias."""
@@ -127,7 +127,7 @@ class _Nodes:
         tensor = str(self._by_name[name].output[0])
         readers = self._readers.get(tensor, [])
         if len(readers) == 1 and readers[0].op_type == "Add":
-            others = [one for one in readers[0].input if one != tensor]
+            others = [name for name in readers[0].input if name != tensor]
             if len(others) == 1 and self._constants.get(others[0]) == 1:
                 return str(readers[0].output[0])
         return tensor
@@ -137,13 +137,17 @@ class _Nodes:
 
         Of tensors that depend on the tokens; masks and shapes are the same in every layer.
         """
-        made: dict[int, list[str]] = {}
+        tensors: dict[int, list[str]] = {}
         for name in self._from_ids:
-            made.setdefault(self.made_at.get(name, -1), []).append(name)
+            tensors.setdefault(self.made_at.get(name, -1), []).append(name)
         alive: set[str] = set()
-        found: set[str] = set()
-        for at in sorted(made):
-            alive = {one for one in alive.union(made[at]) if self._last_read.get(one, -1) > at}
+        cuts: set[str] = set()
+        for at in sorted(tensors):
+            alive = {
+                tensor
+                for tensor in alive.union(tensors[at])
+                if self._last_read.get(tensor, -1) > at
+            }
             if len(alive) == 1:
-                found |= alive
-        return found
+                cuts |= alive
+        return cuts

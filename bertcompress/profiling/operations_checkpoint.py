@@ -47,8 +47,8 @@ def checkpoint_operations(folder: Path) -> Operations | None:
     files = sorted(folder.glob("*.safetensors"))
     if family is None or task is None or not files:
         return None
-    found = [tensor for file in files for tensor in stored_tensors(file)]
-    tensors = [tensor for tensor in found if _is_used(tensor.name, family, task)]
+    stored = [tensor for file in files for tensor in stored_tensors(file)]
+    tensors = [tensor for tensor in stored if _is_used(tensor.name, family, task)]
     tables = [tensor for tensor in tensors if tensor.name.endswith(_TABLES)]
     weights = [tensor for tensor in tensors if not tensor.name.endswith(_TABLES)]
     return summed(

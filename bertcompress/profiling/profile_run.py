@@ -86,11 +86,11 @@ def _traced(
             events = json.loads(runtime.end_trace().read_text(encoding="utf-8"))
         products = run_products(onnx.load_model(str(optimized)))
     trace = read_trace(events, runs=len(feeds))
-    found = {node: one for one in products for node in one.nodes}
+    product_of = {node: product for product in products for node in product.nodes}
     nodes = []
     for node in trace.nodes:
         key = node.name, node.kind
-        product = found.get(key)
+        product = product_of.get(key)
         is_first = product is not None and key == product.nodes[0]
         nodes.append(
             RanNode(
@@ -119,20 +119,20 @@ def _counted(
     every: list[dict[str, float]] = []
     for feed in taken:
         run_s.append(_seconds(runtime, feed))
-        every.append({one.name: one.seconds or 0.0 for one in runtime.operators()})
+        every.append({operator.name: operator.seconds or 0.0 for operator in runtime.operators()})
     compiled = runtime.operators()
     modules = module_names(onnx.load_model(str(path), load_external_data=False))
     products = products_of(compiled, modules)
     nodes = []
-    for one in compiled:
-        seconds = tuple(times[one.name] for times in every)
+    for node in compiled:
+        seconds = tuple(times[node.name] for times in every)
         if any(seconds):
-            module, precision, is_attention = products.get(one.name, (None, None, False))
+            module, precision, is_attention = products.get(node.name, (None, None, False))
             nodes.append(
                 RanNode(
-                    name=one.name,
-                    kind=one.kind,
-                    kernel=one.kernel,
+                    name=node.name,
+                    kind=node.kind,
+                    kernel=node.kernel,
                     module=module,
                     precision=precision,
                     is_attention=is_attention,

@@ -51,9 +51,9 @@ def reason_for(
         return f"quantized, but {runtime} ran it in float"
     if not row:
         return f"the step {step.name} does not name it"
-    patterns = [str(one) for one in _list(step.settings.get("keep_float"))]
-    fitting = [one for one in patterns if fnmatchcase(module, one)]
-    named = [one for one in fitting if one not in HEADS]
+    patterns = [str(pattern) for pattern in _list(step.settings.get("keep_float"))]
+    fitting = [pattern for pattern in patterns if fnmatchcase(module, pattern)]
+    named = [pattern for pattern in fitting if pattern not in HEADS]
     if named:
         return f"named in keep_float: {named[0]}"
     return HEAD if fitting else "left in float by the step that quantized the others"

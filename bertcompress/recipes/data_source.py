@@ -113,8 +113,8 @@ class DataSource:
             return read(None)
         if role != "test":
             return read(role)
-        found = read(None)
-        return read("test") if found.split == "all" and not (alone or whole) else found
+        dataset = read(None)
+        return read("test") if dataset.split == "all" and not (alone or whole) else dataset
 
     def over(self, default: DataSource | None) -> DataSource | None:
         """Returns this where it says where examples come from, else the default with what it says.

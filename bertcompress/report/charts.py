@@ -130,53 +130,56 @@ def lines(
     series: Sequence[Curve], words: Words, *, x_text: Written, y_text: Written, doubling: bool
 ) -> str:
     """Draws lines with bands, each named at its end; `doubling` spaces x by its logarithm."""
-    name_width = NARROW_GROWTH * max(text_width(one.label) for one in series)
+    name_width = NARROW_GROWTH * max(text_width(curve.label) for curve in series)
     frame = Frame(62, 34, WIDTH - min(190.0, name_width + 16), HEIGHT - 50)
-    values = sorted({value for one in series for value in one.xs})
+    values = sorted({value for curve in series for value in curve.xs})
     place: Callable[[float], float] = math.log2 if doubling else float
     low, high = place(values[0]), place(values[-1])
     x = Scale(low, high if high > low else low + 1.0, frame.left + 10, frame.right - 6)
-    top = max(y for one in series for y in (*(i.high for i in one.ys), *one.limits))
+    top = max(y for curve in series for y in (*(i.high for i in curve.ys), *curve.limits))
     y = Scale(0.0, top * 1.06, frame.bottom, frame.top)
     placed = {place(value): x_text(value) for value in values}
     parts = [
         x_axis(x, frame, list(placed), lambda value: placed[value], words.x_name),
         y_axis(y, frame, ticks(0.0, y.high), y_text, words.y_name),
     ]
-    for one in series:
-        xs = [x.at(place(value)) for value in one.xs]
-        upper = [(px, y.at(i.high)) for px, i in zip(xs, one.ys, strict=True)]
-        lower = [(px, y.at(i.low)) for px, i in zip(xs, one.ys, strict=True)]
-        parts.append(polygon([*upper, *reversed(lower)], f"band s{one.series}"))
-        limits = [(px, y.at(value)) for px, value in zip(xs, one.limits, strict=False)]
+    for curve in series:
+        xs = [x.at(place(value)) for value in curve.xs]
+        upper = [(px, y.at(i.high)) for px, i in zip(xs, curve.ys, strict=True)]
+        lower = [(px, y.at(i.low)) for px, i in zip(xs, curve.ys, strict=True)]
+        parts.append(polygon([*upper, *reversed(lower)], f"band s{curve.series}"))
+        limits = [(px, y.at(value)) for px, value in zip(xs, curve.limits, strict=False)]
         if limits:
-            parts.append(polyline(limits, f"limit s{one.series}"))
-    for one in series:
-        xs = [x.at(place(value)) for value in one.xs]
-        middle = [(px, y.at(i.estimate)) for px, i in zip(xs, one.ys, strict=True)]
-        parts.append(polyline(middle, f"curve s{one.series}"))
-        parts += [marker(px, py, one.series, radius=4.5) for px, py in middle]
-    ends = [y.at(one.ys[-1].estimate) for one in series]
+            parts.append(polyline(limits, f"limit s{curve.series}"))
+    for curve in series:
+        xs = [x.at(place(value)) for value in curve.xs]
+        middle = [(px, y.at(i.estimate)) for px, i in zip(xs, curve.ys, strict=True)]
+        parts.append(polyline(middle, f"curve s{curve.series}"))
+        parts += [marker(px, py, curve.series, radius=4.5) for px, py in middle]
+    ends = [y.at(curve.ys[-1].estimate) for curve in series]
     labels = spread(ends, gap=TEXT_SIZE + 4, low=frame.top, high=frame.bottom)
-    for one, end, label in zip(series, ends, labels, strict=True):
-        edge = x.at(place(one.xs[-1])) + 8
-        parts.append(line(edge, end, frame.right + 12, label, f"leader s{one.series}"))
-        parts.append(_clipped_text(frame.right + 15, label + 4.5, one.label, f"s{one.series}"))
+    for curve, end, label in zip(series, ends, labels, strict=True):
+        edge = x.at(place(curve.xs[-1])) + 8
+        parts.append(line(edge, end, frame.right + 12, label, f"leader s{curve.series}"))
+        parts.append(_clipped_text(frame.right + 15, label + 4.5, curve.label, f"s{curve.series}"))
     return drawing(words.name, words.title, words.description, (WIDTH, HEIGHT), *parts)
 
 
 def distributions(series: Sequence[Distribution], words: Words, *, x_text: Written) -> str:
     """Draws the share of samples at or below each value; percentiles are read off at the left."""
     frame = Frame(62, 34, WIDTH - 28, HEIGHT - 50)
-    ends = [sorted(one.samples)[int(0.99 * (len(one.samples) - 1))] for one in series]
+    ends = [
+        sorted(distribution.samples)[int(0.99 * (len(distribution.samples) - 1))]
+        for distribution in series
+    ]
     x = Scale(0.0, max(ends) * 1.08, frame.left, frame.right)
     y = Scale(0.0, 1.0, frame.bottom, frame.top)
     parts = [
         x_axis(x, frame, ticks(0.0, x.high, count=6), x_text, words.x_name),
         y_axis(y, frame, [0.0, 0.25, 0.5, 0.75, 0.9, 1.0], lambda v: f"{v:.0%}", words.y_name),
     ]
-    for one in series:
-        ordered = sorted(one.samples)
+    for distribution in series:
+        ordered = sorted(distribution.samples)
         curve = [(x.at(0.0), y.at(0.0))]
         for k in range(0, len(ordered), max(1, len(ordered) // 200)):
             if ordered[k] > x.high:
@@ -184,9 +187,9 @@ def distributions(series: Sequence[Distribution], words: Words, *, x_text: Writt
             curve.append((x.at(ordered[k]), y.at((k + 1) / len(ordered))))
         if ordered[-1] <= x.high:
             curve.append((x.at(ordered[-1]), y.at(1.0)))
-        parts.append(polyline(curve, f"curve s{one.series}"))
+        parts.append(polyline(curve, f"curve s{distribution.series}"))
         middle = ordered[len(ordered) // 2]
-        parts.append(marker(x.at(middle), y.at(0.5), one.series, radius=5.0))
+        parts.append(marker(x.at(middle), y.at(0.5), distribution.series, radius=5.0))
     return drawing(words.name, words.title, words.description, (WIDTH, HEIGHT), *parts)
 
 
@@ -279,8 +282,8 @@ def _is_inside(spot: tuple[float, float], width: float, frame: Frame) -> bool:
     return left >= frame.left and right <= WIDTH and top >= 16 and bottom <= frame.bottom
 
 
-def _meets(one: Box, other: Box) -> bool:
-    apart = one[2] < other[0] or other[2] < one[0] or one[3] < other[1] or other[3] < one[1]
+def _meets(box: Box, other: Box) -> bool:
+    apart = box[2] < other[0] or other[2] < box[0] or box[3] < other[1] or other[3] < box[1]
     return not apart
 
 

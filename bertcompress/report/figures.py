@@ -200,9 +200,9 @@ def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
         "by-length",
         "Latency by length",
         "; ".join(
-            f"{one.label}: {one.ys[0].estimate:.2f} ms at {one.xs[0]:g} tokens, "
-            f"{one.ys[-1].estimate:.2f} ms at {one.xs[-1]:g}"
-            for one in drawn
+            f"{curve.label}: {curve.ys[0].estimate:.2f} ms at {curve.xs[0]:g} tokens, "
+            f"{curve.ys[-1].estimate:.2f} ms at {curve.xs[-1]:g}"
+            for curve in drawn
         ),
         "tokens in the sentence",
         "median latency, ms",
@@ -211,7 +211,7 @@ def _latency_by_length(report: Report, summary: Summary) -> Iterator[Figure]:
         drawn, words, x_text=lambda v: f"{v:g}", y_text=lambda v: f"{v:g}", doubling=False
     )
     caption = "One row at a time, cut to the length from the data's own text, no padding."
-    if any(one.limits for one in drawn):
+    if any(curve.limits for curve in drawn):
         caption += " Dashed: the least time that this machine's limits, measured in this run, "
         caption += "allow for the same operations."
     yield Figure("Latency by length", caption, svg)
@@ -247,8 +247,8 @@ def _throughput(summary: Summary) -> Iterator[Figure]:
     for variant in summary.own:
         if len(variant.throughput) < 2:
             continue
-        xs = tuple(float(one.batch_size) for one in variant.throughput)
-        ys = tuple(one.sentences_per_s for one in variant.throughput)
+        xs = tuple(float(rate.batch_size) for rate in variant.throughput)
+        ys = tuple(rate.sentences_per_s for rate in variant.throughput)
         drawn.append(charts.Curve(variant.name, series[variant.name], xs, ys))
     if not drawn:
         return
@@ -256,8 +256,8 @@ def _throughput(summary: Summary) -> Iterator[Figure]:
         "by-batch",
         "Throughput by batch size",
         "; ".join(
-            f"{one.label}: up to {max(y.estimate for y in one.ys):,.0f} sentences a second"
-            for one in drawn
+            f"{curve.label}: up to {max(y.estimate for y in curve.ys):,.0f} sentences a second"
+            for curve in drawn
         ),
         "batch size",
         "sentences a second",

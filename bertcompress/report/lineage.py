@@ -85,9 +85,9 @@ def parameters_of(folder: Path, manifest: Manifest | None) -> int | None:
 def kernels_of(manifest: Manifest | None) -> dict[str, int]:
     """Returns the counts of kernels and fusions that the last step with such counts left."""
     for step in reversed(manifest.history if manifest else ()):
-        found = _kernels(step)
-        if found is not None:
-            return found
+        counts = _kernels(step)
+        if counts is not None:
+            return counts
     return {}
 
 
@@ -125,10 +125,10 @@ def _line(step: Step) -> HistoryLine:
 
 
 def _kernels(step: Step) -> dict[str, int] | None:
-    found = step.details.get("kernels")
-    if not isinstance(found, Mapping):
+    counts = step.details.get("kernels")
+    if not isinstance(counts, Mapping):
         return None
-    return {str(name): count for name, count in found.items() if isinstance(count, int)}
+    return {str(name): count for name, count in counts.items() if isinstance(count, int)}
 
 
 def _table(title: str, value: object) -> HistoryTable | None:

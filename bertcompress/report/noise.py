@@ -29,19 +29,19 @@ _OWN_LOAD = 1.0
 
 def noise_of(environment: Environment) -> list[str]:
     """Returns a sentence for each thing about the machine that makes timings unsteady."""
-    found = []
+    sentences = []
     load, cpus = environment.load_before, environment.affinity_cpus
     if load is not None and load > SOME_LOAD * cpus:
-        found.append(_load_before(environment))
-    found += _taken_away(environment)
+        sentences.append(_load_before(environment))
+    sentences += _taken_away(environment)
     if environment.quota_cpus is not None and environment.quota_cpus < environment.threads:
-        found.append(
+        sentences.append(
             f"the container may use {environment.quota_cpus:g} CPUs but {environment.threads} "
             "threads were asked for"
         )
     if environment.threads > cpus:
-        found.append(f"{environment.threads} threads shared {cpus} CPUs")
-    return found
+        sentences.append(f"{environment.threads} threads shared {cpus} CPUs")
+    return sentences
 
 
 def too_noisy(report: Report, rows: Rows) -> tuple[str, ...]:

@@ -97,8 +97,7 @@ def summary_json(report: Report, summary: Summary | None = None) -> dict[str, Js
 
 def schema() -> dict[str, Json]:
     """Returns the JSON Schema of ``report.json``; `SCHEMA_PATH` holds the published copy."""
-    made = schema_of(Report)
-    return {"title": "bertcompress report", **made}
+    return {"title": "bertcompress report", **schema_of(Report)}
 
 
 def _variant_json(variant: VariantSummary, summary: Summary, report: Report) -> Json:
@@ -127,7 +126,9 @@ def _variant_json(variant: VariantSummary, summary: Summary, report: Report) -> 
             "first_answer_s": variant.first_answer_s,
             "limits": shares_of(report, result),
             "energy_j": {
-                one.name: joules_per_sentence(one) for one in result.measurements if one.energy_j
+                measurement.name: joules_per_sentence(measurement)
+                for measurement in result.measurements
+                if measurement.energy_j
             },
         }
     )

@@ -36,14 +36,14 @@ def shares_of(report: Report, result: VariantResult) -> tuple[Share, ...]:
     """Returns a variant's share of the limit for each workload that allows it."""
     if report.roofs is None or result.operations is None:
         return ()
-    made = (_share(one, result, report.roofs) for one in result.measurements)
-    return tuple(share for share in made if share is not None)
+    shares = (_share(measurement, result, report.roofs) for measurement in result.measurements)
+    return tuple(share for share in shares if share is not None)
 
 
 def least_seconds(report: Report, result: VariantResult, lengths: Sequence[int]) -> list[float]:
     """Returns the least time of one sentence of each length; empty without limits."""
     limits = [_limit(report, result, length) for length in lengths]
-    return [one.seconds for one in limits if one is not None]
+    return [limit.seconds for limit in limits if limit is not None]
 
 
 def _limit(report: Report, result: VariantResult, length: int) -> Attainable | None:
@@ -74,8 +74,8 @@ def _share(measurement: Measurement, result: VariantResult, roofs: Roofs) -> Sha
     return Share(measurement.name, median(shares), bounds.most_common(1)[0][0])
 
 
-def _times(calls: int, one: Attainable | None) -> Attainable | None:
-    return None if one is None else Attainable(one.seconds * calls, one.bound)
+def _times(calls: int, limit: Attainable | None) -> Attainable | None:
+    return None if limit is None else Attainable(limit.seconds * calls, limit.bound)
 
 
 def _positions(measurement: Measurement) -> Sequence[Sequence[int]]:

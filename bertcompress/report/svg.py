@@ -40,10 +40,6 @@ class Scale:
         """Returns the pixel of a value."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
-    def clipped(self, value: float) -> float:
-        """Returns the pixel of a value, held inside the scale."""
-        return self.at(min(max(value, self.low), self.high))
-
 
 @dataclass(frozen=True)
 class Frame:

@@ -98,7 +98,7 @@ def spared(costs: Costs, share: float) -> tuple[str, ...]:
 
 def measured_costs(
     model: OnnxModel,
-    made: Callable[[tuple[str, ...]], OnnxModel],
+    quantize: Callable[[tuple[str, ...]], OnnxModel],
     *,
     keep_float: tuple[str, ...],
     divergences: Divergences,
@@ -109,7 +109,7 @@ def measured_costs(
 
     Args:
         model: The float graph.
-        made: Quantizes it, but for the modules given.
+        quantize: Quantizes it, but for the modules given.
         keep_float: Patterns of modules that stay in float anyway.
         divergences: Of graphs from the float graph.
         product_seconds: Of the products of a graph.
@@ -117,46 +117,48 @@ def measured_costs(
     """
     groups = _groups(model, keep_float)
     every = {module for group in groups for module in group}
-    whole = made(())
+    whole = quantize(())
     total = divergences({"whole": whole})["whole"]
-    found: dict[str, float] = {}
+    measured: dict[str, float] = {}
     if len(groups) > 1:  # else nothing is left with the only group spared
         for start in range(0, len(groups), _AT_ONCE):
             progress("quantize: what products cost", start, len(groups))
             tried = {}
             for at in range(start, min(start + _AT_ONCE, len(groups))):
-                tried[f"without {at}"] = made(groups[at])
-                tried[f"alone {at}"] = made(tuple(sorted(every - set(groups[at]))))
-            found |= divergences(tried)
+                tried[f"without {at}"] = quantize(groups[at])
+                tried[f"alone {at}"] = quantize(tuple(sorted(every - set(groups[at]))))
+            measured |= divergences(tried)
     progress("quantize: what products cost", len(groups), len(groups))
-    alone = [found.get(f"alone {at}", 0.0) for at in range(len(groups))]
-    falls = [max(0.0, total - found.get(f"without {at}", 0.0)) for at in range(len(groups))]
+    alone = [measured.get(f"alone {at}", 0.0) for at in range(len(groups))]
+    falls = [max(0.0, total - measured.get(f"without {at}", 0.0)) for at in range(len(groups))]
     before, after = product_seconds(model), product_seconds(whole)
     return Costs(
         groups,
         _combined(alone, falls, total),
         tuple(
-            max(0.0, sum(before.get(one, 0.0) - after.get(one, 0.0) for one in group))
+            max(0.0, sum(before.get(module, 0.0) - after.get(module, 0.0) for module in group))
             for group in groups
         ),
     )
 
 
 def _combined(alone: list[float], falls: list[float], total: float) -> tuple[float, ...]:
-    parts = [np.asarray(one) / max(sum(one), 1e-30) for one in (alone, falls)]
+    parts = [np.asarray(values) / max(sum(values), 1e-30) for values in (alone, falls)]
     return tuple(float(cost) for cost in total * (parts[0] + parts[1]) / 2)
 
 
 def _groups(model: OnnxModel, keep_float: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for product in weight_products(model.graph):
         if not any(fnmatchcase(product.module, pattern) for pattern in keep_float):
-            found.setdefault(product.tensor, []).append(product.module)
-    return tuple(tuple(group) for group in found.values())
+            groups.setdefault(product.tensor, []).append(product.module)
+    return tuple(tuple(group) for group in groups.values())
 
 
 def _name(group: tuple[str, ...]) -> str:
     """Names query, key and value by what holds them."""
     if len(group) == 1:
         return group[0]
-    return f"{group[0].rsplit('.', 1)[0]} ({', '.join(one.rsplit('.', 1)[1] for one in group)})"
+    return (
+        f"{group[0].rsplit('.', 1)[0]} ({', '.join(module.rsplit('.', 1)[1] for module in group)})"
+    )

@@ -87,11 +87,11 @@ class QuantizationTrials:
             ran = profile_run(
                 save(model, Path(folder) / "model"), "ort-cpu", feeds, threads=self._threads
             )
-        found: dict[str, float] = {}
+        seconds: dict[str, float] = {}
         for node in ran.nodes:
             if node.module is not None:
-                found[node.module] = found.get(node.module, 0.0) + median(node.seconds)
-        return found
+                seconds[node.module] = seconds.get(node.module, 0.0) + median(node.seconds)
+        return seconds
 
     @property
     def _threads(self) -> int:
@@ -115,19 +115,19 @@ class _Answers:
     predictions: Sequence[Prediction]
 
 
-def _judgement(texts: Texts, wanted: _Answers, found: _Answers) -> Judgement:
-    pairs = zip(wanted.outputs, found.outputs, strict=True)
+def _judgement(texts: Texts, wanted: _Answers, got: _Answers) -> Judgement:
+    pairs = zip(wanted.outputs, got.outputs, strict=True)
     losses = [outputs_divergence(*pair, problem=texts.problem) for pair in pairs]
-    return Judgement(_drop(texts, wanted, found), max(0.0, mean(losses)))
+    return Judgement(_drop(texts, wanted, got), max(0.0, mean(losses)))
 
 
-def _drop(texts: Texts, wanted: _Answers, found: _Answers) -> float:
+def _drop(texts: Texts, wanted: _Answers, got: _Answers) -> float:
     if texts.labelled:
         before, after = (
             texts.task.score(
                 answers.predictions, texts.examples, reference=wanted.predictions
             ).value
-            for answers in (wanted, found)
+            for answers in (wanted, got)
         )
         return before - after
-    return 1.0 - mean(same_answers(wanted.predictions, found.predictions))
+    return 1.0 - mean(same_answers(wanted.predictions, got.predictions))

@@ -46,20 +46,20 @@ def distillation_loss(
     inputs = {name: batch[name] for name in INPUTS if name in batch}
     with torch.no_grad():
         wanted = teacher(**inputs, output_hidden_states=True)
-    found = student(**inputs, output_hidden_states=True)
+    outputs = student(**inputs, output_hidden_states=True)
     real = batch["attention_mask"].bool()
     problem = teacher.config.problem_type
-    loss = answer_loss(wanted, found, real, temperature=temperature, problem=problem)
+    loss = answer_loss(wanted, outputs, real, temperature=temperature, problem=problem)
     if hidden:
-        loss = loss + hidden * hidden_loss(wanted.hidden_states, found.hidden_states, real)
+        loss = loss + hidden * hidden_loss(wanted.hidden_states, outputs.hidden_states, real)
     return loss
 
 
 def hidden_loss(
-    wanted: tuple[torch.Tensor, ...], found: tuple[torch.Tensor, ...], real: torch.Tensor
+    wanted: tuple[torch.Tensor, ...], got: tuple[torch.Tensor, ...], real: torch.Tensor
 ) -> torch.Tensor:
     """Returns the mean over layers of the hidden states' relative squared error."""
     import torch
 
-    pairs = zip(wanted[1:], found[1:], strict=True)  # the embeddings are the same
-    return torch.stack([relative_error(goal[real], own[real]) for goal, own in pairs]).mean()
+    pairs = zip(wanted[1:], got[1:], strict=True)  # the embeddings are the same
+    return torch.stack([relative_error(goal[real], state[real]) for goal, state in pairs]).mean()

@@ -112,14 +112,14 @@ def with_fake_quantization(
     """
     copied = copy.deepcopy(model)
     owner_of = dict(_same_input(copied))
-    made: dict[str, InputRange] = {}
+    range_of: dict[str, InputRange] = {}
     for name, rounding in linears.items():
         owner = owner_of.get(name, name)
-        owns = owner not in made
+        owns = owner not in range_of
         if ranges and owns:
-            made[owner] = InputRange(*ranges[name])
+            range_of[owner] = InputRange(*ranges[name])
         linear: Any = copied.get_submodule(name)
-        quantized = QuantizedLinear(linear, rounding, made.get(owner), owns=owns)
+        quantized = QuantizedLinear(linear, rounding, range_of.get(owner), owns=owns)
         copied.set_submodule(name, quantized.train(linear.training))
     for name, rounding in tables.items():
         table: Any = copied.get_submodule(name)
@@ -129,12 +129,12 @@ def with_fake_quantization(
 
 def ranges_in(model: PreTrainedModel) -> dict[str, tuple[float, float]]:
     """Returns the ranges of the inputs of a fake-quantized model's linear layers, by path."""
-    found = {}
+    ranges = {}
     for name, module in model.named_modules():
         if isinstance(module, QuantizedLinear) and module.range is not None:
             low, high = module.range.ends().tolist()
-            found[name] = (low, high)
-    return found
+            ranges[name] = (low, high)
+    return ranges
 
 
 def with_weights_of(model: PreTrainedModel, trained: PreTrainedModel) -> PreTrainedModel:
@@ -144,14 +144,14 @@ def with_weights_of(model: PreTrainedModel, trained: PreTrainedModel) -> PreTrai
         PassError: If a weight is no longer a finite number.
     """
     copied: Any = copy.deepcopy(model)
-    weights = {name: one.cpu() for name, one in trained.state_dict().items()}
-    own = {name: weights[name] for name in copied.state_dict()}
-    for name, values in own.items():
+    weights = {name: tensor.cpu() for name, tensor in trained.state_dict().items()}
+    kept = {name: weights[name] for name in copied.state_dict()}
+    for name, values in kept.items():
         if values.is_floating_point() and not bool(torch.isfinite(values).all()):
             raise PassError(
                 f"training made {name} NaN or infinite; take a lower learning_rate, such as 1e-5"
             )
-    copied.load_state_dict(own)
+    copied.load_state_dict(kept)
     return cast("PreTrainedModel", copied.eval())
 
 

@@ -36,15 +36,15 @@ def table(
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    made = RichTable(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    drawn = RichTable(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
     for number, name in enumerate(columns):
-        made.add_column(Text(name), justify="left" if number == 0 else "right")
+        drawn.add_column(Text(name), justify="left" if number == 0 else "right")
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(cell) for cell in row))
     console = Console(stderr=stderr)
     if not console.is_terminal:
         console = Console(stderr=stderr, width=160)
-    console.print(made)
+    console.print(drawn)
 
 
 def print_table(of_report: Table, *, stderr: bool = False) -> None:

@@ -54,7 +54,7 @@ def settle(results: Sequence[GateResult]) -> None:
         AccuracyGateError: Accuracy fell further than allowed.
         SpeedGateError: Speed, latency, size or memory is outside its bound.
     """
-    show_sentences([f"{one.state}: {one.sentence}" for one in results if one.state != "failed"])
+    show_sentences([f"{gate.state}: {gate.sentence}" for gate in results if gate.state != "failed"])
     enforce(results)
 
 

@@ -89,7 +89,7 @@ def make_peers(
     Returns:
         The peers as variants, and a sentence for each that is not among them.
     """
-    made: list[Variant] = []
+    variants: list[Variant] = []
     skipped: list[str] = []
     with tempfile.TemporaryDirectory(prefix="bertcompress-peers-") as name:
         scratch = Path(name)
@@ -107,12 +107,12 @@ def make_peers(
                 with WorkerProcess(peer.name, scratch=scratch, threads=threads) as process:
                     process.load(place, PEER_RUNTIME)
                     process.run(drawn.feeds[0])
-                made.append(variant)
+                variants.append(variant)
             except RunError as error:
                 sentence = str(error).removeprefix(f"{peer.name}: ")
                 skipped.append(f"{peer.name} was not measured: {sentence}")
         progress("making the peers", len(peers), len(peers))
-    return made, skipped
+    return variants, skipped
 
 
 def _check(peer: Peer) -> None:

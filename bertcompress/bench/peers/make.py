@@ -59,8 +59,8 @@ def stock_export(checkpoint: Checkpoint, path: Path, *, attention: str, opset: i
             self.model = model
 
         def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            found = self.model(**dict(zip(names, tensors, strict=True)))
-            return tuple(found[name] for name in outputs)
+            answered = self.model(**dict(zip(names, tensors, strict=True)))
+            return tuple(answered[name] for name in outputs)
 
     axes = {name: {0: "batch", 1: "sequence"} for name in names}
     for name in outputs:
@@ -157,8 +157,11 @@ def openvino_nncf(model: Path, feeds: Path, out: Path) -> Opening:
         plain = Path(name) / "model.onnx"
         stock_export(_checkpoint(model), plain, attention="sdpa")
         read = openvino.Core().read_model(plain)
-        names = [one.get_any_name() for one in read.inputs]
-        samples = [{one: feed[one] for one in names} for feed in load_workload(feeds).feeds]
+        names = [port.get_any_name() for port in read.inputs]
+        samples = [
+            {input_name: feed[input_name] for input_name in names}
+            for feed in load_workload(feeds).feeds
+        ]
         quantized = nncf.quantize(
             read,
             nncf.Dataset(samples),
@@ -189,7 +192,9 @@ def ctranslate2_int8(model: Path, feeds: Path, out: Path) -> Opening:
         converter = ctranslate2.converters.TransformersConverter(str(shared))
         converter.convert(str(out / FILES), quantization="int8")
     if head is not None:
-        weight, bias = (one.detach().numpy().astype(np.float32) for one in (head.weight, head.bias))
+        weight, bias = (
+            tensor.detach().numpy().astype(np.float32) for tensor in (head.weight, head.bias)
+        )
         np.savez(out / HEAD_NAME, weight=weight, bias=bias)
     return Opening("ctranslate2", architecture=type(checkpoint.model).__name__)
 

@@ -99,10 +99,10 @@ class CTranslate2Peer(CheckedRuntime):
             for name in ("input_ids", "token_type_ids")
         )
         answer = self._encoder.forward_batch(rows, token_type_ids=types)
-        found = np.array(getattr(answer, self._taken))
+        encoded = np.array(getattr(answer, self._taken))
         if self._head is None:
-            return {self.outputs[0]: found}
-        logits = found @ self._head[0] + self._head[1]
+            return {self.outputs[0]: encoded}
+        logits = encoded @ self._head[0] + self._head[1]
         if len(self.outputs) == 1:
             return {self.outputs[0]: logits}
         return {name: logits[..., k].copy() for k, name in enumerate(self.outputs)}

@@ -52,7 +52,7 @@ _CACHE_SIZES = Path("/sys/devices/system/cpu/cpu0/cache")
 def measure(threads: int, seconds: float) -> Roofs:
     """Measures all limits within about `seconds`."""
     counts = sorted({1, threads})
-    found: list[Roof] = []
+    roofs: list[Roof] = []
     unavailable: list[str] = []
     kernels = sum(len(shapes) for shapes in SHAPES.values()) + 2
     share = seconds / (len(counts) * kernels)
@@ -61,10 +61,10 @@ def measure(threads: int, seconds: float) -> Roofs:
     except MissingDependencyError as error:
         unavailable.append(f"matrix products: {error}")
     else:
-        found += [_product_roof("fp32", count, share) for count in counts]
-        found += [_product_roof("int8", count, share) for count in counts]
-    found += _memory_roofs(counts, share)
-    return Roofs(threads, tuple(found), tuple(unavailable))
+        roofs += [_product_roof("fp32", count, share) for count in counts]
+        roofs += [_product_roof("int8", count, share) for count in counts]
+    roofs += _memory_roofs(counts, share)
+    return Roofs(threads, tuple(roofs), tuple(unavailable))
 
 
 def product_graph(kind: ProductKind, shape: Shape) -> bytes:
@@ -132,17 +132,17 @@ def _memory_roofs(counts: Sequence[int], seconds: float) -> list[Roof]:
     def copy(part: slice) -> None:
         np.copyto(target[part], source[part])
 
-    megabytes, found = size >> 20, []
+    megabytes, roofs = size >> 20, []
     for threads in counts:
         for kind, work, factor in (("read", read, 1), ("copy", copy, 2)):
             times, part_bytes = _walk(work, size, threads, seconds)
             how = f"{kind} of {megabytes} MiB in {threads} parts at once"
-            found.append(
+            roofs.append(
                 _roof(
                     "read" if kind == "read" else "copy", threads, factor * part_bytes, times, how
                 )
             )
-    return found
+    return roofs
 
 
 def _walk(

@@ -124,4 +124,4 @@ def grouped(named: Iterable[tuple[str, Explanation | None]]) -> list[tuple[str, 
     for name, explanation in named:
         if explanation is not None:
             names.setdefault(explanation, []).append(name)
-    return [(", ".join(own), explanation) for explanation, own in names.items()]
+    return [(", ".join(sharing), explanation) for explanation, sharing in names.items()]

@@ -240,8 +240,8 @@ def round_product(
         rounded = swept(weight, gptq(weight, grid, hessian), strong)
     else:
         rounded = round_weight(weight, format_, rounding)
-    found = Rounded(rounded, divisors)
-    change = (weight - found.became).astype(np.float64) @ inputs.mean if has_bias else None
+    without_change = Rounded(rounded, divisors)
+    change = (weight - without_change.became).astype(np.float64) @ inputs.mean if has_bias else None
     return Rounded(rounded, divisors, change)
 
 

@@ -115,7 +115,7 @@ def quantize_within(work: NncfWork, held_out: HeldOut, *, max_drop: float) -> on
     before = copy_of(work.graph)
     ranked_on = max(1, min(_RANKED_ON, len(held_out.features) // 2))
     with _quiet():
-        made = nncf.quantize_with_accuracy_control(
+        restored = nncf.quantize_with_accuracy_control(
             before,
             validation_dataset=nncf.Dataset(range(len(held_out.features))),
             validation_fn=_Metric(held_out, before, len(work.products), work.progress),
@@ -126,7 +126,7 @@ def quantize_within(work: NncfWork, held_out: HeldOut, *, max_drop: float) -> on
             ),
             **_shared(nncf, work),
         )
-    return cast("onnx.ModelProto", made)
+    return cast("onnx.ModelProto", restored)
 
 
 class _Metric:
@@ -174,10 +174,10 @@ class _Watched:
 
 def _quantized(nncf: ModuleType, work: NncfWork, settings: object) -> onnx.ModelProto:
     with _quiet():
-        made = nncf.quantize(
+        quantized = nncf.quantize(
             copy_of(work.graph), advanced_parameters=settings, **_shared(nncf, work)
         )
-    return cast("onnx.ModelProto", made)
+    return cast("onnx.ModelProto", quantized)
 
 
 def _shared(nncf: ModuleType, work: NncfWork) -> dict[str, object]:

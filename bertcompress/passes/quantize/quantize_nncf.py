@@ -180,7 +180,7 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
             for product in back:
                 quantize_weight(graph, product)
         left = back if self.restore == "products" else ()
-        found = audited(
+        audit = audited(
             model,
             graph,
             quantized=tuple(product for product in products if product not in left),
@@ -188,7 +188,7 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
             seed=self.seed,
         )
         details = replace(
-            found,
+            audit,
             nncf_calibration=NncfCalibration(len(work.feeds), self.smooth_alpha),
             int8_embedding_tables=", ".join(tables) or "none",
         )

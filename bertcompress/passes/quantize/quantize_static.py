@@ -138,9 +138,9 @@ class QuantizeStatic(Pass[OnnxModel, OnnxModel]):
         quantize_products(graph, quantized, table, portable=self.portable, largest=largest)
         tables = quantize_embeddings(graph, portable=self.portable) if self.embeddings else ()
         context.progress("quantize", 1, 2)
-        found = audited(model, graph, quantized=quantized, stay=stay, seed=self.seed)
+        audit = audited(model, graph, quantized=quantized, stay=stay, seed=self.seed)
         details = replace(
-            found,
+            audit,
             calibration=calibration_facts(table),
             weights=weight_bits(self.target),
             made_for=made_for(self.target),
@@ -191,24 +191,26 @@ def quantize_products(
     replacements: dict[str, list[onnx.NodeProto]] = {}
     biases = {} if portable else bias_additions(graph, products)
     for product in inputs_now(graph, products):
-        found = table.range_of(product.module)
+        ends = table.range_of(product.module)
         new: list[onnx.NodeProto] = []
         if product.tensor not in quantized:
-            quantized[product.tensor] = _add_quantization(graph, product.tensor, found)
+            quantized[product.tensor] = _add_quantization(graph, product.tensor, ends)
             new = quantized[product.tensor].nodes
         activation = quantized[product.tensor]
-        if activation.range != (found.low, found.high):
+        if activation.range != (ends.low, ends.high):
             raise CalibrationError(
                 f"the table gives {product.module} another range than its neighbour of the same "
                 "input; calibrate again"
             )
         names = (activation.integers, activation.scale_name, activation.zero_point_name)
         if portable:
-            made = portable_product(graph, product, names, activation.scale, largest=largest)
+            product_nodes = portable_product(
+                graph, product, names, activation.scale, largest=largest
+            )
         else:
             addition = biases.get(product.node)
-            made = [scaled_product(graph, product, names, addition, largest=largest)]
-        replacements[product.node] = [*new, *made]
+            product_nodes = [scaled_product(graph, product, names, addition, largest=largest)]
+        replacements[product.node] = [*new, *product_nodes]
     replacements |= {addition.name: [] for addition in biases.values()}
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
@@ -228,15 +230,17 @@ class _Activation:
     nodes: list[onnx.NodeProto]
 
 
-def _add_quantization(graph: onnx.ModelProto, tensor: str, found: TensorRange) -> _Activation:
+def _add_quantization(
+    graph: onnx.ModelProto, tensor: str, tensor_range: TensorRange
+) -> _Activation:
     from onnx import helper
 
-    scale, zero_point = choose_asymmetric_u8(found.low, found.high)
+    scale, zero_point = choose_asymmetric_u8(tensor_range.low, tensor_range.high)
     scale_name = add_initializer(graph, f"{tensor}.scale", np.asarray(scale))
     zero_point_name = add_initializer(graph, f"{tensor}.zero_point", np.asarray(zero_point))
     integers = f"{tensor}.q"
     node = helper.make_node(
         "QuantizeLinear", [tensor, scale_name, zero_point_name], [integers], integers
     )
-    ends = (found.low, found.high)
+    ends = (tensor_range.low, tensor_range.high)
     return _Activation(integers, scale, scale_name, zero_point_name, ends, [node])

@@ -152,16 +152,16 @@ def can_smooth(model: OnnxModel, table: CalibrationTable) -> bool:
     )
 
 
-def _channels(found: TensorRange, module: str) -> Floats:
-    if found.channel_absmax is None:
+def _channels(tensor_range: TensorRange, module: str) -> Floats:
+    if tensor_range.channel_absmax is None:
         raise CalibrationError(
             f"the calibration table does not say how large the channels of {module} are; "
             "calibrate again with this version"
         )
-    return found.channel_absmax
+    return tensor_range.channel_absmax
 
 
-def _mean_square(found: TensorRange) -> float:
-    edges = found.bin_edges
+def _mean_square(tensor_range: TensorRange) -> float:
+    edges = tensor_range.bin_edges
     middles = (edges[:-1] + edges[1:]) / 2
-    return float(np.sum(found.histogram * middles**2) / max(1, found.count))
+    return float(np.sum(tensor_range.histogram * middles**2) / max(1, tensor_range.count))

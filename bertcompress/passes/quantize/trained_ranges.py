@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.artifacts.manifest import RANGES_NAME
-from bertcompress.errors import CalibrationError
+from bertcompress.codec import from_plain
+from bertcompress.errors import CalibrationError, DataError
 from bertcompress.graph.edit import initializer_values
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import weight_products
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT_VERSION = 1
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
 
 
 def ranges_file(
@@ -50,7 +50,7 @@ def ranges_file(
         calibrated: Where they started from.
     """
     linears = {name: cast("nn.Linear", checkpoint.model.get_submodule(name)) for name in ranges}
-    weights = {name: one.weight.detach().cpu().numpy() for name, one in linears.items()}
+    weights = {name: linear.weight.detach().cpu().numpy() for name, linear in linears.items()}
     facts = {
         "format": FORMAT_VERSION,
         "weights": _fingerprint(weights.items()),
@@ -75,8 +75,15 @@ def trained_ranges(model: OnnxModel) -> CalibrationTable:
             "TrainQuantized before the export, or find ranges on data"
         )
     try:
-        facts = _Facts.from_json(content)
-    except _MALFORMED as error:
+        plain = json.loads(content)
+        version = plain["format"]
+        if version > FORMAT_VERSION:
+            raise CalibrationError(
+                f"{RANGES_NAME} has format {version}, this bertcompress reads up to "
+                f"{FORMAT_VERSION}; type: pip install --upgrade bertcompress"
+            )
+        facts = from_plain(_Facts, plain, RANGES_NAME)
+    except (ValueError, KeyError, TypeError, DataError) as error:
         raise CalibrationError(f"{RANGES_NAME} is damaged ({error}); train again") from error
     return facts.table_for(model)
 
@@ -91,20 +98,8 @@ class _Facts:
     data: str
     sample_ids: tuple[str, ...]
 
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        facts = json.loads(content)
-        if facts["format"] > FORMAT_VERSION:
-            raise CalibrationError(
-                f"{RANGES_NAME} has format {facts['format']}, this bertcompress reads up to "
-                f"{FORMAT_VERSION}; type: pip install --upgrade bertcompress"
-            )
-        ends = {name: (float(low), float(high)) for name, (low, high) in facts["ranges"].items()}
-        samples = tuple(map(str, facts["sample_ids"]))
-        return cls(ends, facts["weights"], int(facts["seed"]), facts["data"], samples)
-
     def table_for(self, model: OnnxModel) -> CalibrationTable:
-        products = {one.module: one for one in weight_products(model.graph)}
+        products = {product.module: product for product in weight_products(model.graph)}
         weights = {
             name: cast(
                 "NDArray[np.float32]", initializer_values(model.graph, products[name].weight)
@@ -134,7 +129,7 @@ class _Facts:
 def _fingerprint(weights: Iterable[tuple[str, NDArray[np.float32]]]) -> str:
     """Returns the SHA-256 over weights ``[out, in]``, by name, as 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    for name, values in sorted(weights, key=lambda one: one[0]):
+    for name, values in sorted(weights, key=lambda item: item[0]):
         digest.update(f"{name} {values.shape}".encode())
         digest.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())
     return digest.hexdigest()[:16]

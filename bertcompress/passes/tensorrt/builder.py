@@ -148,12 +148,12 @@ def _add_profiles(
     builder: Any, network: Any, config: Any, profiles: Sequence[Profile], logger: Any
 ) -> None:
     names = [network.get_input(at).name for at in range(network.num_inputs)]
-    for one in profiles:
+    for shapes in profiles:
         profile = builder.create_optimization_profile()
         for name in names:
-            profile.set_shape(name, *input_shapes(name, one))
+            profile.set_shape(name, *input_shapes(name, shapes))
         if config.add_optimization_profile(profile) < 0:
-            raise BuildError(f"TensorRT refused the profile {one}: {last_error(logger)}")
+            raise BuildError(f"TensorRT refused the profile {shapes}: {last_error(logger)}")
 
 
 def _attach_cache(config: Any, content: bytes | None) -> Any:

@@ -76,22 +76,22 @@ def read_layers(text: str) -> tuple[dict[str, str], ...]:
         layers = json.loads(text)["Layers"]
     except (ValueError, KeyError, TypeError) as error:
         raise BuildError("TensorRT's inspector gave no table of layers") from error
-    return tuple(_row(one) for one in layers)
+    return tuple(_row(layer) for layer in layers)
 
 
 def precision_counts(layers: Iterable[Mapping[str, str]]) -> dict[str, int]:
     """Returns how many layers compute in each precision, most first."""
-    counted = Counter(one["precision"] or "not told" for one in layers)
+    counted = Counter(layer["precision"] or "not told" for layer in layers)
     return dict(counted.most_common())
 
 
 def _row(layer: object) -> dict[str, str]:
     if not isinstance(layer, Mapping):
         return {"name": str(layer), "type": "", "precision": "", "output": ""}
-    inputs = [_type_of(one) for one in layer.get("Inputs", ())]
-    outputs = [_type_of(one) for one in layer.get("Outputs", ())]
-    known = [one for one in (*inputs, *outputs) if one]
-    narrow = [one for one in _NARROWEST if one in inputs]
+    inputs = [_type_of(tensor) for tensor in layer.get("Inputs", ())]
+    outputs = [_type_of(tensor) for tensor in layer.get("Outputs", ())]
+    known = [tensor for tensor in (*inputs, *outputs) if tensor]
+    narrow = [name for name in _NARROWEST if name in inputs]
     return {
         "name": str(layer.get("Name", "")),
         "type": str(layer.get("LayerType", "")),

@@ -53,17 +53,20 @@ def plan_products(
     """
     candidates, stay = split_products(model, keep_float)
     if not quantizes:
-        return tuple(PlannedProduct(one, "nothing is quantized") for one in (*candidates, *stay))
+        return tuple(
+            PlannedProduct(product, "nothing is quantized") for product in (*candidates, *stay)
+        )
     sizes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.graph.initializer}
     planned = [
-        PlannedProduct(one, _reason(model.graph, one, sizes[one.weight])) for one in candidates
+        PlannedProduct(product, _reason(model.graph, product, sizes[product.weight]))
+        for product in candidates
     ]
-    if not any(one.quantized for one in planned):
+    if not any(product.quantized for product in planned):
         raise UsageError(
             f"no product of this graph has {SMALLEST} rows and columns of weights and more than "
             "one row a text, so there is nothing to quantize for TensorRT; take the precision fp16"
         )
-    return (*planned, *(PlannedProduct(one, ASKED) for one in stay))
+    return (*planned, *(PlannedProduct(product, ASKED) for product in stay))
 
 
 def attention_reason(node: AttentionNode, kind: EightBits, longest: int) -> str:

@@ -94,7 +94,7 @@ def _edges(
         if longest is not None and edges[-1][1] > longest:
             raise UsageError(f"lengths must be up to the model's {longest}, got {edges[-1][1]}")
         return edges
-    steps = [one for one in LENGTHS if longest is None or one < longest]
+    steps = [length for length in LENGTHS if longest is None or length < longest]
     last = top if longest is None else longest
     steps = [*steps, max(last, top)] if not steps or steps[-1] < top else steps
     edges, low = [], 1
@@ -114,7 +114,7 @@ def _ranges(ceilings: Sequence[int], name: str) -> list[tuple[int, int]]:
     [(1, 8), (9, 32)]
     """
     if list(ceilings) != sorted(set(ceilings)) or min(ceilings) < 1:
-        shown = ",".join(str(one) for one in ceilings)
+        shown = ",".join(str(ceiling) for ceiling in ceilings)
         raise UsageError(f"{name} must be 1 or more and ascending, got {shown}")
     return [(before + 1, last) for before, last in zip((0, *ceilings), ceilings, strict=False)]
 

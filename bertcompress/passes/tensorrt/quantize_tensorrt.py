@@ -219,10 +219,16 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
         scheme = Scheme(kind, half, stored=half is np.float16)
         inside = attention_nodes(graph) if self.attention else ()
         longest = self.longest or longest_text(model.config)
-        reasons = {one.node: attention_reason(one, kind, longest) for one in inside}
-        modules = {one.tensor: one.module for one in attention_operands(graph)} if inside else {}
-        quantize_products(graph, [one.product for one in plan if one.quantized], table, scheme)
-        chosen = [one for one in inside if not reasons[one.node]]
+        reasons = {node.node: attention_reason(node, kind, longest) for node in inside}
+        modules = (
+            {operand.tensor: operand.module for operand in attention_operands(graph)}
+            if inside
+            else {}
+        )
+        quantize_products(
+            graph, [planned.product for planned in plan if planned.quantized], table, scheme
+        )
+        chosen = [node for node in inside if not reasons[node.node]]
         ranges = _operand_ranges(chosen, modules, table)
         split_attention(
             graph, chosen, lambda name, tensor: activation_pair(graph, tensor, ranges[name], scheme)
@@ -237,19 +243,19 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
         model: OnnxModel,
     ) -> tuple[Finding, ...]:
         """Returns what is only slow; fails if there is anything worse."""
-        found = lint(
+        findings = lint(
             graph,
             target,
-            quantized=[one.product.node for one in plan if one.quantized],
+            quantized=[planned.product.node for planned in plan if planned.quantized],
             longest=self.longest or longest_text(model.config),
         )
-        errors = [one for one in found if one.severity == "error"]
+        errors = [finding for finding in findings if finding.severity == "error"]
         if errors:
             raise ExportError(
                 f"the graph breaks TensorRT's rules {len(errors)} times, first {errors[0].rule}: "
                 f"{errors[0].sentence}; nothing was written"
             )
-        return found
+        return findings
 
     def _row(self, planned: PlannedProduct) -> ProductPrecision:
         rest = "bf16" if self.precision == "bf16" else "fp16"
@@ -269,13 +275,13 @@ def _operand_ranges(
 ) -> dict[str, float]:
     """Returns the largest absolute value of each operand of attention, by the operand's name."""
     ranges: dict[str, float] = {}
-    for one in nodes:
+    for node in nodes:
         for part, tensor, factor in (
-            ("query", one.query, one.scale),
-            ("key", one.key, 1.0),
-            ("value", one.value, 1.0),
+            ("query", node.query, node.scale),
+            ("key", node.key, 1.0),
+            ("value", node.value, 1.0),
         ):
-            found = table.range_of(modules[tensor])
-            ranges[f"{one.node}.{part}"] = factor * max(abs(found.low), abs(found.high))
-        ranges[f"{one.node}.probabilities"] = 1.0
+            ends = table.range_of(modules[tensor])
+            ranges[f"{node.node}.{part}"] = factor * max(abs(ends.low), abs(ends.high))
+        ranges[f"{node.node}.probabilities"] = 1.0
     return ranges

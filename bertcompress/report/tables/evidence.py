@@ -50,12 +50,18 @@ def answers_section(report: Report, summary: Summary) -> Section:
             Column("test"),
             Column("logit KL, nats", text_title="logit KL"),
         ),
-        rows=tuple(_answers_row(name, series[name], one) for name, one in paired.items()),
+        rows=tuple(
+            _answers_row(name, series[name], comparison) for name, comparison in paired.items()
+        ),
     )
     return Section(
         "answers",
         heading,
-        (table, *_text_flips(shown), *(_page_flips(name, one) for name, one in shown.items())),
+        (
+            table,
+            *_text_flips(shown),
+            *(_page_flips(name, comparison) for name, comparison in shown.items()),
+        ),
     )
 
 

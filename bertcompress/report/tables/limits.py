@@ -103,8 +103,8 @@ def _remarks(report: Report, shares_by_name: Shares) -> Iterator[str]:
 def _was_disturbed(roofs: Roofs) -> bool:
     """Tells whether all threads together did less than one alone."""
     for kind in ("fp32", "int8"):
-        one, all_threads = roofs.roof(kind, threads=1), roofs.roof(kind)
-        if one is not None and all_threads is not None and all_threads.rate < one.rate:
+        single, all_threads = roofs.roof(kind, threads=1), roofs.roof(kind)
+        if single is not None and all_threads is not None and all_threads.rate < single.rate:
             return True
     return False
 

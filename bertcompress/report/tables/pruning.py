@@ -42,7 +42,7 @@ _UNITS = {"heads": "heads", "ffn": "neurons"}
 
 def pruning_section(summary: Summary) -> Section:
     """Returns a map and its tables for each pruning; variants of the same pruning share them."""
-    groups = grouped((one.name, one.result.explanation) for one in summary.variants)
+    groups = grouped((variant.name, variant.result.explanation) for variant in summary.variants)
     blocks: list[Block] = []
     if groups:
         blocks = [Paragraph(_CAPTION, soft=False, where="page"), Paragraph(LEGEND, where="text")]
