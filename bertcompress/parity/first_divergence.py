@@ -10,6 +10,7 @@ Source: the debug tools of Polygraphy, https://docs.nvidia.com/deeplearning/tens
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import tempfile
@@ -203,25 +204,21 @@ def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
 
     from bertcompress.runtimes.torch.runtime import TorchRuntime
 
-    found: dict[Place, Values] = {}
-    hooks = []
+    values: dict[Place, Values] = {}
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: object, given: tuple[torch.Tensor, ...], result: torch.Tensor) -> None:
-            found[name, "input"], found[name, "output"] = given[0].numpy(), result.numpy()
+            values[name, "input"], values[name, "output"] = given[0].numpy(), result.numpy()
 
         return hook
 
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear):
-            hooks.append(module.register_forward_hook(keep(name)))
-    try:
+    with contextlib.ExitStack() as hooks:
+        for name, module in model.named_modules():
+            if isinstance(module, torch.nn.Linear):
+                hooks.callback(module.register_forward_hook(keep(name)).remove)
         with TorchRuntime(model, threads=torch.get_num_threads()) as runtime:
             runtime.run({name: feed[name] for name in runtime.input_names})
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return found
+    return values
 
 
 def _value(

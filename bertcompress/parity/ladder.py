@@ -166,9 +166,9 @@ def _compared(
     before, after = known.score, score
     step = replace(
         step,
-        max_difference=parity.max_difference,
-        mean_difference=parity.mean_difference,
-        largest_output=parity.magnitude,
+        max_difference=parity.figures.largest_difference,
+        mean_difference=parity.figures.mean_difference,
+        largest_output=parity.figures.largest_output,
         sqnr_db=parity.sqnr_db if math.isfinite(parity.sqnr_db) else None,
         agreement=texts.agreement(known.outputs, got),
         value=after.value if after is not None else None,

@@ -40,10 +40,6 @@ class Scale:
         """Returns the pixel of a value."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
-    def clipped(self, value: float) -> float:
-        """Returns the pixel of a value, held inside the scale."""
-        return self.at(min(max(value, self.low), self.high))
-
 
 @dataclass(frozen=True)
 class Frame:
@@ -176,9 +172,9 @@ def marker(x: float, y: float, series: int, *, radius: float = 6.0) -> str:
     return polygon(points, kind)
 
 
-def text_width(content: str, *, size: float = TEXT_SIZE) -> float:
+def text_width(content: str) -> float:
     """Estimates the width of a text in the page's font."""
-    return len(content) * size * CHARACTER_WIDTH
+    return len(content) * TEXT_SIZE * CHARACTER_WIDTH
 
 
 def spread(positions: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:

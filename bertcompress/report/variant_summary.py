@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bertcompress.bench.tuning import CandidateRate
 from bertcompress.formatting import streams_text
+from bertcompress.inference.best_settings import RuntimeSettings
 from bertcompress.report.schema import Measurement, Report, VariantResult
 from bertcompress.report.svg import PEER_SERIES, SERIES
 from bertcompress.stats.bootstrap import median_interval, quantile_ratio
@@ -108,13 +110,7 @@ class VariantSummary:
             return ""
         if best is not self.best_offline or tuning is None:
             return f"batch {best.batch_size}"
-        settings = tuning.settings
-        return streams_text(
-            settings.streams,
-            settings.threads,
-            settings.batch_size,
-            sort_by_length=settings.sort_by_length,
-        )
+        return settings_text(tuning.settings)
 
 
 @dataclass(frozen=True)
@@ -152,6 +148,16 @@ class Rows:
             variant.name: PEER_SERIES if variant.is_peer else number % SERIES
             for number, variant in enumerate(self.variants)
         }
+
+
+def settings_text(settings: RuntimeSettings | CandidateRate) -> str:
+    """Returns streams, threads, batch and order as people read them."""
+    return streams_text(
+        settings.streams,
+        settings.threads,
+        settings.batch_size,
+        sort_by_length=settings.sort_by_length,
+    )
 
 
 def rows_of(report: Report) -> Rows:

@@ -250,7 +250,7 @@ class _Search:
 
     def _measured(self, made: Mapping[str, OnnxModel]) -> list[Int8Candidate]:
         judged = self.trials.judge(made, against=self.model)
-        seconds = self.trials.seconds({_FLOAT: self.model, **made}, progress=self.progress)
+        seconds = self.trials.latency.seconds({_FLOAT: self.model, **made}, progress=self.progress)
         return [
             Int8Candidate(name, graph, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
             for name, graph in made.items()

@@ -119,7 +119,7 @@ def measured_costs(
     every = {module for group in groups for module in group}
     whole = made(())
     total = divergences({"whole": whole})["whole"]
-    found: dict[str, float] = {}
+    moved: dict[str, float] = {}
     if len(groups) > 1:  # else nothing is left with the only group spared
         for start in range(0, len(groups), _AT_ONCE):
             progress("quantize: what products cost", start, len(groups))
@@ -127,36 +127,36 @@ def measured_costs(
             for at in range(start, min(start + _AT_ONCE, len(groups))):
                 tried[f"without {at}"] = made(groups[at])
                 tried[f"alone {at}"] = made(tuple(sorted(every - set(groups[at]))))
-            found |= divergences(tried)
+            moved |= divergences(tried)
     progress("quantize: what products cost", len(groups), len(groups))
-    alone = [found.get(f"alone {at}", 0.0) for at in range(len(groups))]
-    falls = [max(0.0, total - found.get(f"without {at}", 0.0)) for at in range(len(groups))]
+    alone = [moved.get(f"alone {at}", 0.0) for at in range(len(groups))]
+    falls = [max(0.0, total - moved.get(f"without {at}", 0.0)) for at in range(len(groups))]
     before, after = product_seconds(model), product_seconds(whole)
     return Costs(
         groups,
         _combined(alone, falls, total),
         tuple(
-            max(0.0, sum(before.get(one, 0.0) - after.get(one, 0.0) for one in group))
+            max(0.0, sum(before.get(name, 0.0) - after.get(name, 0.0) for name in group))
             for group in groups
         ),
     )
 
 
 def _combined(alone: list[float], falls: list[float], total: float) -> tuple[float, ...]:
-    parts = [np.asarray(one) / max(sum(one), 1e-30) for one in (alone, falls)]
+    parts = [np.asarray(costs) / max(sum(costs), 1e-30) for costs in (alone, falls)]
     return tuple(float(cost) for cost in total * (parts[0] + parts[1]) / 2)
 
 
 def _groups(model: OnnxModel, keep_float: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    found: dict[str, list[str]] = {}
+    readers: dict[str, list[str]] = {}
     for product in weight_products(model.graph):
         if not any(fnmatchcase(product.module, pattern) for pattern in keep_float):
-            found.setdefault(product.tensor, []).append(product.module)
-    return tuple(tuple(group) for group in found.values())
+            readers.setdefault(product.tensor, []).append(product.module)
+    return tuple(tuple(group) for group in readers.values())
 
 
 def _name(group: tuple[str, ...]) -> str:
     """Names query, key and value by what holds them."""
     if len(group) == 1:
         return group[0]
-    return f"{group[0].rsplit('.', 1)[0]} ({', '.join(one.rsplit('.', 1)[1] for one in group)})"
+    return f"{group[0].rsplit('.', 1)[0]} ({', '.join(name.rsplit('.', 1)[1] for name in group)})"

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
-from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import ONNX_NAME, OnnxModel, save
 from bertcompress.bert.answers import outputs_divergence
@@ -18,16 +17,11 @@ from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.machine.environment import available_threads
 from bertcompress.profiling.profile_run import profile_run
-from bertcompress.progress import Progress
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.search.int8_candidates import Judgement
 from bertcompress.search.latency_table import MeasureLatency
 from bertcompress.tasks.base import Prediction, pad
 from bertcompress.tasks.same_answers import same_answers
-
-if TYPE_CHECKING:
-    pass
-
 
 _PROFILED = 32
 """Texts on which the time of single products is taken."""
@@ -77,10 +71,6 @@ class QuantizationTrials:
             for name, model in models.items()
         }
 
-    def seconds(self, models: Mapping[str, OnnxModel], *, progress: Progress) -> dict[str, float]:
-        """Times graphs against each other, each in a process of its own: seconds a text."""
-        return self.latency.seconds(models, progress=progress)
-
     def product_seconds(self, model: OnnxModel) -> dict[str, float]:
         """Returns the seconds of each weight product on typical texts, by module."""
         texts = self._texts(model, self.quick_samples)
@@ -92,11 +82,11 @@ class QuantizationTrials:
             ran = profile_run(
                 save(model, Path(folder) / "model"), "ort-cpu", feeds, threads=self._threads
             )
-        found: dict[str, float] = {}
+        seconds: dict[str, float] = {}
         for node in ran.nodes:
             if node.module is not None:
-                found[node.module] = found.get(node.module, 0.0) + median(node.seconds)
-        return found
+                seconds[node.module] = seconds.get(node.module, 0.0) + median(node.seconds)
+        return seconds
 
     @property
     def _threads(self) -> int:

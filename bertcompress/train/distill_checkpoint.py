@@ -23,7 +23,7 @@ from bertcompress.examples import Example
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.samples import features_for
-from bertcompress.passes.settings import Need, check_counts
+from bertcompress.passes.settings import Need, check_counts, part_of
 from bertcompress.tasks import Feature
 from bertcompress.train.losses import distillation_loss
 from bertcompress.train.trainer import (
@@ -77,7 +77,7 @@ class Recover(Pass[Checkpoint, Checkpoint]):
     produces: ClassVar[Kind] = "checkpoint"
 
     def __post_init__(self) -> None:
-        self._schedule()  # refuses what can't be meant
+        part_of(self, Schedule)  # refuses what can't be meant
         check_counts(samples=self.samples)
         if self.max_length < 3:
             raise UsageError(f"max_length must be 3 or more, got {self.max_length}")
@@ -173,7 +173,7 @@ class Recover(Pass[Checkpoint, Checkpoint]):
             student,
             kept,
             held_out,
-            self._schedule(),
+            part_of(self, Schedule),
             pad_token_id=pad_token_of(checkpoint.tokenizer),
             stage=stage,
             state=context.state,
@@ -191,16 +191,6 @@ class Recover(Pass[Checkpoint, Checkpoint]):
         features = features_for(checkpoint, drawn, max_length=self.max_length)
         kept = [row for at, row in enumerate(features) if at % HELD_OUT != HELD_OUT - 1]
         return kept, features[HELD_OUT - 1 :: HELD_OUT]
-
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            self.epochs,
-            self.learning_rate,
-            self.batch_size,
-            self.warmup_fraction,
-            self.weight_decay,
-            self.seed,
-        )
 
 
 def check_texts(context: Context, purpose: str) -> None:

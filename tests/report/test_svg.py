@@ -32,11 +32,10 @@ def test_spread_labels_keep_their_order_and_distance(positions: list[float]) -> 
     assert all(0.0 - 1e-9 <= p <= 100.0 for p in placed)
 
 
-def test_scales_map_and_clip() -> None:
+def test_scales_map_values_to_pixels() -> None:
     scale = Scale(0.0, 10.0, 100.0, 0.0)
 
     assert scale.at(2.5) == 75.0
-    assert scale.clipped(99.0) == 0.0
 
 
 @pytest.mark.parametrize("series", range(8))

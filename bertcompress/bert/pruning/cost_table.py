@@ -12,8 +12,8 @@ are not counted::
 
     head:  8 n d k + 4 n^2 k        neuron:  4 n d
 
-**Time** is measured on whole models: with ``T(h, f)`` the time of the model with `h` heads and `f` neurons in
-each of its ``L`` layers::
+**Time** is measured on whole models: with ``T(h, f)`` the time of the model with `h` heads and `f`
+neurons in each of its ``L`` layers::
 
     heads(h) = (T(h, F) - T(0, F)) / L        ffn(f) = (T(H, f) - T(H, 0)) / L
 
@@ -25,6 +25,7 @@ Source: the operations of an encoder as counted by Kwon et al. 2022, arXiv:2204.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -154,17 +155,11 @@ def _around(model: PreTrainedModel, batch: Batch) -> float:
         share = real / positions if output.dim() == 3 else 1.0
         total += 2.0 * output.numel() * module.in_features * share
 
-    hooks = [
-        module.register_forward_hook(count)
-        for module in model.modules()
-        if isinstance(module, torch.nn.Linear) and module not in inside
-    ]
-    try:
-        with torch.inference_mode():
-            model(**batch.inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with contextlib.ExitStack() as hooks, torch.inference_mode():
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear) and module not in inside:
+                hooks.callback(module.register_forward_hook(count).remove)
+        model(**batch.inputs)
     return total / batch.size
 
 

@@ -73,7 +73,6 @@ class FloatAnswers:
         model: The float graph.
         weights: The initializers that may be replaced.
         batches: The texts that are answered.
-        threads: Threads of one run.
     """
 
     def __init__(
@@ -81,13 +80,11 @@ class FloatAnswers:
         model: OnnxModel,
         weights: Sequence[str],
         batches: Sequence[dict[str, IntArray]],
-        *,
-        threads: int = 1,
     ) -> None:
         self._own = {name: initializer_values(model.graph, name) for name in weights}
         self._batches = batches
         self._problem = model.config.problem_type
-        self._runtime = OrtRuntime(_with_inputs(model.graph, weights), threads=threads)
+        self._runtime = OrtRuntime(_with_inputs(model.graph, weights), threads=1)
         self._wanted: list[dict[str, torch.Tensor]] = []
 
     def __enter__(self) -> Self:

@@ -202,7 +202,7 @@ def quantize_products(
                 f"the table gives {product.module} another range than its neighbour of the same "
                 "input; calibrate again"
             )
-        names = (activation.integers, activation.scale_name, activation.zero_point_name)
+        names = activation.names
         if portable:
             made = portable_product(graph, product, names, activation.scale, largest=largest)
         else:
@@ -218,12 +218,10 @@ def quantize_products(
 
 @dataclass(frozen=True)
 class _Activation:
-    """A tensor that was quantized: the names of its parts, and what makes them."""
+    """A tensor that was quantized: the names of its integers, scale and zero point, and how."""
 
-    integers: str
+    names: tuple[str, str, str]
     scale: np.float32
-    scale_name: str
-    zero_point_name: str
     range: tuple[float, float]
     nodes: list[onnx.NodeProto]
 
@@ -232,11 +230,10 @@ def _add_quantization(graph: onnx.ModelProto, tensor: str, found: TensorRange) -
     from onnx import helper
 
     scale, zero_point = choose_asymmetric_u8(found.low, found.high)
-    scale_name = add_initializer(graph, f"{tensor}.scale", np.asarray(scale))
-    zero_point_name = add_initializer(graph, f"{tensor}.zero_point", np.asarray(zero_point))
-    integers = f"{tensor}.q"
-    node = helper.make_node(
-        "QuantizeLinear", [tensor, scale_name, zero_point_name], [integers], integers
+    grid = (
+        add_initializer(graph, f"{tensor}.scale", np.asarray(scale)),
+        add_initializer(graph, f"{tensor}.zero_point", np.asarray(zero_point)),
     )
-    ends = (found.low, found.high)
-    return _Activation(integers, scale, scale_name, zero_point_name, ends, [node])
+    integers = f"{tensor}.q"
+    node = helper.make_node("QuantizeLinear", [tensor, *grid], [integers], integers)
+    return _Activation((integers, *grid), scale, (found.low, found.high), [node])

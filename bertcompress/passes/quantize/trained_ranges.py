@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.artifacts.manifest import RANGES_NAME
-from bertcompress.errors import CalibrationError
+from bertcompress.codec import from_plain
+from bertcompress.errors import CalibrationError, DataError
 from bertcompress.graph.edit import initializer_values
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import weight_products
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FORMAT_VERSION = 1
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError)
+_MALFORMED = (DataError, ValueError, KeyError, TypeError)
 
 
 def ranges_file(
@@ -75,7 +76,13 @@ def trained_ranges(model: OnnxModel) -> CalibrationTable:
             "TrainQuantized before the export, or find ranges on data"
         )
     try:
-        facts = _Facts.from_json(content)
+        plain = json.loads(content)
+        if plain["format"] > FORMAT_VERSION:
+            raise CalibrationError(
+                f"{RANGES_NAME} has format {plain['format']}, this bertcompress reads up to "
+                f"{FORMAT_VERSION}; type: pip install --upgrade bertcompress"
+            )
+        facts = from_plain(_Facts, plain)
     except _MALFORMED as error:
         raise CalibrationError(f"{RANGES_NAME} is damaged ({error}); train again") from error
     return facts.table_for(model)
@@ -90,18 +97,6 @@ class _Facts:
     seed: int
     data: str
     sample_ids: tuple[str, ...]
-
-    @classmethod
-    def from_json(cls, content: bytes) -> Self:
-        facts = json.loads(content)
-        if facts["format"] > FORMAT_VERSION:
-            raise CalibrationError(
-                f"{RANGES_NAME} has format {facts['format']}, this bertcompress reads up to "
-                f"{FORMAT_VERSION}; type: pip install --upgrade bertcompress"
-            )
-        ends = {name: (float(low), float(high)) for name, (low, high) in facts["ranges"].items()}
-        samples = tuple(map(str, facts["sample_ids"]))
-        return cls(ends, facts["weights"], int(facts["seed"]), facts["data"], samples)
 
     def table_for(self, model: OnnxModel) -> CalibrationTable:
         products = {one.module: one for one in weight_products(model.graph)}

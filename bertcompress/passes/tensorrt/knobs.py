@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -35,10 +35,6 @@ class Knobs:
     strip: bool = False
     version_compatible: bool = False
     hardware: Hardware = "none"
-
-    def to_json(self) -> dict[str, object]:
-        """Returns them by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ built, so nothing is known about speed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -33,7 +32,7 @@ import numpy as np
 from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.families import longest_text
-from bertcompress.errors import ExportError, UsageError, did_you_mean
+from bertcompress.errors import ExportError, UsageError
 from bertcompress.graph.attention_products import (
     AttentionNode,
     attention_nodes,
@@ -61,9 +60,10 @@ from bertcompress.passes.quantize.audit import (
     calibration_facts,
     check_patterns,
     drift_db,
+    told_db,
 )
 from bertcompress.passes.ranges import Ranges
-from bertcompress.passes.settings import Need
+from bertcompress.passes.settings import Need, check_choice
 from bertcompress.passes.tensorrt.plan import PlannedProduct, attention_reason, plan_products
 
 if TYPE_CHECKING:
@@ -126,11 +126,7 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
-        if self.precision not in PRECISIONS:
-            raise UsageError(
-                f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
-                f"{did_you_mean(str(self.precision), PRECISIONS)}"
-            )
+        check_choice("precision", self.precision, PRECISIONS)
         typed = target_named(self.target).strongly_typed
         if self.precision in ("fp8", "bf16") and not typed:
             raise UsageError(
@@ -194,7 +190,7 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
             tensorrt=f"{target.versions}; opset {target.opset}; {target.build}",
             checked="by rules and in ONNX Runtime; no engine was built",
             precision=(*map(self._row, plan), *_inside_rows(inside, self.precision)),
-            output_sqnr_db=round(ratio, 1) if math.isfinite(ratio) else None,
+            output_sqnr_db=told_db(ratio),
             slow_widths="; ".join(finding.sentence for finding in slow) or "none",
             calibration=calibration_facts(table) if table is not None else None,
         )

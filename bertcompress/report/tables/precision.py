@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bertcompress.formatting import percent_text, ratio_text, seconds_text
 from bertcompress.profiling.precision_map import MappedGroup, MappedProduct, PrecisionMap
@@ -67,23 +68,23 @@ def columns(mapped: PrecisionMap) -> list[str]:
 
 def product_rows(mapped: PrecisionMap) -> list[list[str]]:
     """Returns a row for each product."""
-    return [_product_row(mapped, one) for one in mapped.products]
+    return [_product_row(mapped, product) for product in mapped.products]
 
 
 def joined_rows(mapped: PrecisionMap) -> list[list[str]]:
     """Returns a row for each kind of product: the layers where the same ran, put together."""
     kinds: dict[tuple[str, ...], list[MappedProduct]] = {}
-    for one in mapped.products:
-        kind = (joined_module(one.module), one.kernel, one.precision, one.reason)
-        kinds.setdefault(kind, []).append(one)
+    for product in mapped.products:
+        kind = joined_module(product.module), product.kernel, product.precision, product.reason
+        kinds.setdefault(kind, []).append(product)
     return [_product_row(mapped, _summed(same)) for same in kinds.values()]
 
 
 def other_rows(mapped: PrecisionMap) -> list[list[str]]:
     """Returns the rows that follow the products: all else, the runtime's own work, the whole."""
     rows = [
-        _row(mapped, [one.name, one.operators, "", ""], one.before_s, one.after_s)
-        for one in mapped.others
+        _row(mapped, [group.name, group.operators, "", ""], group.before_s, group.after_s)
+        for group in mapped.others
     ]
     between = mapped.whole_s - mapped.operators_s
     before = None
@@ -107,7 +108,7 @@ def joined_module(module: str) -> str:
 def sentences(mapped: PrecisionMap) -> list[str]:
     """Returns what the table says, and what it was measured on."""
     threads = f"{mapped.threads} thread{'' if mapped.threads == 1 else 's'}"
-    found = [
+    told = [
         f"{_shares(mapped)}.",
         f"Measured in {mapped.runtime} on {mapped.inputs}, {threads}, {mapped.runs} runs; "
         f"the operators cover {percent_text(mapped.covered)} of a run, the rest is the runtime's "
@@ -118,20 +119,20 @@ def sentences(mapped: PrecisionMap) -> list[str]:
         ratio = ratio_text(mapped.before_plain_s / mapped.plain_s)
         before = seconds_text(mapped.before_plain_s)
         plain += f"; {mapped.against}, the float graph of the column before, {before} ({ratio})"
-    found.append(f"{plain}.")
+    told.append(f"{plain}.")
     if mapped.plain_s > _BUSY * mapped.whole_s:
-        found.append(
+        told.append(
             "Other processes took time from these runs: whole runs are slower than the medians of "
             "their operators add up to. Measure on a quiet machine before you quote a time."
         )
-    return found
+    return told
 
 
 def _shares(mapped: PrecisionMap) -> str:
     """Says how many products ran in which precision, and what share of the time they took."""
     precisions: dict[str, list[MappedProduct]] = {}
-    for one in mapped.products:
-        precisions.setdefault(one.precision, []).append(one)
+    for product in mapped.products:
+        precisions.setdefault(product.precision, []).append(product)
     told = [
         f"{len(same)} in {name} ({percent_text(_time(same) / mapped.whole_s)} of the time)"
         for name, same in precisions.items()
@@ -142,27 +143,23 @@ def _shares(mapped: PrecisionMap) -> str:
 
 
 def _time(rows: Iterable[MappedProduct | MappedGroup]) -> float:
-    return sum(one.after_s for one in rows)
+    return sum(row.after_s for row in rows)
 
 
 def _summed(same: Sequence[MappedProduct]) -> MappedProduct:
-    first = same[0]
-    before = [one.before_s for one in same]
-    known = [seconds for seconds in before if seconds is not None]
-    module = first.module if len(same) == 1 else f"{joined_module(first.module)} ({len(same)})"
-    return MappedProduct(
-        module=module,
-        kernel=first.kernel,
-        precision=first.precision,
-        before_s=sum(known) if len(known) == len(before) else None,
-        after_s=sum(one.after_s for one in same),
-        reason=first.reason,
+    first, *others = same
+    known = [product.before_s for product in same if product.before_s is not None]
+    return replace(
+        first,
+        module=f"{joined_module(first.module)} ({len(same)})" if others else first.module,
+        before_s=sum(known) if len(known) == len(same) else None,
+        after_s=sum(product.after_s for product in same),
     )
 
 
-def _product_row(mapped: PrecisionMap, one: MappedProduct) -> list[str]:
-    cells = [one.module, one.kernel, one.precision, one.reason]
-    return _row(mapped, cells, one.before_s, one.after_s)
+def _product_row(mapped: PrecisionMap, product: MappedProduct) -> list[str]:
+    cells = [product.module, product.kernel, product.precision, product.reason]
+    return _row(mapped, cells, product.before_s, product.after_s)
 
 
 def _row(
