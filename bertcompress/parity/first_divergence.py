@@ -103,8 +103,8 @@ def first_diverging(
         return asked[point]
 
     at = bisect_left(range(len(groups)), True, key=lambda group: ask(groups[group][-1]))
-    found = () if at == len(groups) else (next(filter(ask, groups[at])),)
-    return found, len(asked)
+    first = () if at == len(groups) else (next(filter(ask, groups[at])),)
+    return first, len(asked)
 
 
 def find_divergence(
@@ -144,8 +144,8 @@ def find_divergence(
 
     @cache
     def ratio(point: WatchPoint) -> float:
-        found = _value(loaded.graph, folder, runtime, point.tensor, feed, threads)
-        return point_sqnr_db(values[point.place], found, feed["attention_mask"])
+        watched = _value(loaded.graph, folder, runtime, point.tensor, feed, threads)
+        return point_sqnr_db(values[point.place], watched, feed["attention_mask"])
 
     def diverges(point: WatchPoint) -> bool:
         return not ratio(point) >= allowed_db
@@ -194,8 +194,8 @@ def _values_of(reference: Path, feed: Feed) -> dict[Place, Values]:
         return _module_values(artifact.model, feed)
     points = [point for group in watch_points(artifact.graph) for point in group]
     watched = with_outputs(artifact.graph, tuple(point.tensor for point in points))
-    (found,) = run_graph(watched, [feed])
-    return {point.place: found[point.tensor] for point in points}
+    (outputs,) = run_graph(watched, [feed])
+    return {point.place: outputs[point.tensor] for point in points}
 
 
 def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
@@ -233,5 +233,5 @@ def _value(
         shutil.copy(folder / "config.json", place)
         onnx.save_model(with_outputs(graph, (tensor,)), str(place / ONNX_NAME))
         with open_runtime(place, runtime, threads=threads) as opened:
-            found = opened.run({name: feed[name] for name in opened.input_names})
-            return found[tensor if tensor in found else opened.outputs[-1]]
+            outputs = opened.run({name: feed[name] for name in opened.input_names})
+            return outputs[tensor if tensor in outputs else opened.outputs[-1]]

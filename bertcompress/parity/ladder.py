@@ -89,10 +89,10 @@ def climb(
     outputs = run_texts(reference, default, texts, threads)
     known = _Reference(reference, outputs, *texts.judged(outputs))
     steps = []
-    for done, one in enumerate(planned):
+    for done, plan in enumerate(planned):
         progress("parity", done, len(planned))
-        optional = runtimes is None and one.runtime != runtime_for(one.folder)
-        steps.append(_step(one, known, texts, bounds, threads=threads, optional=optional))
+        optional = runtimes is None and plan.runtime != runtime_for(plan.folder)
+        steps.append(_step(plan, known, texts, bounds, threads=threads, optional=optional))
     progress("parity", len(planned), len(planned))
     return ParityLadder(
         reference=str(reference),
@@ -120,7 +120,7 @@ def _plan(
 
 
 def _step(
-    one: _Planned,
+    plan: _Planned,
     known: _Reference,
     texts: ParityTexts,
     bounds: Mapping[Precision, Bounds],
@@ -128,12 +128,12 @@ def _step(
     threads: int,
     optional: bool,
 ) -> ParityStep:
-    precision = precision_of(one.folder, one.runtime)
-    step = ParityStep(one.name, one.runtime, precision, texts.bounded(bounds[precision]))
-    if one.why_not:
-        return replace(step, left_out=one.why_not)
+    precision = precision_of(plan.folder, plan.runtime)
+    step = ParityStep(plan.name, plan.runtime, precision, texts.bounded(bounds[precision]))
+    if plan.why_not:
+        return replace(step, left_out=plan.why_not)
     try:
-        got = run_texts(one.folder, one.runtime, texts, threads)
+        got = run_texts(plan.folder, plan.runtime, texts, threads)
     except (MissingError, RunError) as error:
         if not optional:
             raise
@@ -141,14 +141,14 @@ def _step(
     step = _compared(step, known, got, texts)
     if not step.broken:
         return step
-    own = -math.inf if step.sqnr_db is None else step.sqnr_db
+    reached = -math.inf if step.sqnr_db is None else step.sqnr_db
     least = step.bounds.min_sqnr or BOUNDS[precision].min_sqnr or 0.0
     divergence = find_divergence(
         known.folder,
-        one.folder,
-        one.runtime,
+        plan.folder,
+        plan.runtime,
         texts.worst(known.outputs, got),
-        allowed_db=max(least, own + FIRST_NOISE_DB),
+        allowed_db=max(least, reached + FIRST_NOISE_DB),
         threads=threads,
     )
     return replace(step, divergence=divergence)
@@ -188,17 +188,17 @@ def fitting(folder: Path, runtimes: Sequence[str] | None) -> list[tuple[str, str
         UsageError: If there is no runtime of a name.
         MissingError: If one that was named is not installed, or lacks its hardware.
     """
-    found = []
+    usable = []
     for name in RUNTIME_NAMES if runtimes is None else runtimes:
         try:
-            found.append((runtime_for(folder, name), ""))
+            usable.append((runtime_for(folder, name), ""))
         except RunError:  # it is for the other kind of artifact
             continue
         except MissingError as error:
             if runtimes is not None:
                 raise
-            found.append((name, str(error)))
-    return found
+            usable.append((name, str(error)))
+    return usable
 
 
 def check_made_from(reference: Path, artifacts: Sequence[tuple[str, Path]]) -> None:
@@ -210,8 +210,8 @@ def check_made_from(reference: Path, artifacts: Sequence[tuple[str, Path]]) -> N
     manifest = read_manifest(reference)
     before = len(manifest.history) if manifest is not None else 0
     for name, folder in artifacts:
-        made = read_manifest(folder)
-        for step in made.history[before:] if made is not None else ():
+        later = read_manifest(folder)
+        for step in later.history[before:] if later is not None else ():
             if step.name.startswith(_CHANGES):
                 raise UsageError(
                     f"{name} went through {step.name} after {reference}, so it is to answer "
@@ -221,7 +221,7 @@ def check_made_from(reference: Path, artifacts: Sequence[tuple[str, Path]]) -> N
 
 def precision_of(folder: Path, runtime: str) -> Precision:
     """Returns the coarsest numbers that a folder is computed with in a runtime."""
-    named = [one for one in PRECISIONS if one in runtime.split("-")]
+    named = [precision for precision in PRECISIONS if precision in runtime.split("-")]
     artifact = load(folder)
     graph = graph_precision(artifact.graph) if isinstance(artifact, OnnxModel) else "fp32"
     return coarser(graph, *named)

@@ -122,8 +122,8 @@ def compare_outputs(
         mask = feed["attention_mask"].astype(bool)
         for name, values in expected.items():
             if name not in got or got[name].shape != values.shape:
-                found = got[name].shape if name in got else "nothing"
-                raise ParityError(f"the graph's {name} is {found}, the model's is {values.shape}")
+                shape = got[name].shape if name in got else "nothing"
+                raise ParityError(f"the graph's {name} is {shape}, the model's is {values.shape}")
             a, b = values.astype(np.float64), got[name].astype(np.float64)
             if not (name == "logits" and a.ndim == 2):  # these alone have no sequence axis
                 a, b = a[mask], b[mask]

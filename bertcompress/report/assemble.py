@@ -74,17 +74,17 @@ def _result(
 ) -> VariantResult:
     mine = [result.entrants[position] for result in parts.rounds]
     manifest = manifest_of(variant.folder)
-    own = parts.scored[position] if parts.scored else None
+    scored = parts.scored[position] if parts.scored else None
     tuning = parts.tunings[position] if parts.tunings else None
     paired = None
-    if own is not None and position > 0:
-        paired = score_against(parts.scored[0], own, subject.dataset.examples)
+    if scored is not None and position > 0:
+        paired = score_against(parts.scored[0], scored, subject.dataset.examples)
     return VariantResult(
         name=variant.name,
         runtime=mine[0].runtime,
         kind=_kind(variant, manifest),
         size=size_of(variant.folder, manifest, compressed=settings.compressed),
-        accuracy=accuracy_of(own, subject.dataset.examples) if own else None,
+        accuracy=accuracy_of(scored, subject.dataset.examples) if scored else None,
         paired=paired,
         measurements=(
             *(_measurement(i, parts.workloads, mine) for i in range(len(parts.workloads[0]))),

@@ -59,13 +59,13 @@ def peer_sentences(
 def _latency(
     what: str, find: Find, chosen: VariantSummary, peers: Sequence[VariantSummary]
 ) -> Iterator[str]:
-    own = find(chosen)
-    found = [(peer, latency) for peer in peers if (latency := find(peer)) is not None]
-    if own is None or not found:
+    ours = find(chosen)
+    measured = [(peer, latency) for peer in peers if (latency := find(peer)) is not None]
+    if ours is None or not measured:
         return
-    best, theirs = min(found, key=lambda pair: pair[1].median.estimate)
-    ratio = quantile_ratio(theirs.measurement.rounds, own.measurement.rounds)
-    times = seconds_text(own.median.estimate), seconds_text(theirs.median.estimate)
+    best, theirs = min(measured, key=lambda pair: pair[1].median.estimate)
+    ratio = quantile_ratio(theirs.measurement.rounds, ours.measurement.rounds)
+    times = seconds_text(ours.median.estimate), seconds_text(theirs.median.estimate)
     yield (
         f"{what.capitalize()}: {times[0]}; the fastest peer, {best.name}, takes {times[1]}, "
         f"so {_ahead(chosen.name, best.name, ratio)}."
@@ -73,12 +73,12 @@ def _latency(
 
 
 def _throughput(chosen: VariantSummary, peers: Sequence[VariantSummary]) -> Iterator[str]:
-    own = chosen.best_throughput
-    found = [(peer, rate) for peer in peers if (rate := peer.best_throughput) is not None]
-    if own is None or not found:
+    ours = chosen.best_throughput
+    measured = [(peer, rate) for peer in peers if (rate := peer.best_throughput) is not None]
+    if ours is None or not measured:
         return
-    best, rate = max(found, key=lambda pair: pair[1].sentences_per_s.estimate)
-    mine, theirs = own.sentences_per_s, rate.sentences_per_s
+    best, rate = max(measured, key=lambda pair: pair[1].sentences_per_s.estimate)
+    mine, theirs = ours.sentences_per_s, rate.sentences_per_s
     ratio = Interval(
         mine.estimate / theirs.estimate, mine.low / theirs.high, mine.high / theirs.low
     )

@@ -192,7 +192,7 @@ def joules_per_sentence(measurement: Measurement) -> float | None:
 
 def _summary_of(result: VariantResult, base: VariantResult, *, is_baseline: bool) -> VariantSummary:
     against = None if is_baseline else base
-    own = [_latency(m, against) for m in _find(result, "single-stream")]
+    single = [_latency(m, against) for m in _find(result, "single-stream")]
     by_length = [_latency(m, against) for m in _find(result, "grid")]
     by_length.sort(key=lambda x: (x.measurement.batch_size, x.measurement.sequence_length or 0))
     throughput = [_throughput(m, against) for m in _find(result, "offline")]
@@ -201,7 +201,7 @@ def _summary_of(result: VariantResult, base: VariantResult, *, is_baseline: bool
     return VariantSummary(
         result=result,
         is_baseline=is_baseline,
-        latency=own[0] if own else None,
+        latency=single[0] if single else None,
         by_length=tuple(by_length),
         throughput=tuple(sorted(throughput, key=lambda t: t.batch_size)),
         size_ratio=base.size.file_bytes / max(1, result.size.file_bytes),

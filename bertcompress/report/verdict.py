@@ -135,8 +135,8 @@ def _median(variant: VariantSummary) -> float:
 def _shown_slower(variant: VariantSummary, best: VariantSummary) -> bool:
     if variant is best or variant.latency is None or best.latency is None:
         return False
-    own, first = variant.latency.measurement, best.latency.measurement
-    return quantile_ratio(own.rounds, first.rounds).low > 1.0
+    mine, first = variant.latency.measurement, best.latency.measurement
+    return quantile_ratio(mine.rounds, first.rounds).low > 1.0
 
 
 def _headline(chosen: VariantSummary, rows: Rows) -> str:
@@ -171,12 +171,12 @@ def _reasons(chosen: VariantSummary, report: Report, rows: Rows) -> Iterator[str
         f"It takes {bytes_text(chosen.result.size.file_bytes)} instead of "
         f"{bytes_text(base.result.size.file_bytes)}."
     )
-    own, first, paired = chosen.result.accuracy, base.result.accuracy, chosen.result.paired
-    if own and first and paired:
+    ours, first, paired = chosen.result.accuracy, base.result.accuracy, chosen.result.paired
+    if ours and first and paired:
         yield (
-            f"Its {metric_name(own.metric)} is {metric_text(own.metric, own.value)}, "
+            f"Its {metric_name(ours.metric)} is {metric_text(ours.metric, ours.value)}, "
             f"that of {base.name} {metric_text(first.metric, first.value)}: a change of "
-            f"{change_text(own.metric, own.value - first.value)}."
+            f"{change_text(ours.metric, ours.value - first.value)}."
         )
 
 
@@ -273,11 +273,11 @@ def _speed_part(variant: VariantSummary, chosen: VariantSummary, base: str) -> I
 
 
 def _loss_part(variant: VariantSummary, report: Report) -> Iterator[str]:
-    own, first, paired = variant.result.accuracy, report.base.accuracy, variant.result.paired
-    if own is None or first is None or paired is None:
+    ours, first, paired = variant.result.accuracy, report.base.accuracy, variant.result.paired
+    if ours is None or first is None or paired is None:
         return
-    change = own.value - first.value
+    change = ours.value - first.value
     if change < -report.settings.max_drop - 1e-12:
         sure = "" if paired.p_value < 0.05 else ", though not beyond chance"
-        name = metric_name(own.metric)
-        yield f"loses more {name} than accepted ({change_text(own.metric, change)}{sure})"
+        name = metric_name(ours.metric)
+        yield f"loses more {name} than accepted ({change_text(ours.metric, change)}{sure})"

@@ -224,8 +224,8 @@ class _Search:
 
     def run(self) -> tuple[list[Int8Candidate], list[str], Costs | None]:
         """Returns what was tried, the ways that collapsed, and what products cost if ranked."""
-        made, collapsed = self._all_made()
-        tried = self._measured(made)
+        graphs, collapsed = self._all_made()
+        tried = self._measured(graphs)
         timely = [candidate for candidate in tried if self.settings.in_time(candidate)]
         if not timely or any(map(self.settings.holds, timely)):
             return tried, collapsed, None
@@ -236,30 +236,32 @@ class _Search:
 
     def _all_made(self) -> tuple[dict[str, OnnxModel], list[str]]:
         """Returns each way's graph, and the ways whose answers collapsed; fails if all did."""
-        made, collapsed = {}, []
+        graphs, collapsed = {}, []
         for number, (name, make) in enumerate(self.ways.items()):
             self.progress("quantize: ways", number, len(self.ways))
             try:
-                made[name] = make(self.settings.keep_float)
+                graphs[name] = make(self.settings.keep_float)
             except ParityError:
                 collapsed.append(name)
                 if len(collapsed) == len(self.ways):
                     raise
         self.progress("quantize: ways", len(self.ways), len(self.ways))
-        return made, collapsed
+        return graphs, collapsed
 
-    def _measured(self, made: Mapping[str, OnnxModel]) -> list[Int8Candidate]:
-        judged = self.trials.judge(made, against=self.model)
-        seconds = self.trials.latency.seconds({_FLOAT: self.model, **made}, progress=self.progress)
+    def _measured(self, graphs: Mapping[str, OnnxModel]) -> list[Int8Candidate]:
+        judged = self.trials.judge(graphs, against=self.model)
+        seconds = self.trials.latency.seconds(
+            {_FLOAT: self.model, **graphs}, progress=self.progress
+        )
         return [
             Int8Candidate(name, graph, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
-            for name, graph in made.items()
+            for name, graph in graphs.items()
         ]
 
     def _costs(self, make: Make) -> Costs:
         def judged(models: Mapping[str, OnnxModel]) -> dict[str, float]:
-            found = self.trials.judge(models, against=self.model, quick=True)
-            return {name: judgement.divergence for name, judgement in found.items()}
+            judgements = self.trials.judge(models, against=self.model, quick=True)
+            return {name: judgement.divergence for name, judgement in judgements.items()}
 
         keep_float = self.settings.keep_float
         return measured_costs(
@@ -281,8 +283,8 @@ class _Search:
                 continue
             seen.add(modules)
             name = f"{fastest.name}, {len(modules)} products in float"
-            made = self.ways[fastest.name]((*self.settings.keep_float, *modules))
-            (candidate,) = self._measured({name: made})
+            graph = self.ways[fastest.name]((*self.settings.keep_float, *modules))
+            (candidate,) = self._measured({name: graph})
             tried.append(replace(candidate, spared=modules))
             if self.settings.holds(candidate) or not self.settings.in_time(candidate):
                 break

@@ -98,7 +98,7 @@ def spared(costs: Costs, share: float) -> tuple[str, ...]:
 
 def measured_costs(
     model: OnnxModel,
-    made: Callable[[tuple[str, ...]], OnnxModel],
+    make: Callable[[tuple[str, ...]], OnnxModel],
     *,
     keep_float: tuple[str, ...],
     divergences: Divergences,
@@ -109,7 +109,7 @@ def measured_costs(
 
     Args:
         model: The float graph.
-        made: Quantizes it, but for the modules given.
+        make: Quantizes it, but for the modules given.
         keep_float: Patterns of modules that stay in float anyway.
         divergences: Of graphs from the float graph.
         product_seconds: Of the products of a graph.
@@ -117,7 +117,7 @@ def measured_costs(
     """
     groups = _groups(model, keep_float)
     every = {module for group in groups for module in group}
-    whole = made(())
+    whole = make(())
     total = divergences({"whole": whole})["whole"]
     moved: dict[str, float] = {}
     if len(groups) > 1:  # else nothing is left with the only group spared
@@ -125,8 +125,8 @@ def measured_costs(
             progress("quantize: what products cost", start, len(groups))
             tried = {}
             for at in range(start, min(start + _AT_ONCE, len(groups))):
-                tried[f"without {at}"] = made(groups[at])
-                tried[f"alone {at}"] = made(tuple(sorted(every - set(groups[at]))))
+                tried[f"without {at}"] = make(groups[at])
+                tried[f"alone {at}"] = make(tuple(sorted(every - set(groups[at]))))
             moved |= divergences(tried)
     progress("quantize: what products cost", len(groups), len(groups))
     alone = [moved.get(f"alone {at}", 0.0) for at in range(len(groups))]

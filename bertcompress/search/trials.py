@@ -110,10 +110,10 @@ class _Answers:
     predictions: Sequence[Prediction]
 
 
-def _judgement(texts: Texts, wanted: _Answers, found: _Answers) -> Judgement:
-    pairs = zip(wanted.outputs, found.outputs, strict=True)
+def _judgement(texts: Texts, wanted: _Answers, answers: _Answers) -> Judgement:
+    pairs = zip(wanted.outputs, answers.outputs, strict=True)
     losses = [outputs_divergence(*pair, problem=texts.problem) for pair in pairs]
-    return Judgement(_drop(texts, wanted, found), max(0.0, mean(losses)))
+    return Judgement(_drop(texts, wanted, answers), max(0.0, mean(losses)))
 
 
 def _drop(texts: Texts, wanted: _Answers, found: _Answers) -> float:

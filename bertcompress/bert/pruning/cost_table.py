@@ -175,5 +175,5 @@ def _interpolated(
     pairs: Sequence[tuple[int, float]], counts: Sequence[int] | NDArray[np.int64]
 ) -> NDArray[np.float64]:
     xs, ys = zip(*pairs, strict=True)
-    found: NDArray[np.float64] = np.interp(np.asarray(counts, dtype=np.float64), xs, ys)
-    return found
+    costs: NDArray[np.float64] = np.interp(np.asarray(counts, dtype=np.float64), xs, ys)
+    return costs

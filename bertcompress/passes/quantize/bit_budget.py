@@ -105,11 +105,11 @@ class FloatAnswers:
         import torch
 
         total = texts = 0.0
-        for batch, wanted, found in zip(
+        for batch, wanted, given in zip(
             self._batches, self._wanted, self._answers(replaced), strict=True
         ):
             real = torch.from_numpy(batch["attention_mask"]).bool()
-            loss = answer_loss(wanted, found, real, temperature=TEMPERATURE, problem=self._problem)
+            loss = answer_loss(wanted, given, real, temperature=TEMPERATURE, problem=self._problem)
             total += float(loss) * len(real)
             texts += len(real)
         return max(0.0, total / texts)
@@ -117,12 +117,12 @@ class FloatAnswers:
     def _answers(self, replaced: Mapping[str, Floats]) -> list[dict[str, torch.Tensor]]:
         import torch
 
-        found = []
+        answers = []
         for batch in self._batches:
             feed = {**batch, **self._own, **replaced}
             values = self._runtime.run({name: feed[name] for name in self._runtime.input_names})
-            found.append({name: torch.from_numpy(one) for name, one in values.items()})
-        return found
+            answers.append({name: torch.from_numpy(output) for name, output in values.items()})
+        return answers
 
 
 def _with_inputs(graph: onnx.ModelProto, names: Sequence[str]) -> bytes:
@@ -187,8 +187,8 @@ def offer(
     return Offer(
         piece,
         formats,
-        tuple(scale * error(one) for one in formats),
-        tuple(piece.bytes_in(model.graph, one, scaled=scaled) for one in formats),
+        tuple(scale * error(candidate) for candidate in formats),
+        tuple(piece.bytes_in(model.graph, candidate, scaled=scaled) for candidate in formats),
     )
 
 
@@ -200,20 +200,20 @@ def choices(
     Raises:
         SpeedGateError: If the file is larger than the target even in the smallest formats.
     """
-    smallest = [min(one.sizes) for one in offers]
-    least = bytes_beside(model.graph, [one.piece for one in offers]) + sum(smallest)
+    smallest = [min(offered.sizes) for offered in offers]
+    least = bytes_beside(model.graph, [offered.piece for offered in offers]) + sum(smallest)
     if least > target:
         raise SpeedGateError(
             f"the smallest file with these weights in 4 bits has {least:,} bytes "
             f"({least / 1e6:.2f} MB), {target:,} were asked; prune first, or ask for that"
         )
     extra = [
-        np.asarray(one.sizes, dtype=np.float64) - low
-        for one, low in zip(offers, smallest, strict=True)
+        np.asarray(offered.sizes, dtype=np.float64) - low
+        for offered, low in zip(offers, smallest, strict=True)
     ]
-    losses = [np.asarray(one.losses) for one in offers]
-    found = cheapest_within(losses, extra, float(target - least)) or ()  # the smallest always fit
-    cheapest = tuple(one.formats[at] for one, at in zip(offers, found, strict=True))
+    losses = [np.asarray(offered.losses) for offered in offers]
+    levels = cheapest_within(losses, extra, float(target - least)) or ()  # the smallest always fit
+    cheapest = tuple(offered.formats[at] for offered, at in zip(offers, levels, strict=True))
     alike = _alike(offers, target - least + sum(smallest))
     return (cheapest,) if alike is None else (cheapest, alike)
 
@@ -223,12 +223,12 @@ def _alike(offers: Sequence[Offer], budget: int) -> tuple[BlockFormat, ...] | No
     for bits in sorted(BITS, reverse=True):
         for block_size in BLOCK_SIZES:
             formats = tuple(
-                BlockFormat(bits, min(block_size, one.piece.block_sizes[-1]), bits == max(BITS))
-                for one in offers
+                BlockFormat(bits, min(block_size, offered.piece.block_sizes[-1]), bits == max(BITS))
+                for offered in offers
             )
             sizes = (
-                one.sizes[one.formats.index(format_)]
-                for one, format_ in zip(offers, formats, strict=True)
+                offered.sizes[offered.formats.index(format_)]
+                for offered, format_ in zip(offers, formats, strict=True)
             )
             if sum(sizes) <= budget:
                 return formats

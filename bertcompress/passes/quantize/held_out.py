@@ -84,7 +84,7 @@ class HeldOut:
 def _error(reference: Outputs, given: Outputs) -> float:
     squares = distance = 0.0
     for name, values in reference.items():
-        right, found = values.astype(np.float64), given[name].astype(np.float64)
+        right, answered = values.astype(np.float64), given[name].astype(np.float64)
         squares += float((right**2).sum())
-        distance += float(((right - found) ** 2).sum())
+        distance += float(((right - answered) ** 2).sum())
     return distance / squares if squares > 0 else distance

@@ -112,7 +112,7 @@ def input_statistics(
 def _parts(
     graph: onnx.ModelProto, products: Sequence[WeightProduct], limit_bytes: int
 ) -> Iterator[tuple[WeightProduct, ...]]:
-    widths = {one.name: int(one.dims[0]) for one in graph.graph.initializer if one.dims}
+    widths = {tensor.name: int(tensor.dims[0]) for tensor in graph.graph.initializer if tensor.dims}
     part: list[WeightProduct] = []
     held, tensors = 0, set[str]()
     for product in products:
@@ -151,12 +151,12 @@ def _watch(
                     axis=0, dtype=np.float64
                 )
                 counts[tensor] += len(rows)
-    found = {}
+    statistics = {}
     for tensor in tensors:
         mean = sums[tensor] / counts[tensor]
         second = grams.pop(tensor).total().numpy() / counts[tensor]
-        found[tensor] = InputStatistics(mean, second - np.outer(mean, mean))
-    return found
+        statistics[tensor] = InputStatistics(mean, second - np.outer(mean, mean))
+    return statistics
 
 
 def watched(graph: onnx.ModelProto, tensors: Sequence[str]) -> bytes:

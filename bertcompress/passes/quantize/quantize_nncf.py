@@ -177,7 +177,7 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
             for product in back:
                 quantize_weight(graph, product)
         left = back if self.restore == "products" else ()
-        found = audited(
+        told = audited(
             model,
             graph,
             quantized=tuple(product for product in products if product not in left),
@@ -185,7 +185,7 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
             seed=self.seed,
         )
         details = replace(
-            found,
+            told,
             nncf_calibration=NncfCalibration(len(work.feeds), self.smooth_alpha),
             int8_embedding_tables=", ".join(tables) or "none",
         )

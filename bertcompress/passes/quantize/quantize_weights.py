@@ -150,11 +150,11 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
         lost, formats, blocks = min(tried, key=lambda attempt: attempt[0] or 0.0)
         graph = work.written(blocks)
         stored = {p.module: str(f) for p, f in zip(pieces, formats, strict=True)}
-        found = audited(
+        told = audited(
             model, graph, quantized=quantized, stay=stay, seed=self.seed, precisions=stored
         )
         details = replace(
-            found,
+            told,
             rounding=f"{rounding}, {texts.count if texts else 0} texts",
             size=f"{model.size_bytes / 1e6:.2f} MB before, {graph.ByteSize() / 1e6:.2f} MB after",
             note=ABOUT,

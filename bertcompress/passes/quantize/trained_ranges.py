@@ -51,7 +51,7 @@ def ranges_file(
         calibrated: Where they started from.
     """
     linears = {name: cast("nn.Linear", checkpoint.model.get_submodule(name)) for name in ranges}
-    weights = {name: one.weight.detach().cpu().numpy() for name, one in linears.items()}
+    weights = {name: linear.weight.detach().cpu().numpy() for name, linear in linears.items()}
     facts = {
         "format": FORMAT_VERSION,
         "weights": _fingerprint(weights.items()),
@@ -99,7 +99,7 @@ class _Facts:
     sample_ids: tuple[str, ...]
 
     def table_for(self, model: OnnxModel) -> CalibrationTable:
-        products = {one.module: one for one in weight_products(model.graph)}
+        products = {product.module: product for product in weight_products(model.graph)}
         weights = {
             name: cast(
                 "NDArray[np.float32]", initializer_values(model.graph, products[name].weight)
@@ -129,7 +129,7 @@ class _Facts:
 def _fingerprint(weights: Iterable[tuple[str, NDArray[np.float32]]]) -> str:
     """Returns the SHA-256 over weights ``[out, in]``, by name, as 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    for name, values in sorted(weights, key=lambda one: one[0]):
+    for name, values in sorted(weights, key=lambda named: named[0]):
         digest.update(f"{name} {values.shape}".encode())
         digest.update(np.ascontiguousarray(values, dtype=np.float32).tobytes())
     return digest.hexdigest()[:16]

@@ -56,7 +56,7 @@ def check_engine(engine: Engine, *, tolerance: float | None = None, seed: int = 
     profiles = engine.record.profiles
     feeds = parity_feeds(
         vocabulary=engine.config.vocab_size,
-        longest=max(one.most[1] for one in profiles),
+        longest=max(profile.most[1] for profile in profiles),
         seed=seed,
         shapes=compared_shapes(profiles),
     )
@@ -88,9 +88,10 @@ def compared_shapes(profiles: Sequence[Profile]) -> tuple[tuple[int, int], ...]:
     ((1, 1), (1, 9), (1, 16), (9, 9))
     """
     shapes = []
-    for one in profiles:
-        batch = one.least[0]
-        lengths = (one.least[1], one.opt[1], one.most[1]) if batch == 1 else (one.opt[1],)
+    for profile in profiles:
+        batch = profile.least[0]
+        every = profile.least, profile.opt, profile.most
+        lengths = [shape[1] for shape in (every if batch == 1 else (profile.opt,))]
         shapes += [(batch, length) for length in lengths]
     return tuple(dict.fromkeys(shapes))
 

@@ -233,19 +233,19 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
         model: OnnxModel,
     ) -> tuple[Finding, ...]:
         """Returns what is only slow; fails if there is anything worse."""
-        found = lint(
+        findings = lint(
             graph,
             target,
-            quantized=[one.product.node for one in plan if one.quantized],
+            quantized=[each.product.node for each in plan if each.quantized],
             longest=self.longest or longest_text(model.config),
         )
-        errors = [one for one in found if one.severity == "error"]
+        errors = [each for each in findings if each.severity == "error"]
         if errors:
             raise ExportError(
                 f"the graph breaks TensorRT's rules {len(errors)} times, first {errors[0].rule}: "
                 f"{errors[0].sentence}; nothing was written"
             )
-        return found
+        return findings
 
     def _row(self, planned: PlannedProduct) -> ProductPrecision:
         rest = "bf16" if self.precision == "bf16" else "fp16"
@@ -265,13 +265,13 @@ def _operand_ranges(
 ) -> dict[str, float]:
     """Returns the largest absolute value of each operand of attention, by the operand's name."""
     ranges: dict[str, float] = {}
-    for one in nodes:
+    for attention in nodes:
         for part, tensor, factor in (
-            ("query", one.query, one.scale),
-            ("key", one.key, 1.0),
-            ("value", one.value, 1.0),
+            ("query", attention.query, attention.scale),
+            ("key", attention.key, 1.0),
+            ("value", attention.value, 1.0),
         ):
-            found = table.range_of(modules[tensor])
-            ranges[f"{one.node}.{part}"] = factor * max(abs(found.low), abs(found.high))
-        ranges[f"{one.node}.probabilities"] = 1.0
+            known = table.range_of(modules[tensor])
+            ranges[f"{attention.node}.{part}"] = factor * max(abs(known.low), abs(known.high))
+        ranges[f"{attention.node}.probabilities"] = 1.0
     return ranges
