@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from bertcompress.passes.tensorrt.build_engine import BuildEngine
     from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
     from bertcompress.pipeline import Pipeline, StepStore
+    from bertcompress.recipes.measure import benchmark
     from bertcompress.recipes.prune_recipe import PruneOptions
     from bertcompress.recipes.quantize_recipe import QuantizeOptions
     from bertcompress.recipes.resources import RecipeContext as Context
@@ -94,6 +95,7 @@ _NAMES = {
     "bertcompress.passes.tensorrt.build_engine": ("BuildEngine",),
     "bertcompress.passes.tensorrt.quantize_tensorrt": ("QuantizeTensorrt",),
     "bertcompress.pipeline": ("Pipeline", "StepStore"),
+    "bertcompress.recipes.measure": ("benchmark",),
     "bertcompress.recipes.prune_recipe": ("PruneOptions",),
     "bertcompress.recipes.quantize_recipe": ("QuantizeOptions",),
     "bertcompress.recipes.resources": ("Context",),
@@ -157,6 +159,7 @@ __all__ = [
     "TrainQuantized",
     "Variant",
     "WriteOrtFormat",
+    "benchmark",
     "load",
     "load_dataset",
     "load_encoder",

@@ -105,6 +105,10 @@ class Workspace:
         found = (path for _, path in _numbered(self.folder / ARTIFACTS))
         return tuple(path for path in found if (path / MANIFEST_NAME).is_file())
 
+    def models(self) -> list[str]:
+        """Returns the model, and the artifact folders in the order they were made."""
+        return [self.model_here, *(str(folder) for folder in self.artifacts())]
+
     def newest(self) -> str:
         """Returns the newest artifact's folder; the model, if there is none yet."""
         artifacts = self.artifacts()
@@ -172,6 +176,13 @@ def find_workspace(folder: Path) -> Workspace | None:
     return Workspace(folder, plain["model"], data, None if task is None else str(task), seed)
 
 
+def check_no_workspace(folder: Path) -> None:
+    """Fails with a UsageError if a folder is a workspace already."""
+    file = folder / FILE_NAME
+    if file.exists():
+        raise UsageError(f"{file} is there already; change it, or take another folder")
+
+
 def create_workspace(workspace: Workspace) -> Path:
     """Writes the ``bertcompress.yaml`` of a workspace and returns its path.
 
@@ -179,9 +190,8 @@ def create_workspace(workspace: Workspace) -> Path:
         UsageError: The folder is a workspace already.
         PassError: It can't be written.
     """
+    check_no_workspace(workspace.folder)
     file = workspace.folder / FILE_NAME
-    if file.exists():
-        raise UsageError(f"{file} is there already; change it, or take another folder")
     plain = {key: value for key in _KEYS if (value := getattr(workspace, key)) is not None}
     text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     _write_text(file, text)

@@ -12,7 +12,6 @@ where it came from and carries the SHA-256 of every file; `verify` checks them.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +34,7 @@ from bertcompress.artifacts.manifest import (
     write_manifest,
 )
 from bertcompress.artifacts.model_card import card_text
+from bertcompress.artifacts.tokenizer_files import write_tokenizer
 from bertcompress.errors import PassError
 from bertcompress.machine.environment import library_versions
 from bertcompress.quiet import quiet_transformers
@@ -208,7 +208,7 @@ def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> 
 
     target = Path(folder)
     with new_folder(target, overwrite=overwrite) as staging, quiet_transformers():
-        _write_tokenizer(artifact.tokenizer, staging)
+        write_tokenizer(artifact.tokenizer, staging)
         if isinstance(artifact, Checkpoint):
             try:
                 artifact.model.save_pretrained(staging)
@@ -225,22 +225,6 @@ def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> 
         (staging / "README.md").write_text(model_card(artifact), encoding="utf-8")
         write_manifest(staging, kind=artifact.kind, task=artifact.task, history=artifact.history)
     return target
-
-
-def _write_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Writes the tokenizer as it was loaded: not how it was last called, nor from where."""
-    fresh = copy.deepcopy(tokenizer)
-    fresh.backend_tokenizer.no_truncation()
-    fresh.backend_tokenizer.no_padding()
-    for name in ("is_local", "local_files_only", "name_or_path"):
-        fresh.init_kwargs.pop(name, None)
-    # The tokenizers library tells of a full disk by a bare Exception; Python says OSError.
-    (folder / "tokenizer.json").write_text(fresh.backend_tokenizer.to_str(), encoding="utf-8")
-    fresh.save_pretrained(folder)
-    # Transformers 5 has a new name for a tokenizer made from a tokenizer.json; both know the old.
-    settings = folder / "tokenizer_config.json"
-    text = settings.read_text(encoding="utf-8")
-    settings.write_text(text.replace('"TokenizersBackend"', '"PreTrainedTokenizerFast"'), "utf-8")
 
 
 def _write_graph(graph: onnx.ModelProto, path: Path) -> None:

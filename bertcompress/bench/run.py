@@ -164,7 +164,7 @@ def _score_all(
 def _answers_of(
     variant: Variant, position: int, subject: Subject, settings: BenchSettings, place: Workplace
 ) -> Answers:
-    def start(open_processes: ExitStack) -> WorkerProcess:
+    def start() -> WorkerProcess:
         process = WorkerProcess(variant.name, scratch=place.scratch, threads=place.threads)
         open_processes.enter_context(process)
         process.load(variant.folder, variant.runtime)
@@ -173,9 +173,9 @@ def _answers_of(
     def told(stage: str, done: int, total: int) -> None:
         place.progress(f"{stage}: {variant.name}", done, total)
 
-    with KeptOutputs(start, place.state.folder / f"outputs-{position}") as runs:
+    with ExitStack() as open_processes:
         return predict_all(
-            runs,
+            KeptOutputs(start, place.state.folder / f"outputs-{position}"),
             subject.task,
             subject.features,
             subject.dataset.examples,

@@ -16,6 +16,8 @@ from bertcompress.errors import LoadError, UsageError
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
+INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+"""What encoders take; some take no segments."""
 LONGEST = 512
 """Texts are cut at this many tokens, unless a setting or the model's own limit says otherwise."""
 
@@ -176,8 +178,7 @@ def input_names_of(family: Family, *, segments: int) -> tuple[str, ...]:
 
     Segments are left out where there is only one: that is how RoBERTa and its like are run.
     """
-    names = ("input_ids", "attention_mask", "token_type_ids")
-    return names if family.has_token_types and segments > 1 else names[:2]
+    return INPUT_NAMES if family.has_token_types and segments > 1 else INPUT_NAMES[:2]
 
 
 def longest_text(config: PreTrainedConfig | Mapping[str, object]) -> int:

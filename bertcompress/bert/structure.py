@@ -62,10 +62,11 @@ class LayerModules:
 def check_known(config: PreTrainedConfig) -> None:
     """Fails with a LoadError unless the configuration is of an encoder this tool knows."""
     name = family_of(config).name
-    if getattr(config, "is_decoder", False) or getattr(config, "add_cross_attention", False):
-        raise LoadError(
-            f"this {name} is a decoder (is_decoder is set); bertcompress needs an encoder"
-        )
+    for field in ("is_decoder", "add_cross_attention"):
+        if getattr(config, field, False):
+            raise LoadError(
+                f"this {name} is a decoder ({field} is set); bertcompress needs an encoder"
+            )
     positions = getattr(config, "position_embedding_type", "absolute")
     if positions != "absolute":
         raise LoadError(

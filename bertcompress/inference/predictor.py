@@ -37,12 +37,10 @@ from bertcompress.inference.best_settings import (
 )
 from bertcompress.inference.streams import Outputs, Streams, open_entry_streams
 from bertcompress.machine.environment import available_threads, cpu_model
-from bertcompress.progress import Progress, silent
+from bertcompress.progress import Note, Progress, silent
 from bertcompress.runtimes import runtime_for
 from bertcompress.runtimes.catalog import ENTRIES
 from bertcompress.tasks import Feature, Task, Tokenizer, make_task
-
-Note = Callable[[str], None]
 
 _PLAIN_BATCH = 32
 _UNREAD: dict[Kind, tuple[str, ...]] = {
@@ -110,7 +108,8 @@ class Predictor:
             runtime: One of `bertcompress.runtimes.RUNTIME_NAMES`, or ``auto``, see `runtime_here`.
             threads: Threads of one runtime, in place of the settings that were found best.
             max_length: Where longer texts are cut, tokens; the model's limit up to 512 if None.
-            note: Is told why what was found best is not used, if so.
+            note: Is told why what was found best is not used, if so, and where files contradict
+                each other.
 
         Raises:
             UsageError: There is no such task or runtime, or a number is out of range.
@@ -123,7 +122,7 @@ class Predictor:
         folder = locate(model)
         chosen = runtime_here(folder, runtime, note=note)
         unread = _UNREAD[ENTRIES[chosen].runs]
-        frontend = load_frontend(folder, str(folder), task=task, unread=unread)
+        frontend = load_frontend(folder, str(folder), task=task, unread=unread, note=note)
         limit = min(LONGEST, frontend.longest)
         if max_length is not None and max_length > limit:
             raise UsageError(f"max-length must be at most the model's {limit}, got {max_length}")

@@ -28,8 +28,11 @@ _LARGEST_HEADER = 100_000_000
 
 
 @dataclass(frozen=True)
-class _Tensor:
+class StoredTensor:
+    """A tensor of a safetensors file: its name, its type (``F32``, ``BF16``), shape and bytes."""
+
     name: str
+    dtype: str
     shape: tuple[int, ...]
     bytes: int
 
@@ -44,7 +47,7 @@ def checkpoint_operations(folder: Path) -> Operations | None:
     files = sorted(folder.glob("*.safetensors"))
     if family is None or task is None or not files:
         return None
-    found = [tensor for file in files for tensor in _tensors(file)]
+    found = [tensor for file in files for tensor in stored_tensors(file)]
     tensors = [tensor for tensor in found if _is_used(tensor.name, family, task)]
     tables = [tensor for tensor in tensors if tensor.name.endswith(_TABLES)]
     weights = [tensor for tensor in tensors if not tensor.name.endswith(_TABLES)]
@@ -77,7 +80,7 @@ def _is_used(name: str, family: Family, task: str) -> bool:
     return "pooler." not in name or pooled
 
 
-def _product(tensor: _Tensor, task: str) -> WeightUse:
+def _product(tensor: StoredTensor, task: str) -> WeightUse:
     outputs, inputs = tensor.shape
     is_head = (
         tensor.name.startswith(("classifier.", "pre_classifier.")) and task == "text-classification"
@@ -85,7 +88,12 @@ def _product(tensor: _Tensor, task: str) -> WeightUse:
     return WeightUse(inputs, outputs, per_sentence=is_head or "pooler." in tensor.name)
 
 
-def _tensors(file: Path) -> Iterator[_Tensor]:
+def stored_tensors(file: Path) -> Iterator[StoredTensor]:
+    """Yields what the header of a safetensors file tells of each tensor.
+
+    Raises:
+        LoadError: If the file is damaged.
+    """
     try:
         with file.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
@@ -93,6 +101,7 @@ def _tensors(file: Path) -> Iterator[_Tensor]:
         for name, facts in header.items():
             if name != "__metadata__":
                 shape, (start, end) = tuple(facts["shape"]), facts["data_offsets"]
-                yield _Tensor(name, shape, end - start if math.prod(shape) else 0)
+                size = end - start if math.prod(shape) else 0
+                yield StoredTensor(name, str(facts["dtype"]), shape, size)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LoadError(f"{file} is damaged: {error}; make the artifact again") from error

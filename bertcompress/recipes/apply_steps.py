@@ -8,9 +8,8 @@ nobody foresaw how.
 
 from __future__ import annotations
 
-import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +33,7 @@ from bertcompress.passes.quantize.smooth_activations import SmoothActivations
 from bertcompress.passes.ranges import TRAINED, Ranges
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.pipeline import Pipeline, StepStore
-from bertcompress.progress import Progress, silent
+from bertcompress.progress import Note, Progress, logged, silent
 from bertcompress.recipes.recipe import Recipe, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, recipe_text
 from bertcompress.recipes.resources import RecipeContext, Splits
@@ -49,16 +48,7 @@ from bertcompress_calibration import check_ranges
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-Note = Callable[[str], None]
-"""Is told what the user must know, a sentence at a time."""
-
 _CLASS_TASKS = ("text-classification", "token-classification")
-_LOGGER = logging.getLogger(__name__)
-
-
-def logged(sentence: str) -> None:
-    """Is the note that nobody asked for."""
-    _LOGGER.info("%s", sentence)
 
 
 def make_artifact(
@@ -155,7 +145,7 @@ def starting_point(
     """
     if passes and isinstance(passes[0], Finetune):
         return _start_of_training(recipe, note)
-    artifact = load(recipe.model, task=recipe.task)
+    artifact = load(recipe.model, task=recipe.task, note=note)
     if passes and isinstance(artifact, Engine):
         note(f"{recipe.model} holds an engine: this begins at the graph that it was made from")
         artifact = artifact.source
@@ -226,12 +216,13 @@ def _start_of_training(recipe: Recipe, note: Note) -> tuple[Artifact, Splits]:
     splits = Splits(recipe.data, task=task, label_kind=kind, seed=recipe.seed)
     labels = _labels_in(splits.train)
     if its_task == task and (task not in _CLASS_TASKS or set(labels) <= set(labels_of(config))):
-        return load(recipe.model, task=task), splits
+        return load(recipe.model, task=task, note=note), splits
     if task == "text-classification":
         _check_single_classes(splits.train)
     size = f" with {len(labels)} labels" if labels else ""
     note(f"{recipe.model} gets a new head for {task}{size}")
-    return load_encoder(recipe.model, task=task, labels=labels, seed=recipe.seed), splits
+    encoder = load_encoder(recipe.model, task=task, labels=labels, seed=recipe.seed, note=note)
+    return encoder, splits
 
 
 def _task_named_in(config: PreTrainedConfig) -> str | None:

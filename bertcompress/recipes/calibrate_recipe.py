@@ -10,8 +10,8 @@ from bertcompress.bert.loading.load import load
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.ranges import Ranges
-from bertcompress.progress import Progress, silent
-from bertcompress.recipes.apply_steps import Note, logged, splits_for
+from bertcompress.progress import Note, Progress, logged, silent
+from bertcompress.recipes.apply_steps import splits_for
 from bertcompress.recipes.recipe import Recipe
 from bertcompress.recipes.resources import RecipeContext
 from bertcompress_calibration import RANDOM, calibrate_over_seeds, calibrate_ranges, random_texts
@@ -53,7 +53,7 @@ def calibration_of(
         UsageError: If there is no such method.
         CalibrationError: If no range can be found.
     """
-    artifact = load(recipe.model, task=recipe.task)
+    artifact = load(recipe.model, task=recipe.task, note=note)
     context = _context(artifact, recipe, asked, note, progress)
     graph = _graph_of(artifact, recipe, context, note)
     if asked.seeds is None:

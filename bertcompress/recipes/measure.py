@@ -1,23 +1,33 @@
-"""Measures variants and writes the report into a folder, where finished rounds wait meanwhile."""
+"""Measures models and writes the report into a folder, where finished rounds wait meanwhile."""
 
 from __future__ import annotations
 
+import random
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertcompress.artifacts.manifest import kind_of
 from bertcompress.bench.peers import SAMPLES, make_peers
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.variant import Subject, Variant
+from bertcompress.bench.variant import Subject, Variant, subject_of
+from bertcompress.errors import UsageError
+from bertcompress.examples import Dataset
+from bertcompress.inference.predictor import Predictor
 from bertcompress.machine.environment import available_threads
-from bertcompress.progress import Progress
+from bertcompress.progress import Progress, silent
+from bertcompress.recipes.apply_steps import Note, logged
+from bertcompress.recipes.data_source import DataSource
+from bertcompress.recipes.resources import Splits
 from bertcompress.report.benchmark import bench
 from bertcompress.report.report_files import write_report
 from bertcompress.report.schema import Report
 from bertcompress.tasks import Feature
 
 _STATE, _PEERS = ".state", ".peers"
+_USUAL = BenchSettings()
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,97 @@ class PeerSource:
 
     model: Path
     features: Callable[[int], Sequence[Feature]]
+
+
+def benchmark(
+    models: Sequence[str | Path],
+    data: DataSource | str | Path,
+    *,
+    settings: BenchSettings = _USUAL,
+    names: Sequence[str] = (),
+    task: str | None = None,
+    runtime: str = "auto",
+    max_length: int | None = None,
+    whole: bool = True,
+    out: Path | str | None = None,
+    command: str = "",
+    note: Note = logged,
+    progress: Progress = silent,
+) -> Report:
+    """Measures models on the same inputs, as ``bertcompress bench`` does.
+
+    Args:
+        models: Folders or hub names, the baseline first.
+        data: Where examples are read from.
+        settings: How much is measured; the seed draws all that is drawn.
+        names: What the report calls the models; the folders' names if none are given.
+        task: The task, if the models do not say it.
+        runtime: As in `bertcompress.Predictor.open`.
+        max_length: As there.
+        whole: Whether a single file is taken whole; else its test part.
+        out: The report's folder, which keeps finished rounds of a stopped run; None writes nothing.
+        command: The line that repeats it, for the report.
+        note: Is told what the user must know.
+        progress: Progress callback.
+
+    Raises:
+        BertCompressError: As the command does; no report is written then.
+    """
+    opened = [
+        Predictor.open(model, task=task, runtime=runtime, max_length=max_length, note=note)
+        for model in models
+    ]
+    variants = _variants([str(model) for model in models], names, opened)
+    source = data if isinstance(data, DataSource) else DataSource(source=str(data))
+    seed = settings.seed
+    dataset = measured_data(source, opened[0], seed=seed, whole=whole, note=note)
+    peers = _peers_of(opened, source, seed=seed) if settings.peers else None
+    with tempfile.TemporaryDirectory(prefix="bertcompress-bench-") as scratch:
+        return measure(
+            variants,
+            subject_of(opened[0], dataset),
+            settings,
+            Path(out or scratch),
+            command=command,
+            peers=peers,
+            progress=progress,
+        )
+
+
+def measured_data(
+    source: DataSource,
+    model: Predictor,
+    *,
+    seed: int = 0,
+    whole: bool = False,
+    note: Note = logged,
+) -> Dataset:
+    """Reads what a model is measured on, and says what was guessed.
+
+    Args:
+        source: Where it comes from.
+        model: Says what the data must be.
+        seed: For samples and partitions.
+        whole: Whether a single file is taken whole; else its test part.
+        note: Is told what was guessed.
+
+    Raises:
+        UsageError: There is no data to measure on.
+        DataError: It can't be read.
+    """
+    data = source.load(
+        "test",
+        task=model.task.name,
+        label_kind=model.task.label_kind,
+        seed=seed,
+        require_labels=model.task.name != "feature-extraction",
+        whole=whole,
+    )
+    for sentence in data.notes:
+        note(sentence)
+    if data.split == "all" and source.split is None:
+        note(f"{data.source} is taken whole; --split test is what prune and finetune leave out")
+    return data
 
 
 def measure(
@@ -56,7 +157,7 @@ def measure(
     """
     state, skipped = folder / _STATE, list[str]()
     if settings.peers and peers is not None:
-        made, skipped = make_peers(
+        peer_variants, skipped = make_peers(
             peers.model,
             peers.features(SAMPLES),
             folder / _PEERS,
@@ -64,7 +165,7 @@ def measure(
             pad_token_id=subject.pad_token_id,
             progress=progress,
         )
-        variants = [*variants, *made]
+        variants = [*variants, *peer_variants]
     report = bench(
         variants,
         subject,
@@ -78,3 +179,43 @@ def measure(
     shutil.rmtree(state, ignore_errors=True)
     shutil.rmtree(folder / _PEERS, ignore_errors=True)
     return report
+
+
+def peer_source(model: Predictor, splits: Splits, *, seed: int) -> PeerSource:
+    """Returns what peers are made from: a checkpoint, and training texts drawn by the seed."""
+
+    def features(count: int) -> list[Feature]:
+        examples = splits.examples
+        drawn = random.Random(seed).sample(examples, min(count, len(examples)))
+        return model.encode(drawn)
+
+    return PeerSource(model.folder, features)
+
+
+def _variants(
+    models: Sequence[str], names: Sequence[str], opened: Sequence[Predictor]
+) -> list[Variant]:
+    if not models:
+        raise UsageError("a benchmark needs at least one artifact folder")
+    if names and len(names) != len(models):
+        raise UsageError(f"{len(names)} names were given for {len(models)} models; give one each")
+    tasks = {model.task.name for model in opened}
+    if len(tasks) > 1:
+        raise UsageError(f"the models do different tasks, {', '.join(sorted(tasks))}")
+    called = list(names) or [Path(model).name or model for model in models]
+    if len(set(called)) < len(called):
+        called = list(models)
+    return [
+        Variant(name, model.folder, model.runtime)
+        for name, model in zip(called, opened, strict=True)
+    ]
+
+
+def _peers_of(opened: Sequence[Predictor], source: DataSource, *, seed: int) -> PeerSource:
+    """Returns what peers are made from: the first checkpoint among the models."""
+    for model in opened:
+        if kind_of(model.folder) == "checkpoint":
+            task = model.task
+            splits = Splits(source, task=task.name, label_kind=task.label_kind, seed=seed)
+            return peer_source(model, splits, seed=seed)
+    raise UsageError("--peers needs a checkpoint among the models: peers are made from one")

@@ -7,7 +7,6 @@ OUT/report/       the report
 
 from __future__ import annotations
 
-import random
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -20,21 +19,18 @@ from bertcompress.errors import LoadError, UsageError
 from bertcompress.inference.predictor import Predictor
 from bertcompress.passes.base import AnyPass
 from bertcompress.pipeline import WORK, Pipeline, PlannedStep, StepStore
-from bertcompress.progress import Progress
+from bertcompress.progress import Note, Progress, logged
 from bertcompress.recipes.apply_steps import (
-    Note,
     check_passes,
     is_graph,
-    logged,
     starting_point,
     with_recipe,
 )
-from bertcompress.recipes.measure import PeerSource, measure
+from bertcompress.recipes.measure import measure, peer_source
 from bertcompress.recipes.recipe import Recipe, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, variant_folder
 from bertcompress.recipes.resources import RecipeContext, Splits
 from bertcompress.report.schema import Report
-from bertcompress.tasks import Feature
 from bertcompress.train.finetune import Finetune
 
 STORE, REPORT = ".steps", "report"
@@ -98,17 +94,6 @@ def run_recipe(
         peers=peers,
         progress=progress,
     )
-
-
-def peer_source(model: Predictor, splits: Splits, *, seed: int) -> PeerSource:
-    """Returns what peers are made from: a checkpoint, and training texts drawn by the seed."""
-
-    def features(count: int) -> list[Feature]:
-        examples = splits.examples
-        drawn = random.Random(seed).sample(examples, min(count, len(examples)))
-        return model.encode(drawn)
-
-    return PeerSource(model.folder, features)
 
 
 def plan(recipe: Recipe) -> dict[str, tuple[PlannedStep, ...]]:

@@ -8,7 +8,6 @@ one more column, an object of plain values a table of two columns, and a sentenc
 
 from __future__ import annotations
 
-import json
 import math
 import zlib
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.artifacts.engine_file import read_record
 from bertcompress.errors import LoadError
 from bertcompress.passes.prune.removed import DETAIL
+from bertcompress.profiling.operations_checkpoint import stored_tensors
 from bertcompress.report.schema import HistoryCell, HistoryLine, HistoryTable, Size
 
 TITLES: Mapping[str, str] = {
@@ -34,7 +34,6 @@ TITLES: Mapping[str, str] = {
 """What people read for fields of details whose name alone does not say it."""
 
 _PART_BYTES = 1 << 20
-_LONGEST_HEADER = 100_000_000
 
 
 def history_of(folder: Path, manifest: Manifest | None) -> tuple[HistoryLine, ...]:
@@ -161,16 +160,10 @@ def _cell(value: object) -> HistoryCell:
 
 def _stored_weights(file: Path) -> int:
     """Counts the float values of a safetensors file by its header; 0 if that can't be read."""
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if not 0 < length <= min(file.stat().st_size, _LONGEST_HEADER):
-            return 0
-        try:
-            header = json.loads(stream.read(length))
-        except ValueError:
-            return 0
-    tensors = [value for name, value in header.items() if name != "__metadata__"]
-    return sum(math.prod(one["shape"]) for one in tensors if "F" in str(one["dtype"]))
+    try:
+        return sum(math.prod(it.shape) for it in stored_tensors(file) if "F" in it.dtype)
+    except LoadError:
+        return 0
 
 
 def _compressed_bytes(file: Path) -> int:

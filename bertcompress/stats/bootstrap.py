@@ -50,7 +50,7 @@ def quantile_ratio(
     quantile: float = 0.5,
     resamples: int = ROUND_RESAMPLES,
 ) -> Interval:
-    """Returns base over other, for the medians or another quantile: above 1, `other` is faster.
+    """Returns a speed-up: base over other, at the median or another quantile; above 1: faster.
 
     Args:
         base: The baseline's samples, one sequence a round, seconds.

@@ -1,4 +1,6 @@
-"""The closed forms: what may be said from so many samples.
+"""Intervals with closed forms: what a number of samples can show.
+
+Ratios of latencies (speed-ups) and paired changes have none: see `bertcompress.stats.bootstrap`.
 
 Percentiles. A p99 of twenty samples is their maximum by another name. The smallest number of
 samples behind a percentile follows MLPerf's early stopping rule: with confidence ``c = 0.99`` and

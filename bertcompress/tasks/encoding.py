@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from transformers import BatchEncoding
 
 _SHORTEST = 4
+_NO_SPACE = b'"type":"ByteLevel","add_prefix_space":false'
 
 
 def encode_texts(
@@ -46,6 +47,19 @@ def input_rows(batch: BatchEncoding) -> list[dict[str, IntArray]]:
         }
         rows.append(inputs)
     return rows
+
+
+def spaced(tokenizer: Tokenizer, words: Sequence[str]) -> list[str]:
+    """Returns a sentence's words as a tokenizer must see them to split each as in a text.
+
+    Byte-level BPE has pieces for words after a space; where its file puts none first, each word
+    of a list gets one, as ``add_prefix_space`` would do.
+    """
+    core = getattr(tokenizer, "backend_tokenizer", None)
+    splitter = core.pre_tokenizer if core is not None else None
+    if splitter is None or _NO_SPACE not in splitter.__getstate__():
+        return list(words)
+    return [f" {word}" if word and not word.startswith(" ") else word for word in words]
 
 
 def check_length(max_length: int) -> None:

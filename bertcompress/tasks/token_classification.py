@@ -31,7 +31,7 @@ from bertcompress.tasks.base import (
     Score,
     Tokenizer,
 )
-from bertcompress.tasks.encoding import check_length, input_rows
+from bertcompress.tasks.encoding import check_length, input_rows, spaced
 from bertcompress.tasks.label_check import check_labels
 from bertcompress.tasks.metrics import Counts, count_classes, macro, mean, micro
 from bertcompress.tasks.outputs import check_counts, examples_of, output_array, softmax
@@ -92,7 +92,7 @@ class TokenClassification:
         sentences = examples_of(examples, TokenExample, self.name)
         if not sentences:
             return []
-        words = [list(sentence.words) for sentence in sentences]
+        words = [spaced(tokenizer, sentence.words) for sentence in sentences]
         answer = tokenizer(
             words,
             is_split_into_words=True,

@@ -11,7 +11,7 @@ from bertcompress_calibration.calibrate_ranges import calibrate_ranges, check_ra
 from bertcompress_calibration.collect import calibrate
 from bertcompress_calibration.decide import decided_again
 from bertcompress_calibration.random_texts import RANDOM, random_texts
-from bertcompress_calibration.ranges import METHODS
+from bertcompress_calibration.range_methods import METHODS
 from bertcompress_calibration.stability import calibrate_over_seeds
 
 __all__ = [

@@ -10,7 +10,7 @@ from bertcompress.passes.context import Context
 from bertcompress.passes.ranges import Ranges
 from bertcompress.tasks import make_task
 from bertcompress_calibration.collect import calibrate
-from bertcompress_calibration.ranges import method_named
+from bertcompress_calibration.range_methods import method_named
 
 if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import OnnxModel

@@ -17,7 +17,7 @@ from bertcompress.passes.samples import draw_samples
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Feature, Task
 from bertcompress_calibration.decide import decided
-from bertcompress_calibration.ranges import method_named
+from bertcompress_calibration.range_methods import method_named
 from bertcompress_calibration.training_data import check_training
 from bertcompress_calibration.watch import Watched, watch
 

@@ -1,4 +1,4 @@
-"""Decisions: from statistics to the ranges of a table, at once or again by another method."""
+"""Applies a method of `range_methods`: from statistics to a table, at once or again by another."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from bertcompress.artifacts.calibration_table import CalibrationTable, TensorRange
 from bertcompress.errors import CalibrationError
-from bertcompress_calibration.ranges import Method, method_named
+from bertcompress_calibration.range_methods import Method, method_named
 from bertcompress_calibration.statistics import Statistics
 
 

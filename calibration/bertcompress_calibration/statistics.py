@@ -1,11 +1,11 @@
 """Statistics: what is kept of a tensor's values while they stream past.
 
 Values are never stored. One pass over them gives `Statistics`, from which every method in
-`bertcompress_calibration.ranges` finds its range, and which other passes read: the extremes and the
-number of values; a histogram of at most 2 048 bins over positive and negative values; of each
-token's vector the smallest and the largest value, counted into the same bins; the extremes of each
-sample; and of each channel the largest size and the mean. Their size does not grow with the data,
-but for eight bytes a sample.
+`bertcompress_calibration.range_methods` finds its range, and which other passes read: the extremes
+and the number of values; a histogram of at most 2 048 bins over positive and negative values; of
+each token's vector the smallest and the largest value, counted into the same bins; the extremes of
+each sample; and of each channel the largest size and the mean. Their size does not grow with the
+data, but for eight bytes a sample.
 
 **The histogram.** Bin k covers ``[k * width, (k + 1) * width)``. The width is a power of two: the
 smallest one for which at most 2 048 bins reach from the minimum to the maximum, so that more than

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from bertcompress_calibration.ranges import METHODS
+from bertcompress_calibration.range_methods import METHODS
 from bertcompress_calibration.squared_error import (
     COARSE,
     middles,

@@ -30,7 +30,7 @@ from bertcompress.passes.context import Context
 from bertcompress.passes.ranges import Ranges
 from bertcompress_calibration import calibrate_ranges
 from bertcompress_calibration.decide import decided
-from bertcompress_calibration.ranges import METHODS
+from bertcompress_calibration.range_methods import METHODS
 from bertcompress_calibration.statistics import Observer, Statistics
 
 Batch = NDArray[np.float32]

@@ -194,19 +194,6 @@ def test_without_speed_only_what_holds_on_any_machine_is_found(
     assert set(states(found.gates)) == {"drop", "file size", "peak memory"}
 
 
-def test_the_examples_are_the_same_in_every_run(subject: Subject) -> None:
-    one, two = (module.frozen_subset(subject, 20, seed=0) for _ in range(2))
-    other = module.frozen_subset(subject, 20, seed=1)
-
-    assert one.dataset.fingerprint == two.dataset.fingerprint != other.dataset.fingerprint
-    assert [feature.example_index for feature in one.features] == list(range(20))
-    gold = {example.id: i for i, example in enumerate(subject.dataset.examples)}
-    for feature in one.features:
-        whole = subject.features[gold[one.dataset.examples[feature.example_index].id]]
-        assert feature.inputs is whole.inputs
-    assert module.frozen_subset(subject, None, seed=0) is subject
-
-
 def test_impossible_comparisons_are_refused(subject: Subject, tmp_path: Path) -> None:
     base, head = pair(tmp_path)
 
@@ -217,24 +204,3 @@ def test_impossible_comparisons_are_refused(subject: Subject, tmp_path: Path) ->
     write_fake(head.folder, FakeArtifact(fail_run="no kernel for this operator"))
     with pytest.raises(RunError, match="head: no kernel for this operator"):
         compare(base, head, subject, settings=SMALL)
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"looks": ()}, "rising order"),
-        ({"looks": (5, 3)}, "rising order"),
-        ({"looks": (0, 3)}, "rising order"),
-        ({"confidence": 1.0}, "confidence"),
-        ({"examples": 0}, "examples must be at least 1"),
-        ({"requests": 0}, "requests must be at least 1"),
-        ({"max_slowdown": 3.0}, r"did you mean 0.03\?"),
-        ({"max_slowdown": 0.0}, "no machine shows equal speed"),
-        ({"max_drop": -0.1}, "max_drop"),
-    ],
-)
-def test_settings_that_can_not_be_meant_are_refused(
-    settings: dict[str, object], message: str
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        CompareSettings(**settings)  # type: ignore[arg-type]  # wrong on purpose

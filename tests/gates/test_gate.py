@@ -9,7 +9,7 @@ import pytest
 
 from bertcompress.errors import AccuracyGateError, SpeedGateError, UsageError
 from bertcompress.gates.gate import GateLimits, GateResult, check_gates, enforce
-from bertcompress.gates.variant_counts import FLOAT_PRODUCTS, counts_of
+from bertcompress.gates.variant_counts import FLOAT_PRODUCTS
 from bertcompress.profiling.operations import Operations
 from bertcompress.report.schema import HistoryTable, Report
 from bertcompress.report.summary import Summary, summarize
@@ -144,18 +144,6 @@ def test_what_can_be_counted_has_bounds_of_its_own(report: Report, summary: Summ
     assert unknown[2].sentence == "pruned: its float weight products are not known"
     with pytest.raises(UsageError, match="must not be below 0"):
         GateLimits(max_float_products=-1)
-
-
-def test_kernels_are_those_of_the_last_step_that_counted_them(report: Report) -> None:
-    int8 = next(result for result in counted(report).results if result.name == "INT8")
-    (line,) = int8.history
-    before, after = replace(line, kernels={FLOAT_PRODUCTS: 7}), replace(line, kernels=None)
-    table = HistoryTable("kernels", ("what", "value"), ((FLOAT_PRODUCTS, 1),))
-
-    assert counts_of(replace(int8, history=(before, line, after))).float_products == 1
-    none, drawn = replace(line, kernels={}), replace(line, tables=(table,), kernels=None)
-    assert counts_of(replace(int8, history=(line, none))).float_products is None
-    assert counts_of(replace(int8, history=(drawn,))).float_products is None
 
 
 def test_peers_are_gated_only_when_they_are_named(report: Report) -> None:

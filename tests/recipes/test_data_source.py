@@ -23,23 +23,6 @@ def splits(**keys: object) -> Splits:
     return Splits(source_from_plain(keys, Path(), "data"), task=TASK)
 
 
-def test_a_folder_gives_each_role_its_split(data: Path) -> None:
-    found = splits(source=str(data))
-
-    assert (len(found.train), len(found.validation), len(found.test)) == (24, 10, 12)
-    assert found.examples == found.train
-
-
-def test_a_single_file_is_partitioned_so_that_no_role_shares_an_example(
-    tmp_path: Path, write_csv: Callable[..., Path]
-) -> None:
-    found = splits(source=str(write_csv(tmp_path / "all.csv", 100)))
-
-    parts = [set(found.train), set(found.validation), set(found.test)]
-    assert [len(part) for part in parts] == [80, 10, 10]
-    assert len(set.union(*parts)) == 100
-
-
 def test_a_class_folder_is_partitioned_too(tmp_path: Path) -> None:
     for name in ("good", "bad"):
         (tmp_path / name).mkdir()
@@ -66,21 +49,6 @@ def test_a_file_named_for_a_split_is_that_split(
 
     assert len(splits(source=str(train)).train) == 20
     assert len(splits(source=str(test)).test) == 20
-
-
-def test_a_split_and_a_limit_are_obeyed(data: Path) -> None:
-    found = splits(source=str(data), split="validation", limit=4)
-
-    assert len(found.train) == len(found.test) == 4
-    assert found.validation == ()
-
-
-def test_without_data_there_are_no_examples_and_no_training() -> None:
-    found = Splits(None, task=TASK)
-
-    assert found.examples == ()
-    with pytest.raises(UsageError, match="--data"):
-        _ = found.train
 
 
 def test_what_is_written_is_read_back(here: Path) -> None:

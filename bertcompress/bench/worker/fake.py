@@ -14,7 +14,6 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -84,14 +83,9 @@ class SlowedRuntime(CheckedRuntime):
         self._open_for(self._inner.inputs, self._inner.outputs)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._close()
-        self._inner.__exit__(kind, error, trace)
+        self._inner.__exit__(None, None, None)
 
     def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
         """Runs one batch, and waits without sleeping."""
@@ -134,12 +128,7 @@ class _CountedRuntime(FakeRuntime):
         _CountedRuntime._open += 1
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         _CountedRuntime._open -= 1
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,30 +20,18 @@ class KeptOutputs:
     order, which is the same in every run with the same state folder.
 
     Args:
-        start: Starts and loads the process.
-        folder: Where the outputs are kept.
+        start: Starts and loads the process; the caller ends it.
+        folder: Where the outputs are kept; made if it is not there.
     """
 
-    def __init__(self, start: Callable[[ExitStack], WorkerProcess], folder: Path) -> None:
+    def __init__(self, start: Callable[[], WorkerProcess], folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._start = start
         self._folder = folder
-        self._open = ExitStack()
         self._process: WorkerProcess | None = None
         self._count = 0
 
     input_names = INPUT_NAMES
-
-    def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._open.__exit__(kind, error, trace)
 
     def run(self, feed: Feed) -> Mapping[str, NDArray[np.generic]]:
         """Returns the outputs of one batch."""
@@ -56,7 +41,7 @@ class KeptOutputs:
             with np.load(path, allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
         if self._process is None:
-            self._process = self._start(self._open)
+            self._process = self._start()
         outputs = self._process.run(feed)
         staging = path.with_suffix(".part")
         with staging.open("wb") as stream:

@@ -6,7 +6,6 @@ All answer with the outputs that `bertcompress.tasks` knows, float32. Threads ar
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -89,12 +88,7 @@ class CTranslate2Peer(CheckedRuntime):
         self._open_for(token_inputs(INPUT_NAMES), self._answers)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._close()
         self._encoder = None
 

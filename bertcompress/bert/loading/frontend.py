@@ -14,20 +14,21 @@ from typing import TYPE_CHECKING, cast
 
 from bertcompress.artifacts.manifest import Kind, Manifest, kind_of, read_manifest, verify
 from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, task_of, task_of_class
-from bertcompress.bert.families import check_model_type, input_names, longest_text
+from bertcompress.bert.families import check_model_type, longest_text
+from bertcompress.bert.loading.config_fields import plain_fields
 from bertcompress.bert.loading.legacy import is_legacy, modern_config
 from bertcompress.bert.loading.locate import json_object, locate
 from bertcompress.bert.loading.plain_config import plain_config
 from bertcompress.bert.loading.plain_tokenizer import PlainTokenizer, plain_tokenizer
+from bertcompress.bert.loading.tokenizer import read_tokenizer
+from bertcompress.bert.loading.tokenizer_file import TOKENIZER_FILE, read_core
 from bertcompress.bert.loading.weights import how_to_fine_tune, sentence
 from bertcompress.bert.structure import check_known
 from bertcompress.errors import LoadError, UsageError, did_you_mean
-from bertcompress.quiet import quiet_transformers
+from bertcompress.progress import Note, logged
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerFast
-
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.txt")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,12 @@ class Frontend:
 
 
 def load_frontend(
-    folder: Path, name: str, *, task: str | None = None, unread: Sequence[str] = ()
+    folder: Path,
+    name: str,
+    *,
+    task: str | None = None,
+    unread: Sequence[str] = (),
+    note: Note = logged,
 ) -> Frontend:
     """Reads what stands before a model's weights, and checks the files against the manifest.
 
@@ -57,6 +63,7 @@ def load_frontend(
         name: What the model was called, for messages.
         task: See `bertcompress.bert.loading.load.load`.
         unread: Patterns of files that are not checked: whoever reads them does it, or nobody.
+        note: Is told where files contradict each other, and which is followed.
 
     Raises:
         UsageError: If there is no such task.
@@ -65,29 +72,31 @@ def load_frontend(
     check_task_name(task)
     manifest, kind = verified_manifest(folder, unread=unread), kind_of(folder)
     if manifest is not None and kind != "checkpoint":
-        plain = _plain(folder, name, manifest, task)
+        plain = _plain(folder, name, manifest, task, note)
         if plain is not None:
             return plain
-    config = read_config(folder, name)
+    config = read_config(folder, name, note=note)
     if kind == "checkpoint":
         check_known(config)
     wanted = task_here(name, kind, config, manifest, task)
     if kind == "checkpoint":
         check_class(name, config, wanted)
-    tokenizer = read_tokenizer(folder, name, config, wanted)
+    tokenizer = read_tokenizer(folder, name, config, note=note)
     return Frontend(wanted, config, tokenizer, longest_text(config))
 
 
-def _plain(folder: Path, name: str, manifest: Manifest, task: str | None) -> Frontend | None:
+def _plain(
+    folder: Path, name: str, manifest: Manifest, task: str | None, note: Note
+) -> Frontend | None:
     """Reads the frontend of a graph that `save` wrote, None where that takes Transformers."""
-    config = plain_config(json_object(folder / "config.json"))
-    if config is None:
+    fields = json_object(folder / "config.json")
+    config = plain_config(fields)
+    if config is None or not (folder / TOKENIZER_FILE).is_file():
         return None
     wanted = task_here(name, manifest.kind, config, manifest, task)
-    tokenizer = plain_tokenizer(
-        folder, model_type=config.model_type, input_names=config.input_names
-    )
-    return Frontend(wanted, config, tokenizer, config.longest) if tokenizer is not None else None
+    core, settings = read_core(folder, name, fields, note=note)
+    tokenizer = plain_tokenizer(core, settings, input_names=config.input_names)
+    return Frontend(wanted, config, tokenizer, config.longest)
 
 
 def verified_manifest(folder: Path, *, unread: Sequence[str] = ()) -> Manifest | None:
@@ -135,67 +144,34 @@ def check_class(name: str, config: ModelConfig, wanted: str) -> None:
     )
 
 
-def load_config(model: str | Path, *, revision: str | None = None) -> PreTrainedConfig:
+def load_config(
+    model: str | Path, *, revision: str | None = None, note: Note = logged
+) -> PreTrainedConfig:
     """Reads a model's configuration, or says in one sentence why it can't be read.
 
     Raises:
         LoadError: If there is no such model, or it is not a known encoder.
     """
-    return read_config(locate(model, revision=revision), str(model))
+    return read_config(locate(model, revision=revision), str(model), note=note)
 
 
-def read_config(folder: Path, name: str) -> PreTrainedConfig:
+def read_config(folder: Path, name: str, *, note: Note = logged) -> PreTrainedConfig:
     """Reads the configuration in a folder, as `load_config`; `name` is for messages."""
     from huggingface_hub.errors import StrictDataclassError
-    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     from bertcompress.bert.register import register
 
-    check_model_type(json_object(folder / "config.json").get("model_type"))
+    fields = json_object(folder / "config.json")
+    model_type = fields.get("model_type")
+    check_model_type(model_type)
     register()
+    plain = plain_fields(fields, name, note=note)
     try:
-        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+        config = CONFIG_MAPPING[str(model_type)].from_dict(plain)
     except (
         *(OSError, ValueError, KeyError, TypeError, AttributeError),
         StrictDataclassError,
     ) as error:
         raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
     return modern_config(config) if is_legacy(config) else cast("PreTrainedConfig", config)
-
-
-def read_tokenizer(
-    folder: Path, name: str, config: PreTrainedConfig, task: str
-) -> PreTrainedTokenizerFast:
-    """Reads a fast tokenizer, which gives the inputs that the model takes and no others.
-
-    Raises:
-        LoadError: If there is none, or it can't be read.
-    """
-    from transformers import AutoTokenizer
-
-    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
-        raise LoadError(
-            f"{name} has no tokenizer ({' or '.join(_TOKENIZER_FILES)}); copy it from the original"
-        )
-    core = folder / "tokenizer.json"
-    content = json_object(core) if core.is_file() else {"model": {}}
-    if not isinstance(content.get("model"), dict):
-        raise LoadError(f"{core} has no model; restore it from the original")
-    # Byte-level BPE has pieces for words after a space: those of a list must look alike.
-    spaced = task == "token-classification" and "ByteLevel" in str(content.get("pre_tokenizer"))
-    try:
-        with quiet_transformers():
-            tokenizer = AutoTokenizer.from_pretrained(
-                str(folder),
-                config=config,
-                use_fast=True,
-                trust_remote_code=False,
-                **({"add_prefix_space": True} if spaced else {}),
-            )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise LoadError(f"the tokenizer of {name} can't be read: {sentence(error)}") from error
-    if not tokenizer.is_fast:
-        raise LoadError(f"{name} has no fast tokenizer (tokenizer.json); convert it first")
-    taken = input_names(config)  # a tokenizer shared by families may give segments unasked
-    tokenizer.model_input_names = [key for key in tokenizer.model_input_names if key in taken]
-    return cast("PreTrainedTokenizerFast", tokenizer)

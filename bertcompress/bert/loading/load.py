@@ -26,11 +26,11 @@ from bertcompress.bert.loading.frontend import (
     check_class,
     check_task_name,
     read_config,
-    read_tokenizer,
     task_here,
     verified_manifest,
 )
 from bertcompress.bert.loading.locate import locate
+from bertcompress.bert.loading.tokenizer import read_tokenizer
 from bertcompress.bert.loading.weights import (
     HEAD_MODULES,
     check_fit,
@@ -40,13 +40,20 @@ from bertcompress.bert.loading.weights import (
 )
 from bertcompress.bert.structure import check_known
 from bertcompress.errors import LoadError
+from bertcompress.progress import Note, logged
 
 if TYPE_CHECKING:
     import onnx
     from transformers import PreTrainedConfig
 
 
-def load(model: str | Path, *, task: str | None = None, revision: str | None = None) -> Artifact:
+def load(
+    model: str | Path,
+    *,
+    task: str | None = None,
+    revision: str | None = None,
+    note: Note = logged,
+) -> Artifact:
     """Loads a fine-tuned encoder, or an artifact folder.
 
     Args:
@@ -54,6 +61,7 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
         task: One of `bertcompress.artifacts.model_config.TASK_NAMES`; read from the configuration
             if not given.
         revision: The hub revision; folders have none.
+        note: Is told where files contradict each other, and which is followed.
 
     Returns:
         A `Checkpoint` in float32 (whatever the file's type is), an `OnnxModel`, or an `Engine`,
@@ -66,20 +74,20 @@ def load(model: str | Path, *, task: str | None = None, revision: str | None = N
     check_task_name(task)
     folder = locate(model, revision=revision)
     manifest = verified_manifest(folder)
-    config = read_config(folder, str(model))
+    config = read_config(folder, str(model), note=note)
     kind = kind_of(folder)
     if kind == "checkpoint":
         check_known(config)
     wanted = task_here(str(model), kind, config, manifest, task)
     if kind != "checkpoint":
-        found = _load_onnx(folder, str(model), config, manifest, wanted)
+        found = _load_onnx(folder, str(model), config, manifest, wanted, note)
         return found if kind == "onnx" else _with_plan(found, folder)
     check_class(str(model), config, wanted)
     loaded, fit = read_model(folder, str(model), config, wanted)
     check_fit(str(model), wanted, fit)
     return Checkpoint(
         loaded,
-        read_tokenizer(folder, str(model), config, wanted),
+        read_tokenizer(folder, str(model), config, note=note),
         wanted,
         manifest.history if manifest is not None else (),
         _read_side_files(folder),
@@ -93,6 +101,7 @@ def load_encoder(
     labels: Sequence[str] = (),
     seed: int = 0,
     revision: str | None = None,
+    note: Note = logged,
 ) -> Checkpoint:
     """Loads an encoder and gives it a new, untrained head for fine-tuning.
 
@@ -102,6 +111,7 @@ def load_encoder(
         labels: The class names, in the order of their numbers (not for question answering).
         seed: For the new weights.
         revision: The hub revision.
+        note: Is told where files contradict each other, and which is followed.
 
     Raises:
         UsageError: If there is no such task.
@@ -112,7 +122,7 @@ def load_encoder(
     check_task_name(task)
     folder = locate(model, revision=revision)
     manifest = verified_manifest(folder)
-    config = read_config(folder, str(model))
+    config = read_config(folder, str(model), note=note)
     check_known(config)
     if labels:
         config.id2label = dict(enumerate(labels))
@@ -127,7 +137,7 @@ def load_encoder(
         renew_head(loaded)
     return Checkpoint(
         loaded,
-        read_tokenizer(folder, str(model), config, task),
+        read_tokenizer(folder, str(model), config, note=note),
         task,
         manifest.history if manifest is not None else (),
         _read_side_files(folder),
@@ -140,11 +150,12 @@ def _load_onnx(
     config: PreTrainedConfig,
     manifest: Manifest | None,
     task: str,
+    note: Note,
 ) -> OnnxModel:
     return OnnxModel(
         graph=_read_graph(folder / ONNX_NAME),
         config=config,
-        tokenizer=read_tokenizer(folder, name, config, task),
+        tokenizer=read_tokenizer(folder, name, config, note=note),
         task=task,
         history=manifest.history if manifest is not None else (),
         side_files=_read_side_files(folder),

@@ -10,6 +10,7 @@ from bertcompress.errors import LoadError, did_you_mean
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 _FILES = ("*.json", "*.txt", "model*.safetensors", "modeling_pruned_*.py")
+_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 _OTHER_WEIGHTS = ("pytorch_model*.bin", "onnx/model.onnx*")
 """Fetched only where there is no safetensors file: hub folders hold the same weights many times."""
 
@@ -22,7 +23,8 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
         revision: The hub revision; folders have none.
 
     Raises:
-        LoadError: If there is no such folder, and no such model on the hub or in its cache.
+        LoadError: If there is no such folder, and no such model on the hub or in its cache; or it
+            holds an adapter, see `check_no_adapter`.
     """
     if not str(model):
         raise LoadError("the model's name is empty; type a folder or a hub name")
@@ -33,9 +35,32 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
         if _is_meant_as_path(str(model)):
             raise LoadError(f"there is no folder {folder}{_nearest(folder)}")
         folder = _from_hub(str(model), revision)
+    check_no_adapter(folder, str(model))
     if not (folder / "config.json").is_file():
         raise LoadError(f"{model} has no config.json, so it is not a Transformers model folder")
     return folder
+
+
+def check_no_adapter(folder: Path, name: str) -> None:
+    """Fails where an adapter lies in the folder, alone or beside weights.
+
+    Weights without their adapter are another model. Which weights an adapter is for, only its
+    ``base_model_name_or_path`` says, and PEFT has more kinds of them than LoRA: so PEFT merges.
+
+    Raises:
+        LoadError: There is one.
+    """
+    if not any((folder / file).is_file() for file in _ADAPTERS):
+        return
+    setup = folder / "adapter_config.json"
+    fields = json_object(setup) if setup.is_file() else {}
+    kind, base = fields.get("peft_type", "PEFT"), fields.get("base_model_name_or_path")
+    beside = "beside its weights " if (folder / "config.json").is_file() else ""
+    raise LoadError(
+        f"{name} holds a {kind} adapter {beside}for {base or 'an unnamed model'}, "
+        "which changes the answers; merge the two with PEFT (merge_and_unload, then "
+        "save_pretrained into a new folder), copy the tokenizer there, and type that folder"
+    )
 
 
 def json_object(path: Path) -> dict[str, object]:

@@ -1,40 +1,19 @@
 """The tokenizer of a saved graph, read by the tokenizers library alone.
 
 Transformers wraps that library, and imports torch to do so. Without the wrapper the same Rust
-tokenizer makes the same tokens, if the file holds the very tokenizer that Transformers would build.
-It builds BERT's from the vocabulary and a few settings, and takes a tokenizer of no family
-(``PreTrainedTokenizerFast``) as the file has it; so a file is read here only if each of its parts
-is one that Transformers would have put there (`plain_tokenizer` gives None otherwise).
+tokenizer makes the same tokens: `tokenizer` puts into the wrapper what the file holds, no other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from bertcompress.bert.loading.locate import json_object
+from bertcompress.bert.loading.tokenizer_file import special_tokens
+from bertcompress.bert.loading.tokenizer_settings import TokenizerSettings
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
-
-_BERT_SPECIALS = {
-    "unk_token": "[UNK]",
-    "sep_token": "[SEP]",
-    "pad_token": "[PAD]",
-    "cls_token": "[CLS]",
-    "mask_token": "[MASK]",
-}
-_BERT_CLASSES = ("BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer")
-_BERT_TYPES = ("bert", "distilbert", "electra")
-_AS_IN_THE_FILE = ("PreTrainedTokenizerFast", "TokenizersBackend")
-_MORE_FILES = ("added_tokens.json", "special_tokens_map.json", "vocab.txt")
-_UNUSUAL = (
-    *("additional_special_tokens", "auto_map", "extra_special_tokens"),
-    *("model_specific_special_tokens", "split_special_tokens"),
-)
-_MOST_ENTRIES = 100_000
-"""Transformers looks for a mistake of Mistral's in larger vocabularies."""
 
 Truncation = Literal["longest_first", "only_first", "only_second"]
 
@@ -152,122 +131,19 @@ class PlainTokenizer:
 
 
 def plain_tokenizer(
-    folder: Path, *, model_type: str, input_names: Sequence[str]
-) -> PlainTokenizer | None:
-    """Reads a folder's tokenizer, None where Transformers might build another one.
+    core: Tokenizer, settings: TokenizerSettings, *, input_names: Sequence[str]
+) -> PlainTokenizer:
+    """Returns the tokenizer of a ``tokenizer.json``.
 
     Args:
-        folder: An artifact folder.
-        model_type: Of its configuration.
-        input_names: The names of the inputs that its model takes.
-
-    Raises:
-        LoadError: A file is not JSON.
+        core: What the file holds; it neither cuts nor pads.
+        settings: What lies beside the file.
+        input_names: The names of the inputs that the model takes.
     """
-    core, setup = folder / "tokenizer.json", folder / "tokenizer_config.json"
-    if not (core.is_file() and setup.is_file()):
-        return None
-    if any((folder / name).exists() for name in _MORE_FILES):
-        return None
-    settings = cast("dict[str, Any]", json_object(setup))
-    if not _is_as_built(json_object(core), settings, model_type):
-        return None
-    from tokenizers import Tokenizer
-
-    named = settings.get("model_input_names", ["input_ids", "token_type_ids", "attention_mask"])
+    core.encode_special_tokens = settings.split_special_tokens
     return PlainTokenizer(
-        Tokenizer.from_file(str(core)),
-        input_names=[name for name in named if name in input_names],
-        pad_token=_specials(settings).get("pad_token"),
-        truncation_side=settings.get("truncation_side", "right"),
+        core,
+        input_names=[name for name in settings.input_names if name in input_names],
+        pad_token=special_tokens(core, settings).get("pad_token"),
+        truncation_side=settings.truncation_side,
     )
-
-
-def _is_as_built(content: Mapping[str, Any], settings: Mapping[str, Any], model_type: str) -> bool:
-    """Whether Transformers makes of the two files what the first one holds."""
-    if content.get("truncation") or content.get("padding") or not content.get("post_processor"):
-        return False
-    if any(settings.get(name) for name in _UNUSUAL) or "added_tokens_decoder" in settings:
-        return False
-    model = content.get("model")
-    if not isinstance(model, Mapping) or len(model.get("vocab", ())) > _MOST_ENTRIES:
-        return False
-    if "ByteLevel" in str(content.get("pre_tokenizer")):
-        return False  # Transformers may tell it to put a space first
-    specials, built_as = _specials(settings), settings.get("tokenizer_class", "")
-    if built_as in _AS_IN_THE_FILE:
-        return _are_added(content, [*specials.values()])
-    if built_as.removesuffix("Fast") not in _BERT_CLASSES or model_type not in _BERT_TYPES:
-        return False
-    specials = {**_BERT_SPECIALS, **specials}
-    return _are_added(content, [*specials.values()]) and _is_berts(content, settings, specials)
-
-
-def _specials(settings: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        name: token["content"] if isinstance(token, Mapping) else token
-        for name, token in settings.items()
-        if name.endswith("_token") and isinstance(token, str | Mapping)
-    }
-
-
-def _are_added(content: Mapping[str, Any], specials: Sequence[str]) -> bool:
-    """Whether exactly the special tokens are marked as such, so that none will be added."""
-    plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
-    marked = {
-        token["content"]
-        for token in content.get("added_tokens", ())
-        if token == {**plain, "special": True, "id": token["id"], "content": token["content"]}
-    }
-    return marked == set(specials) and len(content["added_tokens"]) == len(marked)
-
-
-def _is_berts(
-    content: Mapping[str, Any], settings: Mapping[str, Any], specials: Mapping[str, str]
-) -> bool:
-    """Whether each part is that of Transformers' ``BertTokenizer`` with these settings."""
-    model, vocabulary = content["model"], content["model"].get("vocab")
-    if not isinstance(vocabulary, Mapping) or not set(specials.values()) <= set(vocabulary):
-        return False
-    first, last = specials["cls_token"], specials["sep_token"]
-    normalizer = {
-        "type": "BertNormalizer",
-        "clean_text": True,
-        "handle_chinese_chars": settings.get("tokenize_chinese_chars", True),
-        "strip_accents": settings.get("strip_accents"),
-        "lowercase": settings.get("do_lower_case", True),
-    }
-    pieces = {
-        "type": "WordPiece",
-        "unk_token": specials["unk_token"],
-        "continuing_subword_prefix": "##",
-        "max_input_chars_per_word": 100,
-    }
-    return (
-        all(vocabulary[token["content"]] == token["id"] for token in content["added_tokens"])
-        and content.get("normalizer") == normalizer
-        and content.get("pre_tokenizer") == {"type": "BertPreTokenizer"}
-        and {name: part for name, part in model.items() if name != "vocab"} == pieces
-        and content["post_processor"] == _template(first, last, vocabulary)
-    )
-
-
-def _template(first: str, last: str, vocabulary: Mapping[str, int]) -> dict[str, Any]:
-    """Returns ``[CLS] A [SEP]`` and ``[CLS] A [SEP] B [SEP]`` as the file spells them."""
-
-    def special(token: str, kind: int) -> dict[str, Any]:
-        return {"SpecialToken": {"id": token, "type_id": kind}}
-
-    def text(name: str, kind: int) -> dict[str, Any]:
-        return {"Sequence": {"id": name, "type_id": kind}}
-
-    single = [special(first, 0), text("A", 0), special(last, 0)]
-    return {
-        "type": "TemplateProcessing",
-        "single": single,
-        "pair": [*single, text("B", 1), special(last, 1)],
-        "special_tokens": {
-            token: {"id": token, "ids": [vocabulary[token]], "tokens": [token]}
-            for token in (first, last)
-        },
-    }

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -92,13 +91,8 @@ class FloatAnswers:
         self._wanted = self._answers({})
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._runtime.__exit__(kind, error, trace)
+    def __exit__(self, *raised: object) -> None:
+        self._runtime.__exit__(None, None, None)
 
     def divergence(self, replaced: Mapping[str, Floats]) -> float:
         """Returns how far the answers move when weights are replaced, as the graph stores them."""

@@ -28,9 +28,14 @@ from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.settings import PATH, Need, check_choice, part_of
 from bertcompress.passes.tensorrt.builder import Built, build_plan
-from bertcompress.passes.tensorrt.engine_graph import check_goal, check_graph, precisions_of
 from bertcompress.passes.tensorrt.engine_parity import EngineFigures, check_engine
-from bertcompress.passes.tensorrt.knobs import Knobs, is_strongly_typed
+from bertcompress.passes.tensorrt.knobs import (
+    Knobs,
+    check_goal,
+    check_graph,
+    is_strongly_typed,
+    precisions_of,
+)
 from bertcompress.passes.tensorrt.layers import precision_counts
 from bertcompress.passes.tensorrt.profiles import GOALS, Goal, engine_profiles
 from bertcompress.passes.tensorrt.progress import BuildProgress

@@ -15,7 +15,7 @@ from bertcompress.artifacts.engine_record import Profile
 from bertcompress.errors import ParityError
 from bertcompress.graph.half import emulated
 from bertcompress.parity.outputs import ParityFigures, compare_outputs, parity_feeds
-from bertcompress.passes.tensorrt.engine_graph import precisions_of
+from bertcompress.passes.tensorrt.knobs import precisions_of
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.runtimes.tensorrt.runtime import TensorRtRuntime
 

@@ -1,14 +1,21 @@
-"""The builder's settings, and what the installed TensorRT has of them, asked with ``hasattr``."""
+"""The builder's settings, what a graph asks of it, and what the installed TensorRT has of both."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from bertcompress.artifacts.engine_record import Hardware
-from bertcompress.errors import UsageError
+from bertcompress.artifacts.artifact import OnnxModel
+from bertcompress.artifacts.engine_record import PACKED, Hardware, Profile
+from bertcompress.errors import BuildError, MissingError, UsageError
+from bertcompress.graph.tensorrt.lint import lint
+from bertcompress.graph.tensorrt.lint_facts import BFLOAT16, FLOAT16
 from bertcompress.graph.tensorrt.target import TARGETS, Target
+from bertcompress.passes.tensorrt.profiles import Goal
+
+_QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,52 @@ def configure(
     for name in flags:
         config.set_flag(getattr(trt.BuilderFlag, name))
     return tuple(flags)
+
+
+def precisions_of(model: OnnxModel) -> Precisions:
+    """Returns what a graph asks for, for a TensorRT whose builder has to be told by flags.
+
+    Q/DQ pairs ask for INT8 and tensors of half precision for FP16. Graphs for version 8 are
+    float32 all through, so there the step that made them says that the rest is half precision.
+    """
+    for_tensorrt = any(step.name == "QuantizeTensorrt" for step in model.history)
+    half = any(weight.data_type in (FLOAT16, BFLOAT16) for weight in model.graph.graph.initializer)
+    quantized = any(node.op_type in _QUANTIZERS for node in model.graph.graph.node)
+    return Precisions(int8=quantized, fp16=half or for_tensorrt)
+
+
+def check_goal(trt: ModuleType, goal: Goal) -> None:
+    """Fails with a MissingError if the installed TensorRT has no attention over packed texts."""
+    if goal == PACKED and not hasattr(trt, "AttentionIOForm"):
+        raise MissingError(
+            f"a packed engine needs TensorRT 11.1 or newer, found {trt.__version__}; install that, "
+            "or build one for throughput"
+        )
+
+
+def check_graph(trt: ModuleType, model: OnnxModel, profiles: Sequence[Profile]) -> None:
+    """Holds a graph to the rules of the lint for what is installed.
+
+    A graph of float32 alone is let through: it is the reference that others are measured by.
+
+    Raises:
+        BuildError: With the first breach, and what to type.
+    """
+    target, precisions = target_of(trt), precisions_of(model)
+    longest = max(profile.most[1] for profile in profiles)
+    breaches = [
+        finding
+        for finding in lint(model.graph, target, longest=longest)
+        if finding.severity == "error"
+        and (finding.rule != "precision" or precisions.int8 or precisions.fp16)
+    ]
+    if breaches:
+        first = breaches[0]
+        raise BuildError(
+            f"the graph is not one that TensorRT {trt.__version__} builds as it is meant "
+            f"({len(breaches)} breaches); first {first.rule}: {first.sentence}; make the graph "
+            f"with quantize-tensorrt and target {target.name}"
+        )
 
 
 def _require(trt: ModuleType, there: bool, name: str) -> None:

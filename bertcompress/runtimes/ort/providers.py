@@ -88,7 +88,7 @@ class ProviderSettings:
 
         Args:
             inputs: The names of the graph's inputs.
-            precisions: What the graph computes in, see `ort_checks.precisions_of`.
+            precisions: What the graph computes in, see `checks.precisions_of`.
         """
         if self.provider == "cpu":
             return [(PROVIDERS["cpu"], {})]

@@ -1,6 +1,6 @@
 """ONNX Runtime: the only home of ``onnxruntime``, besides the recipes of the peers.
 
-The provider asked for is the provider that runs; nothing falls back (`ort_checks`). Threads are
+The provider asked for is the provider that runs; nothing falls back (`checks`). Threads are
 set, never left to the library: its own choice counts the machine's cores, not those the process
 may use.
 """

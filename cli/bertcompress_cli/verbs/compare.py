@@ -101,8 +101,9 @@ def compare(
 ) -> None:
     """Compare two builds in one job: exit 3 if HEAD answers worse, 4 if slower or bigger."""
     from bertcompress.gates.compare import CompareSettings
+    from bertcompress.recipes.measure import measured_data
     from bertcompress_cli import quantities
-    from bertcompress_cli.measured_data import measured_data
+    from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
 
     place = place_of("compare", str(head), options)
@@ -121,7 +122,11 @@ def compare(
     )
     opened = _open_both(base, head, options.task, runtime, max_length)
     data = measured_data(
-        place.required_data("compare"), opened[0], seed=place.seed, whole=options.data is not None
+        place.required_data("compare"),
+        opened[0],
+        seed=place.seed,
+        whole=options.data is not None,
+        note=note,
     )
     made = _measure(opened, data, settings, out)
     _show(made, out, as_json=as_json)

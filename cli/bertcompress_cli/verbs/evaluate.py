@@ -37,7 +37,7 @@ def evaluate(
 ) -> None:
     """Print the metrics of a model on labelled data."""
     from bertcompress.inference.predictor import Predictor
-    from bertcompress_cli.measured_data import measured_data
+    from bertcompress.recipes.measure import measured_data
     from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
@@ -52,7 +52,7 @@ def evaluate(
         max_length=max_length,
         note=note,
     )
-    data = measured_data(source, opened, seed=place.seed, whole=options.data is not None)
+    data = measured_data(source, opened, seed=place.seed, whole=options.data is not None, note=note)
     with progress_on_stderr() as progress:
         with opened:
             answers = opened.predict(data.examples, progress=progress)

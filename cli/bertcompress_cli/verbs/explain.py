@@ -79,7 +79,7 @@ def _inputs(
     """Returns what is run, and the same in words; a workspace's own data is not read."""
     from bertcompress.bench.precision_runs import data_workload, drawn_workload
     from bertcompress.inference.predictor import Predictor
-    from bertcompress_cli.measured_data import measured_data
+    from bertcompress.recipes.measure import measured_data
     from bertcompress_cli.output import note
 
     if not typed:
@@ -87,7 +87,7 @@ def _inputs(
         return made, f"{len(made.feeds)} drawn sentences of {made.sequence_length} tokens"
     source = place.required_data("explain")
     opened = Predictor.open(place.model, task=place.task, max_length=max_length, note=note)
-    data = measured_data(source, opened, seed=place.seed, whole=True)
+    data = measured_data(source, opened, seed=place.seed, whole=True, note=note)
     made = data_workload(
         opened.encode(data.examples), length, pad_token_id=opened.pad_token_id, seed=place.seed
     )

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from bertcompress.errors import UsageError
 from bertcompress_cli.options import DataOptions, JsonOption, takes_data
 
 
@@ -19,36 +18,18 @@ def init(
     options: DataOptions,
 ) -> None:
     """Make this folder a workspace of a model and its data."""
-    from bertcompress.bert.loading.frontend import load_config
-    from bertcompress.tasks import make_task, task_of
-    from bertcompress.workspace import FILE_NAME, Workspace, create_workspace
-    from bertcompress_cli.output import notes, result
+    from dataclasses import asdict
+
+    from bertcompress.recipes.start_workspace import start_workspace
+    from bertcompress_cli.output import note, result
     from bertcompress_cli.place import source_from_options
 
-    if Path(FILE_NAME).exists():
-        raise UsageError(f"{FILE_NAME} is there already; change it, or take another folder")
-    config = load_config(model)
-    task = options.task or task_of(config)
-    source, count = source_from_options(options, None), None
-    if source is not None:
-        fitting = make_task(task, config)
-        data = source.load(
-            "train",
-            task=task,
-            label_kind=fitting.label_kind,
-            seed=options.seed or 0,
-            require_labels=False,
-        )
-        fitting.check(data.examples)
-        notes(data.notes)
-        count = len(data)
-    made = Workspace(
+    started = start_workspace(
         Path(),
         model,
-        source.to_plain(Path()) if source is not None else None,
-        options.task,
-        options.seed or 0,
+        data=source_from_options(options, None),
+        task=options.task,
+        seed=options.seed or 0,
+        note=note,
     )
-    file = create_workspace(made)
-    facts = {"workspace": str(file), "model": model, "task": task, "training_examples": count}
-    result(file, facts, as_json=as_json)
+    result(started.workspace, asdict(started), as_json=as_json)

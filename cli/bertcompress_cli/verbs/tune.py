@@ -40,8 +40,8 @@ def tune(
     from bertcompress.errors import UsageError
     from bertcompress.inference.predictor import Predictor
     from bertcompress.machine.environment import available_threads
+    from bertcompress.recipes.measure import measured_data
     from bertcompress.runtimes import RUNTIME_NAMES
-    from bertcompress_cli.measured_data import measured_data
     from bertcompress_cli.output import note
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
@@ -54,7 +54,9 @@ def tune(
     place = place_of("tune", model, options)
     source = place.required_data("tune")
     model_here = Predictor.open(place.model, task=place.task, max_length=max_length, note=note)
-    data = measured_data(source, model_here, seed=place.seed, whole=options.data is not None)
+    data = measured_data(
+        source, model_here, seed=place.seed, whole=options.data is not None, note=note
+    )
     with progress_on_stderr() as progress:
         race = choose_runtime(
             model_here.folder,

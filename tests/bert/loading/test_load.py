@@ -141,7 +141,7 @@ def test_code_in_the_folder_is_not_run(copy_of: Callable[..., Path], tmp_path: P
     [
         ("tokenizer.json", "junk", "tokenizer.json is not JSON"),
         ("tokenizer.json", "{}", "tokenizer.json has no model"),
-        ("tokenizer_config.json", "junk", "the tokenizer of"),
+        ("tokenizer_config.json", "junk", "tokenizer_config.json is not JSON"),
     ],
 )
 def test_a_tokenizer_that_is_junk_is_refused(

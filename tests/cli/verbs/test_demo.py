@@ -15,7 +15,7 @@ Ok = Callable[..., str]
 def test_the_demo_is_a_recipe_that_run_takes(
     ok: Ok, here: Path, model: Path, data: Path, short_quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from bertcompress_cli.verbs import demo
+    from bertcompress.recipes import demo
 
     short = re.sub(r"epochs: \d+", "epochs: 1", demo._RECIPE)
     short = re.sub(r"samples: \d+", "samples: 8", short)

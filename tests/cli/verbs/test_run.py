@@ -147,15 +147,3 @@ def test_a_recipe_names_no_path_of_this_machine_when_none_was_typed(
     plain = yaml.safe_load((here / "small/recipe.yaml").read_text())
     assert plain["model"] == "../model"
     assert str(here) not in (here / "small/recipe.yaml").read_text()
-
-
-def test_a_new_head_learns_the_datas_labels(
-    ok: Ok, here: Path, tiny_folder: Callable[..., Path], write_csv: Callable[..., Path]
-) -> None:
-    stars = write_csv(here / "stars.csv", 40, labels=("one", "two", "three"))
-    encoder = tiny_folder(task="feature-extraction")
-
-    ok(*("finetune", encoder, "--task", "text-classification", "--data", stars, "-o", "new"))
-
-    assert json.loads(ok("show", "new", "--json"))["labels"] == ["one", "three", "two"]
-    assert sorted(path.name for path in here.iterdir()) == ["new", "stars.csv"]

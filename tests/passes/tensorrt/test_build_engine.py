@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import transformers
 
 from bertcompress.artifacts.artifact import Checkpoint, Engine, OnnxModel, Step, save
 from bertcompress.bert.loading.load import load
@@ -22,39 +19,19 @@ from bertcompress.errors import (
     MissingDependencyError,
     MissingError,
     MissingHardwareError,
-    ParityError,
     PassError,
     UsageError,
 )
 from bertcompress.examples import Example
 from bertcompress.passes.context import Context
 from bertcompress.passes.tensorrt.build_engine import BuildEngine
-from bertcompress.passes.tensorrt.engine_graph import precisions_of
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
+from fixtures.engines import NEEDS_TRANSFORMERS_5, PACKED, SHORT, TARGETS, VERSIONS, flags
 
-pytestmark = pytest.mark.skipif(
-    int(transformers.__version__.split(".")[0]) < 5,
-    reason="Transformers 4 exports masks of numbers, which graphs for TensorRT do not take",
-)
-
-VERSIONS = ("8.5.3.1", "8.6.1", "10.16.1.11", "11.1.0.106")
-TARGETS = dict(zip(VERSIONS, ("8.5", "8.6", "10.14", "10.14"), strict=True))
+pytestmark = NEEDS_TRANSFORMERS_5
 Graphs = Callable[..., OnnxModel]
 Fake = Callable[..., Any]
 Examples = Callable[..., tuple[Example, ...]]
-
-SHORT: dict[str, Any] = {"lengths": (8,), "batches": (2,), "goal": "throughput"}
-
-
-@pytest.fixture
-def int8(tiny_graph: Graphs, wide: Context) -> Callable[..., OnnxModel]:
-    """Gives ``int8("8.5")``: the tiny model's INT8 graph for a target."""
-    return lambda target: QuantizeTensorrt(target=target)(tiny_graph(), wide)
-
-
-def flags(trt: Any) -> set[str]:
-    [config] = trt.state.configs
-    return {flag.name for flag in config._flags}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -87,57 +64,6 @@ def test_a_float_graph_is_built_without_tf32_and_without_flags(
     assert flags(trt) == {"TF32"}
 
 
-def test_what_a_graph_asks_for(tiny_graph: Graphs, int8: Callable[..., OnnxModel]) -> None:
-    plain = precisions_of(tiny_graph())
-    assert (plain.int8, plain.fp16) == (False, False)
-    half = precisions_of(QuantizeTensorrt(precision="fp16")(tiny_graph()))
-    assert (half.int8, half.fp16) == (False, True)
-    old = precisions_of(QuantizeTensorrt(precision="fp16", target="8.5")(tiny_graph()))
-    assert (old.int8, old.fp16) == (False, True)
-    eight = precisions_of(replace(int8("8.5"), history=()))
-    assert (eight.int8, eight.fp16) == (True, False)
-
-
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_setting_reaches_the_builder_or_is_refused(
-    version: str, tiny_graph: Graphs, fake_tensorrt: Fake
-) -> None:
-    trt = fake_tensorrt(version)
-    model = QuantizeTensorrt(precision="fp16", target=TARGETS[version])(tiny_graph())
-    asked = {
-        "workspace_bytes": 2**30,
-        "optimization_level": 4,
-        "max_aux_streams": 0,
-        "max_num_tactics": 5,
-        "strip": True,
-        "version_compatible": True,
-        "hardware": "ampere+",
-    }
-    lacking = {
-        "8.5.3.1": set(asked) - {"workspace_bytes"},
-        "8.6.1": {"max_num_tactics", "strip"},
-    }.get(version, set())
-    for name in lacking:
-        with pytest.raises(UsageError, match=rf"TensorRT {version} has no .*; leave it out"):
-            BuildEngine(**SHORT, **{name: asked[name]})(model)
-    trt = fake_tensorrt(version)
-    kept = {name: value for name, value in asked.items() if name not in lacking}
-    engine = BuildEngine(**SHORT, **kept)(model)
-    [config] = trt.state.configs
-    assert config._pools == {trt.MemoryPoolType.WORKSPACE: 2**30}
-    assert config.profiling_verbosity == trt.ProfilingVerbosity.DETAILED
-    if version.startswith("1"):
-        assert (config.builder_optimization_level, config.max_aux_streams) == (4, 0)
-        assert config.max_num_tactics == 5
-        assert flags(trt) == {"STRIP_PLAN", "REFIT_IDENTICAL", "VERSION_COMPATIBLE"}
-        assert config.hardware_compatibility_level == trt.HardwareCompatibilityLevel.AMPERE_PLUS
-        assert trt.state.refits == 1
-        assert len(engine.plan) < 10_000 < engine.graph.ByteSize()
-    sharing = version in ("8.6.1", "10.16.1.11")
-    assert [one.name for one in config._previews] == ["PROFILE_SHARING_0806"] * sharing
-    assert {**engine.record.knobs, **kept} == engine.record.knobs
-
-
 def test_profiles_follow_the_texts(
     tiny_graph: Graphs, examples: Examples, fake_tensorrt: Fake
 ) -> None:
@@ -149,100 +75,6 @@ def test_profiles_follow_the_texts(
     ]
     assert set(trt.state.profiles[0]) == {"input_ids", "attention_mask", "token_type_ids"}
     assert engine.record.profiles[0].opt[1] in range(4, 11)
-
-
-def test_progress_is_told_and_bounded(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
-    fake_tensorrt()
-    told: list[tuple[str, int, int]] = []
-    BuildEngine(**SHORT)(tiny_graph(), Context(progress=lambda *one: told.append(one)))
-    assert told == [("build engine, Building", step, 4) for step in (0, 1, 2, 3, 4, 4)]
-
-
-@pytest.mark.parametrize("version", ["8.5.3.1", "11.1.0.106"])
-def test_an_interrupt_stops_the_build(
-    version: str, tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
-) -> None:
-    trt, steps, seen = fake_tensorrt(version), [], threading.Event()
-
-    def interrupt() -> None:  # in TensorRT's thread: the signal strikes the one that waits
-        steps.append(1)
-        if len(steps) == 1:
-            signal.raise_signal(signal.SIGINT)
-            assert seen.wait(600)
-
-    def handler(number: int, frame: object) -> None:
-        seen.set()
-        raise KeyboardInterrupt
-
-    before = signal.getsignal(signal.SIGINT)
-    trt.state.on_step = interrupt
-    model = QuantizeTensorrt(precision="fp16", target=TARGETS[version])(tiny_graph())
-    cache = tmp_path / "timing.cache"
-    signal.signal(signal.SIGINT, handler)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            BuildEngine(**SHORT, timing_cache=str(cache))(model)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert not cache.exists()
-    assert len(steps) == (1 if version.startswith("8") else 4)
-
-
-def test_an_error_in_tensorrts_thread_is_not_lost(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
-    def fail() -> None:
-        raise TimeoutError("from the build itself")
-
-    fake_tensorrt().state.on_step = fail
-    with pytest.raises(TimeoutError, match="from the build itself"):
-        BuildEngine(**SHORT)(tiny_graph())
-
-
-def test_a_timing_cache_that_can_not_be_written(
-    tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
-) -> None:
-    place = tmp_path / "place"
-    fake_tensorrt().state.on_step = lambda: place.write_text("a file now")
-    with pytest.raises(BuildError, match="could not write the timing cache"):
-        BuildEngine(**SHORT, timing_cache=str(place / "cache"))(tiny_graph())
-
-
-def test_the_timing_cache_is_read_and_written(
-    tiny_graph: Graphs, fake_tensorrt: Fake, tmp_path: Path
-) -> None:
-    cache = tmp_path / "new" / "timing.cache"
-    build = BuildEngine(**SHORT, timing_cache=str(cache))
-    fake_tensorrt()
-    build(tiny_graph())
-    assert cache.read_bytes() == b"+timed"
-    fake_tensorrt()
-    build(tiny_graph())
-    assert cache.read_bytes() == b"+timed+timed"
-    trt = fake_tensorrt()
-    trt.state.foreign_cache = True
-    with pytest.raises(BuildError, match="timing cache is of another GPU"):
-        build(tiny_graph())
-    assert cache.read_bytes() == b"+timed+timed"
-    with pytest.raises(BuildError, match="can't read the timing cache"):
-        replace(build, timing_cache=str(tmp_path))(tiny_graph())
-    blocked = tmp_path / "file"
-    blocked.write_text("x")
-    fake_tensorrt()
-    with pytest.raises(BuildError, match=r"timing cache .*file/c"):
-        replace(build, timing_cache=str(blocked / "c"))(tiny_graph())
-
-
-@pytest.mark.parametrize("version", ["8.5.3.1", "11.1.0.106"])
-def test_a_parsers_errors_name_the_node(
-    version: str, tiny_graph: Graphs, fake_tensorrt: Fake
-) -> None:
-    trt = fake_tensorrt(version)
-    model = QuantizeTensorrt(precision="fp16", target=TARGETS[version])(tiny_graph())
-    node = model.graph.graph.node[3]
-    trt.state.parser_errors = [(3, "no importer\nfor it")] + [(4, "more")] * 3
-    with pytest.raises(BuildError, match="no importer for it") as caught:
-        BuildEngine(**SHORT)(model)
-    assert f"{node.op_type} {node.name}: " in str(caught.value)
-    assert str(caught.value).endswith("(and 1 more)")
 
 
 def test_what_can_go_wrong_is_said(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
@@ -276,29 +108,6 @@ def test_without_tensorrt_the_install_line_is_said(
     line = 'pip install "bertcompress[tensorrt]" --extra-index-url https://pypi.nvidia.com'
     assert str(caught.value).endswith(line)
     assert caught.value.exit_code == 5
-
-
-def test_an_engine_that_answers_differently_is_refused(
-    tiny_graph: Graphs, fake_tensorrt: Fake
-) -> None:
-    fake_tensorrt().state.noise = 0.5
-    with pytest.raises(ParityError, match="the engine answers differently"):
-        BuildEngine(**SHORT)(tiny_graph())
-    fake_tensorrt().state.noise = 0.5
-    engine = BuildEngine(**SHORT, tolerance=1.0)(tiny_graph())
-    assert engine.record.parity["largest_difference"] == pytest.approx(0.5, abs=1e-4)
-    assert engine.record.parity["replayed_as_cuda_graphs"]
-
-
-def test_a_graph_for_another_runtime_is_refused(
-    tiny_graph: Graphs, int8: Callable[..., OnnxModel], fake_tensorrt: Fake
-) -> None:
-    fake_tensorrt("8.5.3.1")
-    with pytest.raises(BuildError, match=r"opset 23.*target 8\.5"):
-        BuildEngine(**SHORT)(tiny_graph())
-    fake_tensorrt("10.16.1.11")
-    with pytest.raises(BuildError, match=r"precision: the graph is float32"):
-        BuildEngine(**SHORT)(int8("8.6"))
 
 
 def test_a_checkpoint_and_bad_settings_are_refused(
@@ -369,9 +178,6 @@ def test_the_key_is_that_of_what_decides_the_build(tiny_graph: Graphs, fake_tens
     assert key(seed=5) == keys[0]
 
 
-PACKED: dict[str, Any] = {"goal": "packed", "lengths": (16,), "batches": (4,)}
-
-
 @pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("task", ["text-classification", "token-classification"])
 def test_a_packed_engine_answers_as_the_padded_graph(
@@ -406,13 +212,6 @@ def test_a_packed_engine_holds_all_lengths_in_one_profile(
         ((9, 1), (32, 64)),
         ((33, 1), (128, 64)),
     ]
-
-
-def test_an_older_tensorrt_can_not_pack(tiny_graph: Graphs, fake_tensorrt: Fake) -> None:
-    for version in VERSIONS[:-1]:
-        fake_tensorrt(version)
-        with pytest.raises(MissingError, match=rf"needs TensorRT 11\.1 or newer, found {version}"):
-            BuildEngine(**PACKED)(tiny_graph())
 
 
 def test_a_graph_without_the_operator_can_not_be_packed(

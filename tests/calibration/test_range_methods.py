@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from bertcompress.errors import CalibrationError, UsageError
-from bertcompress_calibration.ranges import (
+from bertcompress_calibration.range_methods import (
     METHODS,
     mean_range,
     method_named,

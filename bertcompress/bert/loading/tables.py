@@ -1,0 +1,37 @@
+"""Whether a tokenizer's numbers have rows in the model's tables.
+
+A number without a row is an index error inside a runtime at best, and another token's row at worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from bertcompress.errors import LoadError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def check_tables(name: str, core: Tokenizer, fields: Mapping[str, object]) -> None:
+    """Fails where the tokenizer gives a number that the table of tokens has no row for.
+
+    Args:
+        name: What the model was called, for messages.
+        core: Its tokenizer.
+        fields: What ``config.json`` holds.
+
+    Raises:
+        LoadError: The last token has a number that is not in the table.
+    """
+    rows = fields.get("vocab_size")
+    if not isinstance(rows, int):
+        return
+    token, number = max(core.get_vocab(with_added_tokens=True).items(), key=lambda pair: pair[1])
+    if number >= rows:
+        raise LoadError(
+            f"the tokenizer of {name} gives {token!r} the number {number}, and the model's table "
+            f"of tokens has {rows} rows, the last is {rows - 1} (vocab_size in config.json); "
+            "copy the tokenizer that the model was trained with"
+        )
