@@ -24,6 +24,11 @@ class BuildProgress:
         self._stop = threading.Event()
         self._steps: dict[str, int] = {}
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the build was asked to stop."""
+        return self._stop.is_set()
+
     def stop(self) -> None:
         """Asks the build to stop at its next step."""
         self._stop.set()
@@ -38,7 +43,7 @@ class BuildProgress:
         """Notes a finished step, counted from 0; returns whether the build shall go on."""
         if phase in self._steps:
             self._tell(phase, step + 1)
-        return not self._stop.is_set()
+        return not self.stopped
 
     def finish(self, phase: str) -> None:
         """Notes that a phase is finished."""
