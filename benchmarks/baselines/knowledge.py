@@ -71,8 +71,9 @@ def knowledge(
         for batch, hidden in zip(batches, states, strict=True):
             given[:] = [hidden.clone()]  # one made in inference mode may not be saved for gradients
             squares.real = batch.inputs["attention_mask"].bool()
-            for one in mask_gradients(model, Batch(batch.inputs, {}), generator):
-                gradients.setdefault((one.unit, one.layer + first), []).append(one.values)
+            by_mask = mask_gradients(model, Batch(batch.inputs, {}), generator)
+            for (unit, layer), values in by_mask.items():
+                gradients.setdefault((unit, layer + first), []).append(values)
     head_size = shape_of(model).head_size
     found = {}
     for key, parts in gradients.items():

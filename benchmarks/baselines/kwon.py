@@ -285,6 +285,6 @@ def _gradients(
     }
     for number, batch in enumerate(batches):
         progress("Fisher", number, len(batches))
-        for one in mask_gradients(model, batch, generator):
-            found[one.unit][one.layer].append(one.values)
+        for (unit, layer), values in mask_gradients(model, batch, generator).items():
+            found[unit][layer].append(values)
     return {unit: [np.concatenate(parts) for parts in found[unit]] for unit in UNITS}

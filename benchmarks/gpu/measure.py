@@ -64,16 +64,16 @@ def parity(
         runtime = runtimes[subject.name]
         got = [runtime.run(_taken(runtime, feed)) for feed in feeds]
         try:
-            found = compare_outputs(expected, got, feeds)
+            found = compare_outputs(expected, got, feeds).figures
         except ParityError as error:
             rows[subject.name] = {"within": False, "why": str(error)}
             continue
-        relative = found.max_difference / max(1.0, found.magnitude)
+        relative = found.largest_difference / max(1.0, found.largest_output)
         rows[subject.name] = {
-            "max_difference": found.max_difference,
+            "max_difference": found.largest_difference,
             "mean_difference": found.mean_difference,
             "agreement": _agreement(expected, got),
-            "bound": RELATIVE_BOUNDS[subject.precision] * max(1.0, found.magnitude),
+            "bound": RELATIVE_BOUNDS[subject.precision] * max(1.0, found.largest_output),
             "within": relative <= RELATIVE_BOUNDS[subject.precision],
         }
     return {"rows": rows, "missing": opened.missing, "opening_s": opened.opening_s}

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -37,6 +36,7 @@ from bertcompress.artifacts.manifest import (
 from bertcompress.artifacts.model_card import card_text
 from bertcompress.artifacts.tokenizer_files import write_tokenizer
 from bertcompress.errors import PassError
+from bertcompress.machine.environment import library_versions
 from bertcompress.quiet import quiet_transformers
 
 if TYPE_CHECKING:
@@ -187,17 +187,6 @@ class Engine:
 
 
 Artifact = Checkpoint | OnnxModel | Engine
-
-
-def library_versions(*names: str) -> dict[str, str]:
-    """Returns the installed versions of the named distributions, without importing them."""
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> Path:

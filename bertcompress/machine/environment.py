@@ -128,7 +128,7 @@ def read_environment(*, threads: int, thread_variables: Mapping[str, str]) -> En
         governor=_first_line(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         system=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        libraries=_library_versions(),
+        libraries=library_versions(*LIBRARIES),
         thread_variables=dict(thread_variables),
     )
 
@@ -152,10 +152,10 @@ def shares_between(before: CpuTimes | None, after: CpuTimes | None) -> tuple[flo
     return busy, (after.steal - before.steal) / total
 
 
-def busy_cpus(*, seconds: float = 1.0) -> float | None:
+def busy_cpus() -> float | None:
     """Returns how many CPUs others keep busy while this process sleeps; None where unknown."""
     before = read_cpu_times()
-    time.sleep(seconds)
+    time.sleep(1.0)
     shares = shares_between(before, read_cpu_times())
     return None if shares is None else round(shares[0] * (os.cpu_count() or 1), 2)
 
@@ -169,6 +169,17 @@ def cpu_model() -> str:
     """Returns the CPU's name, as the system calls it."""
     fields = cpu_facts()
     return fields.get("model name") or platform.processor() or platform.machine() or "unknown"
+
+
+def library_versions(*names: str) -> dict[str, str]:
+    """Returns the installed versions of the named distributions, without importing them."""
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
 
 
 def _physical_cpus() -> int | None:
@@ -201,13 +212,3 @@ def _first_line(path: Path) -> str | None:
         return path.read_text(encoding="utf-8").split("\n", 1)[0].strip()
     except OSError:
         return None
-
-
-def _library_versions() -> dict[str, str]:
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -24,6 +24,8 @@ Behdin et al. 2023, QuantEase, arXiv:2309.01885.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,28 +55,25 @@ def hessian_error(difference: NDArray[np.floating], hessian: Matrix) -> float:
     return float(((d @ hessian) * d).sum())
 
 
-def damped(hessian: Matrix, damping: float = DAMPING) -> Matrix:
+def damped(hessian: Matrix) -> Matrix:
     """Returns the matrix with a part of its mean diagonal (1 if that is 0) on the diagonal."""
     mean = float(np.diagonal(hessian).mean()) if len(hessian) else 0.0
-    return hessian + np.eye(len(hessian)) * (damping * (mean or 1.0))
+    return hessian + np.eye(len(hessian)) * (DAMPING * (mean or 1.0))
 
 
-def gptq(
-    weight: Floats, grid: BlockGrid, hessian: Matrix, *, damping: float = DAMPING
-) -> BlockWeights:
+def gptq(weight: Floats, grid: BlockGrid, hessian: Matrix) -> BlockWeights:
     """Rounds a weight to the steps of a grid so that the outputs change little.
 
     Args:
         weight: ``[rows, columns]``.
         grid: The steps of each block.
         hessian: ``[columns, columns]``, symmetric, not negative definite.
-        damping: The part of the mean diagonal that is added.
     """
     columns = weight.shape[1]
     start = nearest(weight, grid)
     if not columns:
         return start
-    strong = damped(hessian, damping)
+    strong = damped(hessian)
     order = np.argsort(-np.diagonal(strong), kind="stable")
     inverse = np.linalg.inv(strong[np.ix_(order, order)])
     upper = np.linalg.cholesky((inverse + inverse.T) / 2).T.astype(np.float32)
@@ -91,9 +90,7 @@ def gptq(
             left[:, at:last] -= np.outer(error, upper[at, at:last])
             errors[:, at - first] = error
         left[:, last:] -= errors @ upper[first:last, last:]
-    return BlockWeights(
-        grid.format, flat.reshape(start.integers.shape), grid.scales, grid.zero_points, columns
-    )
+    return replace(start, integers=flat.reshape(start.integers.shape))
 
 
 def _round_column(values: Floats, grid: BlockGrid, column: int) -> tuple[NDArray[np.uint8], Floats]:
@@ -120,6 +117,4 @@ def swept(weight: Floats, rounded: BlockWeights, hessian: Matrix) -> BlockWeight
     for column in range(weight.shape[1]):
         rest = (weight - became) @ h[:, column] / h[column, column]
         flat[:, column], became[:, column] = _round_column(became[:, column] + rest, grid, column)
-    return BlockWeights(
-        rounded.format, flat.reshape(shape), rounded.scales, rounded.zero_points, rounded.columns
-    )
+    return replace(rounded, integers=flat.reshape(shape))

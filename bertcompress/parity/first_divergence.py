@@ -10,6 +10,7 @@ Source: the debug tools of Polygraphy, https://docs.nvidia.com/deeplearning/tens
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import tempfile
@@ -102,8 +103,8 @@ def first_diverging(
         return asked[point]
 
     at = bisect_left(range(len(groups)), True, key=lambda group: ask(groups[group][-1]))
-    diverged = () if at == len(groups) else (next(filter(ask, groups[at])),)
-    return diverged, len(asked)
+    first = () if at == len(groups) else (next(filter(ask, groups[at])),)
+    return first, len(asked)
 
 
 def find_divergence(
@@ -134,7 +135,7 @@ def find_divergence(
     values = _values_of(reference, feed)
     hidden = _SCALED if any(step.name == "SmoothActivations" for step in loaded.history) else ()
     known = [
-        [point for point in group if point.place in values and not _is_one_of(point, hidden)]
+        [one for one in group if one.place in values and not _is_one_of(one, hidden)]
         for group in watch_points(loaded.graph)
     ]
     groups = [group for group in known if group]
@@ -143,8 +144,8 @@ def find_divergence(
 
     @cache
     def ratio(point: WatchPoint) -> float:
-        got = _value(loaded.graph, folder, runtime, point.tensor, feed, threads)
-        return point_sqnr_db(values[point.place], got, feed["attention_mask"])
+        watched = _value(loaded.graph, folder, runtime, point.tensor, feed, threads)
+        return point_sqnr_db(values[point.place], watched, feed["attention_mask"])
 
     def diverges(point: WatchPoint) -> bool:
         return not ratio(point) >= allowed_db
@@ -153,8 +154,8 @@ def find_divergence(
     if not first:
         return Divergence("", "output", None, allowed_db, tried)
     (point,) = first
-    sqnr = ratio(point) if math.isfinite(ratio(point)) else None
-    return Divergence(point.module, point.side, sqnr, allowed_db, tried)
+    found = ratio(point) if math.isfinite(ratio(point)) else None
+    return Divergence(point.module, point.side, found, allowed_db, tried)
 
 
 def _is_one_of(point: WatchPoint, places: Sequence[tuple[str, str]]) -> bool:
@@ -175,7 +176,7 @@ def point_sqnr_db(expected: Values, got: Values, mask: IntArray) -> float:
         Infinite where nothing differs, not a number where values are not finite.
     """
     width, batch = expected.shape[-1], mask.shape[0]
-    a, b = (values.reshape(-1, width).astype(np.float64) for values in (expected, got))
+    a, b = (one.reshape(-1, width).astype(np.float64) for one in (expected, got))
     if len(b) == batch and len(a) == mask.size:
         a = a.reshape(*mask.shape, width)[:, 0]
     if len(b) == mask.size:
@@ -204,7 +205,6 @@ def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
     from bertcompress.runtimes.torch.runtime import TorchRuntime
 
     values: dict[Place, Values] = {}
-    hooks = []
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: object, given: tuple[torch.Tensor, ...], result: torch.Tensor) -> None:
@@ -212,15 +212,12 @@ def _module_values(model: PreTrainedModel, feed: Feed) -> dict[Place, Values]:
 
         return hook
 
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Linear):
-            hooks.append(module.register_forward_hook(keep(name)))
-    try:
+    with contextlib.ExitStack() as hooks:
+        for name, module in model.named_modules():
+            if isinstance(module, torch.nn.Linear):
+                hooks.callback(module.register_forward_hook(keep(name)).remove)
         with TorchRuntime(model, threads=torch.get_num_threads()) as runtime:
             runtime.run({name: feed[name] for name in runtime.input_names})
-    finally:
-        for hook in hooks:
-            hook.remove()
     return values
 
 

@@ -89,10 +89,10 @@ def climb(
     outputs = run_texts(reference, default, texts, threads)
     known = _Reference(reference, outputs, *texts.judged(outputs))
     steps = []
-    for done, step in enumerate(planned):
+    for done, plan in enumerate(planned):
         progress("parity", done, len(planned))
-        optional = runtimes is None and step.runtime != runtime_for(step.folder)
-        steps.append(_step(step, known, texts, bounds, threads=threads, optional=optional))
+        optional = runtimes is None and plan.runtime != runtime_for(plan.folder)
+        steps.append(_step(plan, known, texts, bounds, threads=threads, optional=optional))
     progress("parity", len(planned), len(planned))
     return ParityLadder(
         reference=str(reference),
@@ -109,18 +109,18 @@ def _plan(
     reference: Path, artifacts: Sequence[NamedFolder], runtimes: Sequence[str] | None
 ) -> list[_Planned]:
     """Returns the steps; of the reference, those in other runtimes than its own."""
-    steps = [_Planned(str(reference), reference, *fit) for fit in fitting(reference, runtimes)]
-    planned = [step for step in steps if step.runtime != runtime_for(reference)]
+    own = [_Planned(str(reference), reference, *one) for one in fitting(reference, runtimes)]
+    planned = [one for one in own if one.runtime != runtime_for(reference)]
     for name, folder in artifacts:
-        fits = fitting(folder, runtimes)
-        if not fits:
+        found = fitting(folder, runtimes)
+        if not found:
             raise UsageError(f"none of the runtimes {', '.join(runtimes or ())} runs {folder}")
-        planned += [_Planned(name, folder, *fit) for fit in fits]
+        planned += [_Planned(name, folder, *one) for one in found]
     return planned
 
 
 def _step(
-    planned: _Planned,
+    plan: _Planned,
     known: _Reference,
     texts: ParityTexts,
     bounds: Mapping[Precision, Bounds],
@@ -128,12 +128,12 @@ def _step(
     threads: int,
     optional: bool,
 ) -> ParityStep:
-    precision = precision_of(planned.folder, planned.runtime)
-    step = ParityStep(planned.name, planned.runtime, precision, texts.bounded(bounds[precision]))
-    if planned.why_not:
-        return replace(step, left_out=planned.why_not)
+    precision = precision_of(plan.folder, plan.runtime)
+    step = ParityStep(plan.name, plan.runtime, precision, texts.bounded(bounds[precision]))
+    if plan.why_not:
+        return replace(step, left_out=plan.why_not)
     try:
-        got = run_texts(planned.folder, planned.runtime, texts, threads)
+        got = run_texts(plan.folder, plan.runtime, texts, threads)
     except (MissingError, RunError) as error:
         if not optional:
             raise
@@ -141,14 +141,14 @@ def _step(
     step = _compared(step, known, got, texts)
     if not step.broken:
         return step
-    sqnr = -math.inf if step.sqnr_db is None else step.sqnr_db
+    reached = -math.inf if step.sqnr_db is None else step.sqnr_db
     least = step.bounds.min_sqnr or BOUNDS[precision].min_sqnr or 0.0
     divergence = find_divergence(
         known.folder,
-        planned.folder,
-        planned.runtime,
+        plan.folder,
+        plan.runtime,
         texts.worst(known.outputs, got),
-        allowed_db=max(least, sqnr + FIRST_NOISE_DB),
+        allowed_db=max(least, reached + FIRST_NOISE_DB),
         threads=threads,
     )
     return replace(step, divergence=divergence)
@@ -166,9 +166,9 @@ def _compared(
     before, after = known.score, score
     step = replace(
         step,
-        max_difference=parity.max_difference,
-        mean_difference=parity.mean_difference,
-        largest_output=parity.magnitude,
+        max_difference=parity.figures.largest_difference,
+        mean_difference=parity.figures.mean_difference,
+        largest_output=parity.figures.largest_output,
         sqnr_db=parity.sqnr_db if math.isfinite(parity.sqnr_db) else None,
         agreement=texts.agreement(known.outputs, got),
         value=after.value if after is not None else None,
@@ -188,17 +188,17 @@ def fitting(folder: Path, runtimes: Sequence[str] | None) -> list[tuple[str, str
         UsageError: If there is no runtime of a name.
         MissingError: If one that was named is not installed, or lacks its hardware.
     """
-    runs = []
+    usable = []
     for name in RUNTIME_NAMES if runtimes is None else runtimes:
         try:
-            runs.append((runtime_for(folder, name), ""))
+            usable.append((runtime_for(folder, name), ""))
         except RunError:  # it is for the other kind of artifact
             continue
         except MissingError as error:
             if runtimes is not None:
                 raise
-            runs.append((name, str(error)))
-    return runs
+            usable.append((name, str(error)))
+    return usable
 
 
 def check_made_from(reference: Path, artifacts: Sequence[tuple[str, Path]]) -> None:
@@ -210,8 +210,8 @@ def check_made_from(reference: Path, artifacts: Sequence[tuple[str, Path]]) -> N
     manifest = read_manifest(reference)
     before = len(manifest.history) if manifest is not None else 0
     for name, folder in artifacts:
-        descended = read_manifest(folder)
-        for step in descended.history[before:] if descended is not None else ():
+        later = read_manifest(folder)
+        for step in later.history[before:] if later is not None else ():
             if step.name.startswith(_CHANGES):
                 raise UsageError(
                     f"{name} went through {step.name} after {reference}, so it is to answer "

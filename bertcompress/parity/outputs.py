@@ -34,7 +34,7 @@ class ParityFigures:
     """What a step tells of a parity check.
 
     Attributes:
-        largest_difference: Between two values.
+        largest_difference: Between two values of any output, absolute.
         mean_difference: Of all values.
         largest_output: The reference's largest absolute value.
         values_compared: Their number.
@@ -53,20 +53,12 @@ class Parity:
     """How far two models' outputs are apart.
 
     Attributes:
-        max_difference: Largest absolute difference of any output.
-        mean_difference: Mean absolute difference.
-        compared: Number of values compared.
-        feeds: Number of batches compared.
-        magnitude: Largest absolute value of the reference.
+        figures: What is told of it.
         signal: Sum of the reference's squares.
         noise: Sum of the differences' squares.
     """
 
-    max_difference: float
-    mean_difference: float
-    compared: int
-    feeds: int
-    magnitude: float
+    figures: ParityFigures
     signal: float
     noise: float
 
@@ -79,17 +71,6 @@ class Parity:
         if self.noise > 0 and self.signal > 0:
             return 10 * math.log10(self.signal / self.noise)
         return math.inf
-
-    @property
-    def figures(self) -> ParityFigures:
-        """The figures that a step's details keep."""
-        return ParityFigures(
-            largest_difference=self.max_difference,
-            mean_difference=self.mean_difference,
-            largest_output=self.magnitude,
-            values_compared=self.compared,
-            batches=self.feeds,
-        )
 
 
 def parity_feeds(
@@ -156,7 +137,7 @@ def compare_outputs(
             signal += float((a**2).sum())
             noise += float((difference**2).sum())
     mean = total / max(count, 1)
-    return Parity(largest, mean, count, len(feeds), magnitude, signal, noise)
+    return Parity(ParityFigures(largest, mean, magnitude, count, len(feeds)), signal, noise)
 
 
 def check_parity(
@@ -187,11 +168,12 @@ def check_parity(
             runtime.run({name: feed[name] for name in runtime.input_names}) for feed in feeds
         ]
     parity = compare_outputs(reference, run_graph(graph, list(feeds), threads=_threads()), feeds)
-    allowed = tolerance * max(1.0, parity.magnitude)
-    if parity.max_difference > allowed:
+    figures = parity.figures
+    allowed = tolerance * max(1.0, figures.largest_output)
+    if figures.largest_difference > allowed:
         raise ParityError(
-            f"the graph answers differently: largest difference {parity.max_difference:.2e} over "
-            f"{parity.feeds} batches, allowed is {allowed:.2e}; nothing was written"
+            f"the graph answers differently: largest difference {figures.largest_difference:.2e} "
+            f"over {figures.batches} batches, allowed is {allowed:.2e}; nothing was written"
         )
     return parity
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from bertcompress.errors import CalibrationError, UsageError
-from bertcompress.passes.settings import PATH, Need
+from bertcompress.passes.settings import PATH, Need, check_optional_counts
 
 TRAINED = "trained"
 """The method that takes the ranges that training left in the model."""
@@ -34,12 +34,9 @@ class Ranges:
     table: str | None = field(default=None, metadata=PATH)
 
     def __post_init__(self) -> None:
-        for name in ("samples", "batch_size", "max_length"):
-            count = getattr(self, name)
-            if count is not None and count < 1:
-                raise UsageError(
-                    f"{name} must be 1 or more, got {count}; leave it out for the default"
-                )
+        check_optional_counts(
+            samples=self.samples, batch_size=self.batch_size, max_length=self.max_length
+        )
         if self.table is not None:
             self.refuse("a saved table", but="table")
 

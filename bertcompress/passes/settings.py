@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bertcompress.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Part = TypeVar("Part", bound="DataclassInstance")
 
 Need = Literal["examples", "labels", "held out", "machine"]
 """What of a context changes a pass's result: part of what a finished step is known by."""
@@ -30,6 +35,11 @@ def settings_of(pass_: object) -> dict[str, object]:
     }
 
 
+def part_of(pass_: object, kind: type[Part]) -> Part:
+    """Returns a part of a pass's settings: a dataclass whose fields the pass has too, by name."""
+    return kind(**{field.name: getattr(pass_, field.name) for field in fields(kind)})
+
+
 def check_choice(name: str, value: object, allowed: tuple[str, ...]) -> None:
     """Fails with a UsageError unless the value is one of those allowed."""
     if value not in allowed:
@@ -44,6 +54,13 @@ def check_counts(**counts: int) -> None:
     for name, count in counts.items():
         if count < 1:
             raise UsageError(f"{name} must be 1 or more, got {count}")
+
+
+def check_optional_counts(**counts: int | None) -> None:
+    """Fails with a UsageError unless every number that is given is 1 or more."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise UsageError(f"{name} must be 1 or more, got {count}; leave it out for the default")
 
 
 def _as_json(value: object) -> object:

@@ -158,12 +158,12 @@ def _single_vectors(graph: onnx.ModelProto) -> set[str]:
         value = onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
         hollow.graph.value_info.append(value)
     inferred = onnx.shape_inference.infer_shapes(hollow).graph
-    found = set()
+    names = set()
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         axes = value.type.tensor_type.shape.dim
         if len(axes) == 2 or (len(axes) == 3 and axes[1].dim_value == 1):
-            found.add(value.name)
-    return found
+            names.add(value.name)
+    return names
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

@@ -157,7 +157,7 @@ def precision_map(
         before: What ran for the float graph.
         against: What that graph is called.
     """
-    own, old = _by_module(run.nodes), _by_module(before.nodes) if before else {}
+    now, old = _by_module(run.nodes), _by_module(before.nodes) if before else {}
     products = tuple(
         MappedProduct(
             module=module,
@@ -173,9 +173,9 @@ def precision_map(
                 runtime=run.runtime,
             ),
         )
-        for module, nodes in own.items()
+        for module, nodes in now.items()
     )
-    gone = [node for module, nodes in old.items() if module not in own for node in nodes]
+    gone = [node for module, nodes in old.items() if module not in now for node in nodes]
     return PrecisionMap(
         runtime=run.runtime,
         inputs=inputs,
@@ -220,27 +220,27 @@ def groups(
         before: Those of the float graph, None without one.
         gone: Its products that the graph no longer has.
     """
-    own, old = _grouped(nodes), _grouped(before or ())
+    now, old = _grouped(nodes), _grouped(before or ())
     if gone:
         old[GONE] = list(gone)
-    names = [name for name in (*GROUPS, OTHER, GONE) if name in {**own, **old}]
+    names = [name for name in (*GROUPS, OTHER, GONE) if name in {**now, **old}]
     return tuple(
         MappedGroup(
             name=name,
-            operators=_counted(own.get(name, [])),
+            operators=_counted(now.get(name, [])),
             before_s=None if before is None else summed(old.get(name, [])),
-            after_s=summed(own.get(name, [])),
+            after_s=summed(now.get(name, [])),
         )
         for name in names
     )
 
 
 def _by_module(nodes: Sequence[RanNode]) -> dict[str, list[RanNode]]:
-    found: dict[str, list[RanNode]] = {}
+    modules: dict[str, list[RanNode]] = {}
     for node in nodes:
         if node.module is not None:
-            found.setdefault(node.module, []).append(node)
-    return found
+            modules.setdefault(node.module, []).append(node)
+    return modules
 
 
 def _kernels(nodes: Sequence[RanNode]) -> str:
@@ -255,17 +255,17 @@ def _precision(nodes: Sequence[RanNode]) -> str:
 def _covered(run: ProfiledRun) -> float:
     """Returns the median share of a run that is in operators, at most 1."""
     sums = [sum(column) for column in zip(*(node.seconds for node in run.nodes), strict=True)]
-    shares = [one / whole for one, whole in zip(sums, run.run_s, strict=True)]
+    shares = [covered / whole for covered, whole in zip(sums, run.run_s, strict=True)]
     return float(min(1.0, median(shares)))
 
 
 def _grouped(nodes: Sequence[RanNode]) -> dict[str, list[RanNode]]:
     names = {kind: name for name, kinds in GROUPS.items() for kind in kinds}
-    found: dict[str, list[RanNode]] = {}
+    others: dict[str, list[RanNode]] = {}
     for node in nodes:
         if node.module is None:
-            found.setdefault(names.get(node.kind, OTHER), []).append(node)
-    return found
+            others.setdefault(names.get(node.kind, OTHER), []).append(node)
+    return others
 
 
 def _counted(nodes: Sequence[RanNode]) -> str:

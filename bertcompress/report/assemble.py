@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.variant import Subject, Variant
 from bertcompress.bench.workload import BEST_OFFLINE, BEST_SINGLE_STREAM, Workload
 from bertcompress.examples import Example
-from bertcompress.machine.environment import Environment
+from bertcompress.machine.environment import Environment, library_versions
 from bertcompress.passes.prune.removed import explanation_of
 from bertcompress.profiling.count_operations import operations_of
 from bertcompress.report.lineage import history_of, size_of
@@ -249,7 +248,4 @@ def _mean(fractions: Sequence[float]) -> float | None:
 
 def tool_version() -> str:
     """Returns the version of bertcompress that is installed."""
-    try:
-        return metadata.version("bertcompress")
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return library_versions("bertcompress").get("bertcompress", "unknown")

@@ -67,32 +67,32 @@ def latency_cost(first: VariantSummary, second: VariantSummary) -> tuple[bool, b
     """Compares single-stream medians, round by round."""
     if first.latency is None or second.latency is None:
         return False, True
-    ours, other = first.latency.measurement.rounds, second.latency.measurement.rounds
-    ratio = quantile_ratio(other, ours)
+    mine, other = first.latency.measurement.rounds, second.latency.measurement.rounds
+    ratio = quantile_ratio(other, mine)
     return ratio.low > 1.0, ratio.estimate >= 1.0
 
 
 def throughput_cost(first: VariantSummary, second: VariantSummary) -> tuple[bool, bool]:
     """Compares the best offline rates: shown higher if the intervals do not touch."""
-    ours, other = first.best_throughput, second.best_throughput
-    if ours is None or other is None:
+    mine, other = first.best_throughput, second.best_throughput
+    if mine is None or other is None:
         return False, True
-    rate, least = ours.sentences_per_s, other.sentences_per_s
+    rate, least = mine.sentences_per_s, other.sentences_per_s
     return rate.low > least.high, rate.estimate >= least.estimate
 
 
 def size_cost(first: VariantSummary, second: VariantSummary) -> tuple[bool, bool]:
     """Compares file bytes, which carry no noise."""
-    ours, other = first.result.size.file_bytes, second.result.size.file_bytes
-    return ours < other, ours <= other
+    mine, other = first.result.size.file_bytes, second.result.size.file_bytes
+    return mine < other, mine <= other
 
 
 def _accuracy(first: VariantSummary, second: VariantSummary) -> tuple[bool, bool]:
     """Compares the changes from the baseline: shown better if the intervals do not touch."""
-    ours, other = first.result.accuracy, second.result.accuracy
-    if ours is None or other is None:
+    mine, other = first.result.accuracy, second.result.accuracy
+    if mine is None or other is None:
         return False, True
-    return _change(first)[0] > _change(second)[1], ours.value >= other.value
+    return _change(first)[0] > _change(second)[1], mine.value >= other.value
 
 
 def _change(variant: VariantSummary) -> tuple[float, float]:

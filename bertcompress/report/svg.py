@@ -172,9 +172,9 @@ def marker(x: float, y: float, series: int, *, radius: float = 6.0) -> str:
     return polygon(points, kind)
 
 
-def text_width(content: str, *, size: float = TEXT_SIZE) -> float:
+def text_width(content: str) -> float:
     """Estimates the width of a text in the page's font."""
-    return len(content) * size * CHARACTER_WIDTH
+    return len(content) * TEXT_SIZE * CHARACTER_WIDTH
 
 
 def spread(positions: Sequence[float], *, gap: float, low: float, high: float) -> list[float]:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from bertcompress.bench.tuning import CandidateRate
 from bertcompress.formatting import streams_text
+from bertcompress.inference.best_settings import RuntimeSettings
 from bertcompress.report.schema import Measurement, Report, VariantResult
 from bertcompress.report.svg import PEER_SERIES, SERIES
 from bertcompress.stats.bootstrap import median_interval, quantile_ratio
@@ -108,13 +110,7 @@ class VariantSummary:
             return ""
         if best is not self.best_offline or tuning is None:
             return f"batch {best.batch_size}"
-        settings = tuning.settings
-        return streams_text(
-            settings.streams,
-            settings.threads,
-            settings.batch_size,
-            sort_by_length=settings.sort_by_length,
-        )
+        return settings_text(tuning.settings)
 
 
 @dataclass(frozen=True)
@@ -154,6 +150,16 @@ class Rows:
         }
 
 
+def settings_text(settings: RuntimeSettings | CandidateRate) -> str:
+    """Returns streams, threads, batch and order as people read them."""
+    return streams_text(
+        settings.streams,
+        settings.threads,
+        settings.batch_size,
+        sort_by_length=settings.sort_by_length,
+    )
+
+
 def rows_of(report: Report) -> Rows:
     """Computes the figures of every variant."""
     base = report.base
@@ -186,7 +192,7 @@ def joules_per_sentence(measurement: Measurement) -> float | None:
 
 def _summary_of(result: VariantResult, base: VariantResult, *, is_baseline: bool) -> VariantSummary:
     against = None if is_baseline else base
-    latencies = [_latency(m, against) for m in _find(result, "single-stream")]
+    single = [_latency(m, against) for m in _find(result, "single-stream")]
     by_length = [_latency(m, against) for m in _find(result, "grid")]
     by_length.sort(key=lambda x: (x.measurement.batch_size, x.measurement.sequence_length or 0))
     throughput = [_throughput(m, against) for m in _find(result, "offline")]
@@ -195,7 +201,7 @@ def _summary_of(result: VariantResult, base: VariantResult, *, is_baseline: bool
     return VariantSummary(
         result=result,
         is_baseline=is_baseline,
-        latency=latencies[0] if latencies else None,
+        latency=single[0] if single else None,
         by_length=tuple(by_length),
         throughput=tuple(sorted(throughput, key=lambda t: t.batch_size)),
         size_ratio=base.size.file_bytes / max(1, result.size.file_bytes),

@@ -135,8 +135,8 @@ def _median(variant: VariantSummary) -> float:
 def _shown_slower(variant: VariantSummary, best: VariantSummary) -> bool:
     if variant is best or variant.latency is None or best.latency is None:
         return False
-    ours, first = variant.latency.measurement, best.latency.measurement
-    return quantile_ratio(ours.rounds, first.rounds).low > 1.0
+    mine, first = variant.latency.measurement, best.latency.measurement
+    return quantile_ratio(mine.rounds, first.rounds).low > 1.0
 
 
 def _headline(chosen: VariantSummary, rows: Rows) -> str:

@@ -250,7 +250,9 @@ class _Search:
 
     def _measured(self, graphs: Mapping[str, OnnxModel]) -> list[Int8Candidate]:
         judged = self.trials.judge(graphs, against=self.model)
-        seconds = self.trials.seconds({_FLOAT: self.model, **graphs}, progress=self.progress)
+        seconds = self.trials.latency.seconds(
+            {_FLOAT: self.model, **graphs}, progress=self.progress
+        )
         return [
             Int8Candidate(name, graph, judged[name], seconds[name], seconds[_FLOAT] / seconds[name])
             for name, graph in graphs.items()

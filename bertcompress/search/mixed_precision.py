@@ -98,7 +98,7 @@ def spared(costs: Costs, share: float) -> tuple[str, ...]:
 
 def measured_costs(
     model: OnnxModel,
-    quantize: Callable[[tuple[str, ...]], OnnxModel],
+    make: Callable[[tuple[str, ...]], OnnxModel],
     *,
     keep_float: tuple[str, ...],
     divergences: Divergences,
@@ -109,7 +109,7 @@ def measured_costs(
 
     Args:
         model: The float graph.
-        quantize: Quantizes it, but for the modules given.
+        make: Quantizes it, but for the modules given.
         keep_float: Patterns of modules that stay in float anyway.
         divergences: Of graphs from the float graph.
         product_seconds: Of the products of a graph.
@@ -117,48 +117,46 @@ def measured_costs(
     """
     groups = _groups(model, keep_float)
     every = {module for group in groups for module in group}
-    whole = quantize(())
+    whole = make(())
     total = divergences({"whole": whole})["whole"]
-    measured: dict[str, float] = {}
+    moved: dict[str, float] = {}
     if len(groups) > 1:  # else nothing is left with the only group spared
         for start in range(0, len(groups), _AT_ONCE):
             progress("quantize: what products cost", start, len(groups))
             tried = {}
             for at in range(start, min(start + _AT_ONCE, len(groups))):
-                tried[f"without {at}"] = quantize(groups[at])
-                tried[f"alone {at}"] = quantize(tuple(sorted(every - set(groups[at]))))
-            measured |= divergences(tried)
+                tried[f"without {at}"] = make(groups[at])
+                tried[f"alone {at}"] = make(tuple(sorted(every - set(groups[at]))))
+            moved |= divergences(tried)
     progress("quantize: what products cost", len(groups), len(groups))
-    alone = [measured.get(f"alone {at}", 0.0) for at in range(len(groups))]
-    falls = [max(0.0, total - measured.get(f"without {at}", 0.0)) for at in range(len(groups))]
+    alone = [moved.get(f"alone {at}", 0.0) for at in range(len(groups))]
+    falls = [max(0.0, total - moved.get(f"without {at}", 0.0)) for at in range(len(groups))]
     before, after = product_seconds(model), product_seconds(whole)
     return Costs(
         groups,
         _combined(alone, falls, total),
         tuple(
-            max(0.0, sum(before.get(module, 0.0) - after.get(module, 0.0) for module in group))
+            max(0.0, sum(before.get(name, 0.0) - after.get(name, 0.0) for name in group))
             for group in groups
         ),
     )
 
 
 def _combined(alone: list[float], falls: list[float], total: float) -> tuple[float, ...]:
-    parts = [np.asarray(values) / max(sum(values), 1e-30) for values in (alone, falls)]
+    parts = [np.asarray(costs) / max(sum(costs), 1e-30) for costs in (alone, falls)]
     return tuple(float(cost) for cost in total * (parts[0] + parts[1]) / 2)
 
 
 def _groups(model: OnnxModel, keep_float: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
-    groups: dict[str, list[str]] = {}
+    readers: dict[str, list[str]] = {}
     for product in weight_products(model.graph):
         if not any(fnmatchcase(product.module, pattern) for pattern in keep_float):
-            groups.setdefault(product.tensor, []).append(product.module)
-    return tuple(tuple(group) for group in groups.values())
+            readers.setdefault(product.tensor, []).append(product.module)
+    return tuple(tuple(group) for group in readers.values())
 
 
 def _name(group: tuple[str, ...]) -> str:
     """Names query, key and value by what holds them."""
     if len(group) == 1:
         return group[0]
-    return (
-        f"{group[0].rsplit('.', 1)[0]} ({', '.join(module.rsplit('.', 1)[1] for module in group)})"
-    )
+    return f"{group[0].rsplit('.', 1)[0]} ({', '.join(name.rsplit('.', 1)[1] for name in group)})"

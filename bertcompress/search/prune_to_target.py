@@ -21,7 +21,7 @@ from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.prune.details import PruneDetails
 from bertcompress.passes.prune.prune import OneShot, check_data, check_goals
-from bertcompress.passes.settings import Need
+from bertcompress.passes.settings import Need, part_of
 from bertcompress.search.latency_table import MeasureLatency, Timing, check_deployment
 from bertcompress.search.pruning_target import PruningTarget, Rung, broken_at
 
@@ -102,7 +102,7 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
         if not self._is_timed and (unused := self._timing_settings()):
             raise UsageError(f"{unused[0]} is for a target in time; add target_speedup")
         check_deployment(self.precision, self.runtime)
-        self._one_shot()  # refuses what can't be meant
+        part_of(self, OneShot)  # refuses what can't be meant
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -122,7 +122,7 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
             DataError: If the examples do not fit the task.
             LoadError: If the reference can't be loaded.
         """
-        work, progress = self._one_shot().begin(checkpoint, context), context.progress
+        work, progress = part_of(self, OneShot).begin(checkpoint, context), context.progress
         target = self._target(checkpoint, work.batches, context)
         goal = target.goal
         for _ in range(_TRIES):
@@ -154,22 +154,13 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
 
     def _timing_settings(self) -> list[str]:
         """Returns the settings of timing that are not as they are when left out."""
-        of_timing = [setting.name for setting in fields(Timing)]
+        of_timing = dict.fromkeys((setting.name for setting in fields(Timing)), self.timing)
+        holders: dict[str, object] = {"precision": self, "runtime": self, **of_timing}
         return [
-            *(name for name in ("precision", "runtime") if _is_changed(self, name)),
-            *(name for name in of_timing if _is_changed(self.timing, name)),
+            name
+            for name, holder in holders.items()
+            if getattr(holder, name) != getattr(type(holder), name)
         ]
-
-    def _one_shot(self) -> OneShot:
-        return OneShot(
-            self.min_agreement,
-            self.refit,
-            self.multiple,
-            self.samples,
-            self.batch_size,
-            self.max_length,
-            self.seed,
-        )
 
     def _target(
         self, checkpoint: Checkpoint, batches: Sequence[Batch], context: Context
@@ -215,8 +206,3 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
         if not isinstance(reference, Checkpoint):
             raise PassError(f"the reference {self.reference} is a graph; give the checkpoint")
         return reference
-
-
-def _is_changed(settings: object, name: str) -> bool:
-    """Says whether a setting is not as it is when left out."""
-    return bool(getattr(settings, name) != getattr(type(settings), name))

@@ -17,7 +17,6 @@ from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.machine.environment import available_threads
 from bertcompress.profiling.profile_run import profile_run
-from bertcompress.progress import Progress
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.search.int8_candidates import Judgement
 from bertcompress.search.latency_table import MeasureLatency
@@ -72,10 +71,6 @@ class QuantizationTrials:
             for name, model in models.items()
         }
 
-    def seconds(self, models: Mapping[str, OnnxModel], *, progress: Progress) -> dict[str, float]:
-        """Times graphs against each other, each in a process of its own: seconds a text."""
-        return self.latency.seconds(models, progress=progress)
-
     def product_seconds(self, model: OnnxModel) -> dict[str, float]:
         """Returns the seconds of each weight product on typical texts, by module."""
         texts = self._texts(model, self.quick_samples)
@@ -115,19 +110,19 @@ class _Answers:
     predictions: Sequence[Prediction]
 
 
-def _judgement(texts: Texts, wanted: _Answers, got: _Answers) -> Judgement:
-    pairs = zip(wanted.outputs, got.outputs, strict=True)
+def _judgement(texts: Texts, wanted: _Answers, answers: _Answers) -> Judgement:
+    pairs = zip(wanted.outputs, answers.outputs, strict=True)
     losses = [outputs_divergence(*pair, problem=texts.problem) for pair in pairs]
-    return Judgement(_drop(texts, wanted, got), max(0.0, mean(losses)))
+    return Judgement(_drop(texts, wanted, answers), max(0.0, mean(losses)))
 
 
-def _drop(texts: Texts, wanted: _Answers, got: _Answers) -> float:
+def _drop(texts: Texts, wanted: _Answers, found: _Answers) -> float:
     if texts.labelled:
         before, after = (
             texts.task.score(
                 answers.predictions, texts.examples, reference=wanted.predictions
             ).value
-            for answers in (wanted, got)
+            for answers in (wanted, found)
         )
         return before - after
-    return 1.0 - mean(same_answers(wanted.predictions, got.predictions))
+    return 1.0 - mean(same_answers(wanted.predictions, found.predictions))

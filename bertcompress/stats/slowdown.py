@@ -109,9 +109,11 @@ def slowdown_of(rounds: Sequence[Round], *, confidence: float = 0.99, looks: int
         UsageError: If there are no rounds, or one has not four processes with equally many
             requests.
     """
+    from scipy.special import stdtrit  # the harness itself loads without scipy
+
     if not rounds or looks < 1:
         raise UsageError("a slowdown needs at least one round and one look")
-    values = np.stack([process_values(one) for one in rounds])
+    values = np.stack([process_values(processes) for processes in rounds])
     count = len(values)
     head = np.asarray(IS_HEAD)
     effects = values[:, head].mean(axis=1) - values[:, ~head].mean(axis=1)
@@ -119,7 +121,8 @@ def slowdown_of(rounds: Sequence[Round], *, confidence: float = 0.99, looks: int
     left = values - values.mean(axis=1, keepdims=True) - estimate * np.where(head, 0.5, -0.5)
     freedom = 3 * count - 1
     noise = math.sqrt(float((left**2).sum()) / freedom)
-    width = _t_quantile(1.0 - (1.0 - confidence) / looks, freedom) * noise / math.sqrt(count)
+    quantile = float(stdtrit(freedom, 1.0 - (1.0 - confidence) / looks))
+    width = quantile * noise / math.sqrt(count)
     return Slowdown(
         estimate=math.expm1(estimate),
         low=math.expm1(estimate - width),
@@ -131,23 +134,17 @@ def slowdown_of(rounds: Sequence[Round], *, confidence: float = 0.99, looks: int
     )
 
 
-def process_values(one: Round) -> NDArray[np.float64]:
+def process_values(processes: Round) -> NDArray[np.float64]:
     """Returns one value for each process of a round, the logarithm of its relative time.
 
     Requests differ in length, so each is compared with itself in the other processes first; the
     median over the requests then passes over those that an interrupt hit.
     """
-    counts = {len(seconds) for seconds in one}
-    if len(one) != len(IS_HEAD) or len(counts) != 1 or 0 in counts:
+    counts = {len(seconds) for seconds in processes}
+    if len(processes) != len(IS_HEAD) or len(counts) != 1 or 0 in counts:
         raise UsageError(
             f"a round needs {len(IS_HEAD)} processes with equally many requests, got "
-            f"{[len(seconds) for seconds in one]}"
+            f"{[len(seconds) for seconds in processes]}"
         )
-    logs = np.log(np.asarray(one, dtype=np.float64))
+    logs = np.log(np.asarray(processes, dtype=np.float64))
     return np.asarray(np.median(logs - logs.mean(axis=0), axis=1))
-
-
-def _t_quantile(probability: float, freedom: int) -> float:
-    from scipy.special import stdtrit  # the harness itself loads without scipy
-
-    return float(stdtrit(freedom, probability))

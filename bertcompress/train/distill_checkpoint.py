@@ -21,7 +21,7 @@ from bertcompress.errors import PassError, UsageError
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.samples import features_for
-from bertcompress.passes.settings import Need, check_counts
+from bertcompress.passes.settings import Need, check_counts, part_of
 from bertcompress.tasks import Feature
 from bertcompress.train.losses import distillation_loss
 from bertcompress.train.trainer import (
@@ -73,7 +73,7 @@ class Recover(Pass[Checkpoint, Checkpoint]):
     trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self._schedule()  # refuses what can't be meant
+        part_of(self, Schedule)  # refuses what can't be meant
         check_counts(samples=self.samples)
         if self.max_length < 3:
             raise UsageError(f"max_length must be 3 or more, got {self.max_length}")
@@ -169,7 +169,7 @@ class Recover(Pass[Checkpoint, Checkpoint]):
             student,
             kept,
             held_out,
-            self._schedule(),
+            part_of(self, Schedule),
             pad_token_id=pad_token_of(checkpoint.tokenizer),
             stage=stage,
             state=context.state,
@@ -192,16 +192,6 @@ class Recover(Pass[Checkpoint, Checkpoint]):
         return (
             features_for(checkpoint, kept, max_length=self.max_length),
             features_for(checkpoint, held_out, max_length=self.max_length),
-        )
-
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            self.epochs,
-            self.learning_rate,
-            self.batch_size,
-            self.warmup_fraction,
-            self.weight_decay,
-            self.seed,
         )
 
 

@@ -17,7 +17,7 @@ from bertcompress.examples import Example
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.samples import features_for
-from bertcompress.passes.settings import Need
+from bertcompress.passes.settings import Need, part_of
 from bertcompress.tasks import Feature
 from bertcompress.train.trainer import (
     Schedule,
@@ -54,7 +54,7 @@ class Finetune(Pass[Checkpoint, Checkpoint]):
     trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self._schedule()  # refuses what can't be meant
+        part_of(self, Schedule)  # refuses what can't be meant
         if self.max_length < 3:
             raise UsageError(f"max_length must be 3 or more, got {self.max_length}")
 
@@ -82,23 +82,13 @@ class Finetune(Pass[Checkpoint, Checkpoint]):
             model,
             self._features(checkpoint, context.train),
             self._features(checkpoint, validation) if validation else (),
-            self._schedule(),
+            part_of(self, Schedule),
             pad_token_id=pad_token_of(checkpoint.tokenizer),
             stage="fine-tune",
             state=context.state,
             progress=context.progress,
         )
         return replace(checkpoint, model=model.cpu().eval()), TrainingDetails(epochs)
-
-    def _schedule(self) -> Schedule:
-        return Schedule(
-            self.epochs,
-            self.learning_rate,
-            self.batch_size,
-            self.warmup_fraction,
-            self.weight_decay,
-            self.seed,
-        )
 
     def _features(self, checkpoint: Checkpoint, examples: tuple[Example, ...]) -> list[Feature]:
         features = features_for(checkpoint, examples, max_length=self.max_length)

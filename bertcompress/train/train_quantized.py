@@ -37,7 +37,7 @@ from bertcompress.passes.quantize.blocks import check_blocks, format_for
 from bertcompress.passes.quantize.quantize_weights import BLOCK_SIZE
 from bertcompress.passes.quantize.trained_ranges import ranges_file
 from bertcompress.passes.ranges import Ranges
-from bertcompress.passes.settings import PATH, Need
+from bertcompress.passes.settings import PATH, Need, part_of
 from bertcompress.train.distill_checkpoint import Recover, check_texts
 from bertcompress.train.trainer import Epoch, TrainingDetails, require_accelerate
 
@@ -123,7 +123,7 @@ class TrainQuantized(Pass[Checkpoint, Checkpoint]):
     trains: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self._distillation()  # refuses what can't be meant
+        part_of(self, Recover)  # refuses what can't be meant
         check_patterns(self.keep_float)
         check_blocks(self.bits, self.block_size)
         ranges = self._ranges()
@@ -162,7 +162,7 @@ class TrainQuantized(Pass[Checkpoint, Checkpoint]):
         from bertcompress.train.quantized_modules import ranges_in, with_weights_of
 
         require_accelerate("training for quantization")
-        distillation = self._distillation()
+        distillation = part_of(self, Recover)
         teacher = distillation.teacher_for(checkpoint, context)
         table = None
         if self.bits == 8:
@@ -212,22 +212,6 @@ class TrainQuantized(Pass[Checkpoint, Checkpoint]):
 
     def _ranges(self) -> Ranges:
         return Ranges(self.method, table=self.table)
-
-    def _distillation(self) -> Recover:
-        """Returns the training, as recovery does it."""
-        return Recover(
-            self.teacher,
-            self.epochs,
-            self.learning_rate,
-            self.batch_size,
-            self.max_length,
-            self.samples,
-            self.hidden,
-            self.temperature,
-            self.warmup_fraction,
-            self.weight_decay,
-            self.seed,
-        )
 
 
 def rounding_in_blocks(

@@ -110,7 +110,9 @@ def train_model(
     Raises:
         MissingDependencyError: If Accelerate is not installed.
     """
-    with _folder(state) as folder, _quiet_trainer():
+    with tempfile.TemporaryDirectory() as scratch, _quiet_trainer():
+        folder = state or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
         trainer = _trainer(
             model,
             train,
@@ -246,16 +248,6 @@ def _progress_callback(progress: Progress, stage: str) -> Any:
             progress(stage, state.global_step, state.max_steps)
 
     return Tell()
-
-
-@contextlib.contextmanager
-def _folder(state: Path | None) -> Iterator[Path]:
-    if state is not None:
-        state.mkdir(parents=True, exist_ok=True)
-        yield state
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder)
 
 
 @contextlib.contextmanager

@@ -25,9 +25,10 @@ def test_figures_by_hand_padding_left_out() -> None:
 
     parity = compared(expected, got)
 
-    assert parity.max_difference == pytest.approx(0.5)
-    assert parity.mean_difference == pytest.approx(0.6 / 3)
-    assert (parity.compared, parity.feeds, parity.magnitude) == (3, 1, 4.0)
+    figures = parity.figures
+    assert figures.largest_difference == pytest.approx(0.5)
+    assert figures.mean_difference == pytest.approx(0.6 / 3)
+    assert (figures.values_compared, figures.batches, figures.largest_output) == (3, 1, 4.0)
     assert parity.signal == pytest.approx(25.0)
     assert parity.noise == pytest.approx(0.26)
     assert parity.sqnr_db == pytest.approx(10 * math.log10(25 / 0.26))
@@ -36,7 +37,7 @@ def test_figures_by_hand_padding_left_out() -> None:
 def test_logits_of_a_text_have_no_padding() -> None:
     parity = compared(np.zeros((2, 3)), np.full((2, 3), 0.25), "logits")
 
-    assert (parity.compared, parity.max_difference) == (6, 0.25)
+    assert (parity.figures.values_compared, parity.figures.largest_difference) == (6, 0.25)
     assert parity.sqnr_db == math.inf  # of nothing there is no ratio
 
 
@@ -45,7 +46,7 @@ def test_nothing_differs_from_itself() -> None:
 
     parity = compared(values, values)
 
-    assert (parity.max_difference, parity.noise, parity.sqnr_db) == (0.0, 0.0, math.inf)
+    assert (parity.figures.largest_difference, parity.noise, parity.sqnr_db) == (0.0, 0.0, math.inf)
 
 
 @pytest.mark.parametrize(

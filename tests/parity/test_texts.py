@@ -50,8 +50,8 @@ def test_answers_are_compared_text_by_text() -> None:
 def test_all_values_of_all_texts_are_compared() -> None:
     parity = texts().parity(EXPECTED, FLIPPED)
 
-    assert (parity.compared, parity.feeds) == (6, 3)
-    assert parity.max_difference == pytest.approx(1.0)
+    assert (parity.figures.values_compared, parity.figures.batches) == (6, 3)
+    assert parity.figures.largest_difference == pytest.approx(1.0)
 
 
 def test_the_worst_text_comes_with_the_longest() -> None:

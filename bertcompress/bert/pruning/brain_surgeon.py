@@ -114,10 +114,10 @@ def sweep(
 
 
 def costs_of_each(
-    weight: torch.Tensor, hessian: torch.Tensor, *, width: int = 1, damping: float = DAMPING
+    weight: torch.Tensor, hessian: torch.Tensor, *, width: int = 1
 ) -> NDArray[np.float64]:
     """Returns what removing each unit alone costs, float64 ``[units]``; arguments as in `sweep`."""
-    costs = _costs(weight.detach().double(), damped_inverse(hessian, damping), width)
+    costs = _costs(weight.detach().double(), damped_inverse(hessian, DAMPING), width)
     each: NDArray[np.float64] = costs.clamp_min(0.0).numpy()
     return each
 

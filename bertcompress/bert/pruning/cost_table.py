@@ -25,6 +25,7 @@ Source: the operations of an encoder as counted by Kwon et al. 2022, arXiv:2204.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -154,17 +155,11 @@ def _around(model: PreTrainedModel, batch: Batch) -> float:
         share = real / positions if output.dim() == 3 else 1.0
         total += 2.0 * output.numel() * module.in_features * share
 
-    hooks = [
-        module.register_forward_hook(count)
-        for module in model.modules()
-        if isinstance(module, torch.nn.Linear) and module not in inside
-    ]
-    try:
-        with torch.inference_mode():
-            model(**batch.inputs)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with contextlib.ExitStack() as hooks, torch.inference_mode():
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear) and module not in inside:
+                hooks.callback(module.register_forward_hook(count).remove)
+        model(**batch.inputs)
     return total / batch.size
 
 
@@ -180,5 +175,5 @@ def _interpolated(
     pairs: Sequence[tuple[int, float]], counts: Sequence[int] | NDArray[np.int64]
 ) -> NDArray[np.float64]:
     xs, ys = zip(*pairs, strict=True)
-    found: NDArray[np.float64] = np.interp(np.asarray(counts, dtype=np.float64), xs, ys)
-    return found
+    costs: NDArray[np.float64] = np.interp(np.asarray(counts, dtype=np.float64), xs, ys)
+    return costs

@@ -39,7 +39,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.bert.batch_losses import Batch, sample_losses
-from bertcompress.bert.pruning.sublayers import UNITS, Key, Unit, projections_of
+from bertcompress.bert.pruning.sublayers import UNITS, Key, projections_of
 from bertcompress.bert.structure import shape_of
 from bertcompress.errors import PassError, UsageError
 from bertcompress.progress import Progress, silent
@@ -67,21 +67,6 @@ class Importance:
     ffn: Scores
     score: ScoreName
     samples: int
-
-
-@dataclass(frozen=True)
-class MaskGradient:
-    """What each sample's loss says about one sub-layer's units.
-
-    Attributes:
-        unit: Heads or FFN neurons.
-        layer: The layer's position.
-        values: ``d loss / d mask`` at a mask of ones, float64 ``[batch, units]``.
-    """
-
-    unit: Unit
-    layer: int
-    values: NDArray[np.float64]
 
 
 def from_data(
@@ -116,7 +101,7 @@ def from_data(
         )
     batches = tuple(batches)
     if score == "true-fisher":
-        batches = tuple(Batch(one.inputs, {}) for one in batches)
+        batches = tuple(Batch(batch.inputs, {}) for batch in batches)
     total = sum(batch.size for batch in batches)
     if total == 0:
         raise PassError(f"{score} needs at least one sample, got none; give data, or use magnitude")
@@ -124,9 +109,8 @@ def from_data(
     sums: dict[Key, NDArray[np.float64]] = {}
     done = 0
     for batch in batches:
-        for found in mask_gradients(model, batch, generator):
-            key = found.unit, found.layer
-            each = np.abs(found.values) if score == "taylor" else np.square(found.values)
+        for key, gradients in mask_gradients(model, batch, generator).items():
+            each = np.abs(gradients) if score == "taylor" else np.square(gradients)
             sums[key] = sums.get(key, 0.0) + each.sum(axis=0)
         done += batch.size
         progress("importance", done, total)
@@ -136,23 +120,24 @@ def from_data(
 
 def mask_gradients(
     model: PreTrainedModel, batch: Batch, generator: torch.Generator
-) -> list[MaskGradient]:
+) -> dict[Key, NDArray[np.float64]]:
     """Returns the gradient of each sample's loss by each unit's mask; the model is left as it was.
 
     Args:
         model: In evaluation mode.
         batch: What to run.
         generator: Draws targets where the batch has none.
+
+    Returns:
+        For each sub-layer with units ``d loss / d mask`` at a mask of ones, ``[batch, units]``.
     """
     import torch
 
     with frozen(model), _masked(model, batch.size) as masks:
         losses = sample_losses(model, batch, generator)  # [batch]
         gradients = torch.autograd.grad(losses.sum(), list(masks.values()))
-    return [
-        MaskGradient(unit, layer, gradient.double().cpu().numpy())
-        for (unit, layer), gradient in zip(masks, gradients, strict=True)
-    ]
+    pairs = zip(masks, gradients, strict=True)
+    return {key: gradient.double().cpu().numpy() for key, gradient in pairs}
 
 
 def from_weights(

@@ -72,7 +72,7 @@ def _wanda(model: PreTrainedModel, batches: Sequence[Batch]) -> dict[Key, NDArra
     import torch
 
     wanted = projections_of(model)
-    found: dict[Key, NDArray[np.float64]] = {}
+    scores: dict[Key, NDArray[np.float64]] = {}
     with torch.no_grad():
         walk = Walk(model, batches)
         for key in sublayers_of(model):
@@ -83,8 +83,8 @@ def _wanda(model: PreTrainedModel, batches: Sequence[Batch]) -> dict[Key, NDArra
             if key in wanted:
                 dense, width = wanted[key]
                 each = dense.weight.double().square().sum(dim=0) * squares
-                found[key] = each.reshape(-1, width).sum(dim=1).sqrt().numpy()
-    return found
+                scores[key] = each.reshape(-1, width).sum(dim=1).sqrt().numpy()
+    return scores
 
 
 def _obs(
@@ -92,9 +92,9 @@ def _obs(
 ) -> dict[Key, NDArray[np.float64]]:
     costs = error_costs(model, batches, seed=seed, progress=progress)
     wanted = projections_of(model)
-    found: dict[Key, NDArray[np.float64]] = {}
+    scores: dict[Key, NDArray[np.float64]] = {}
     for key, hessian in hessians(model, batches, costs, set(wanted)):
         dense, width = wanted[key]
-        found[key] = costs_of_each(costs[key].weighed(dense.weight), hessian, width=width)
-        progress("obs", len(found), len(wanted))
-    return found
+        scores[key] = costs_of_each(costs[key].weighed(dense.weight), hessian, width=width)
+        progress("obs", len(scores), len(wanted))
+    return scores

@@ -39,7 +39,7 @@ from bertcompress.bert.pruning.sublayers import (
 )
 from bertcompress.bert.structure import encoder_of, projection
 from bertcompress.errors import PassError, UsageError
-from bertcompress.numerics.moments import DAMPING, Moments, Residuals
+from bertcompress.numerics.moments import Moments, Residuals
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -82,7 +82,6 @@ def refit(
     batches: Sequence[Batch],
     *,
     weights: TokenWeights | None = None,
-    damping: float = DAMPING,
     progress: Progress = silent,
 ) -> list[Refitted]:
     """Re-fits all output projections of `pruned`, in place.
@@ -92,7 +91,6 @@ def refit(
         pruned: The same model with units cut out, all its layers there.
         batches: Real texts, at least two batches; targets are not looked at.
         weights: What an error at each position costs; None counts all real tokens alike.
-        damping: How strongly the weights that are there are held on to.
         progress: Progress callback.
 
     Raises:
@@ -110,7 +108,7 @@ def refit(
         raise UsageError("re-fitting needs at least two batches: one to fit, one to check")
     done: list[Refitted] = []
     with torch.no_grad():
-        run = _Run(first_calls(original, batches), damping)
+        run = _Run(first_calls(original, batches))
         for index, (teacher, student) in enumerate(zip(theirs, ours, strict=True)):
             for unit in UNITS:
                 progress("re-fit", len(done), 2 * len(ours))
@@ -125,12 +123,10 @@ class _Run:
 
     Args:
         calls: What the first layer is called with, for each batch.
-        damping: How strongly the weights that are there are held on to.
     """
 
-    def __init__(self, calls: Sequence[LayerCall], damping: float) -> None:
+    def __init__(self, calls: Sequence[LayerCall]) -> None:
         self._calls = calls
-        self._damping = damping
         self._wanted = [call.hidden for call in calls]
         self._states = [call.hidden for call in calls]
 
@@ -158,7 +154,7 @@ class _Run:
         rest = [at for at in range(len(self._calls)) if at not in held_out]
         moments = Moments(weight.shape[1], len(bias))
         self._add(moments, student, unit, costs, rest)
-        new_weight, new_bias = moments.fit(weight, damping=self._damping)
+        new_weight, new_bias = moments.fit(weight)
         del moments  # two matrices as large as the Hessian
         residuals = Residuals((weight, bias), (new_weight, new_bias))
         self._add(residuals, student, unit, costs, held_out)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +22,7 @@ from bertcompress.bert.pruning.curvature import PLAIN, ErrorCosts, error_costs, 
 from bertcompress.bert.pruning.refit import TokenWeights
 from bertcompress.bert.pruning.sublayers import UNITS, Key, Unit, projections_of, sublayers_of
 from bertcompress.errors import PassError
+from bertcompress.files import write_whole
 from bertcompress.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -117,7 +117,10 @@ class FinishedParts:
         """Returns a finished part's tensors, or None."""
         from safetensors import SafetensorError, safe_open
 
-        if self._folder is None or not (path := self._path(name)).is_file():
+        if self._folder is None:
+            return None
+        path = self._folder / f"{name}.safetensors"
+        if not path.is_file():
             return None
         try:
             with safe_open(path, framework="pt") as file:
@@ -137,25 +140,14 @@ class FinishedParts:
 
         if self._folder is None:
             return
-        path = self._path(name)
-        staging = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        content = save(dict(tensors), {_FINGERPRINT: self._fingerprint})
+        path = self._folder / f"{name}.safetensors"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            try:
-                staging.write_bytes(content)
-                staging.replace(path)
-            finally:
-                staging.unlink(missing_ok=True)
+            write_whole(path, save(dict(tensors), {_FINGERPRINT: self._fingerprint}))
         except OSError as error:
             raise PassError(
                 f"could not keep {path}: {error.strerror or error}; what was kept before is "
                 "still there"
             ) from error
-
-    def _path(self, name: str) -> Path:
-        assert self._folder is not None
-        return self._folder / f"{name}.safetensors"
 
 
 def _name(key: Key) -> str:

@@ -32,6 +32,7 @@ from bertcompress.graph.tidy import tidy
 from bertcompress.parity.outputs import ParityFigures, check_parity
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
+from bertcompress.passes.settings import check_choice
 from bertcompress.runtimes.ort.runtime import import_onnxruntime, optimized_graph
 from bertcompress.tasks import make_task
 
@@ -83,10 +84,7 @@ class ExportOnnx(Pass[Checkpoint, OnnxModel]):
     produces: ClassVar[Kind] = "onnx"
 
     def __post_init__(self) -> None:
-        if self.exporter not in EXPORTERS:
-            raise UsageError(
-                f"exporter must be one of {', '.join(EXPORTERS)}, got {self.exporter!r}"
-            )
+        check_choice("exporter", self.exporter, EXPORTERS)
         lowest, highest = OPSETS[self.exporter]
         if self.opset is not None and not lowest <= self.opset <= highest:
             raise UsageError(
@@ -127,14 +125,11 @@ class ExportOnnx(Pass[Checkpoint, OnnxModel]):
         return result, ExportDetails(opset, parity.figures, kernels.counts)
 
 
-def _output_names(checkpoint: Checkpoint) -> tuple[str, ...]:
-    return make_task(checkpoint.task, checkpoint.config).output_names
-
-
 def _export_dynamo(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
     import torch
 
-    taken, names = input_names(checkpoint.config), _output_names(checkpoint)
+    taken = input_names(checkpoint.config)
+    names = make_task(checkpoint.task, checkpoint.config).output_names
     wrapper = _wrap(checkpoint.model, names)
     # Tensors of their own: the exporter takes one object given twice for one input.
     ids = torch.arange(32).reshape(2, 16) % checkpoint.config.vocab_size

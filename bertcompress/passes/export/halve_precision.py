@@ -16,7 +16,6 @@ The answers are checked operator by operator, each result rounded as the hardwar
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -27,7 +26,7 @@ from bertcompress.graph.half import HalfKind, emulated, to_half
 from bertcompress.graph.kernels import INTEGER_KERNELS, WEIGHT_ONLY_KERNELS
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
-from bertcompress.passes.quantize.audit import drift_db
+from bertcompress.passes.quantize.audit import drift_db, told_db
 
 HalfPrecision = Literal["fp16", "bf16"]
 HALVES: dict[HalfPrecision, HalfKind] = {"fp16": "float16", "bf16": "bfloat16"}
@@ -94,5 +93,4 @@ class HalvePrecision(Pass[OnnxModel, OnnxModel]):
         progress("halve", 1, 2)
         ratio = drift_db(model, emulated(graph), seed=self.seed, as_written=True)
         progress("halve", 2, 2)
-        sqnr_db = round(ratio, 1) if math.isfinite(ratio) else None
-        return replace(model, graph=graph), HalvingDetails(output_sqnr_db=sqnr_db)
+        return replace(model, graph=graph), HalvingDetails(output_sqnr_db=told_db(ratio))

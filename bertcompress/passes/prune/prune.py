@@ -35,7 +35,7 @@ from bertcompress.passes.prune.details import (
 )
 from bertcompress.passes.prune.widths import Choice, Outcome, Search
 from bertcompress.passes.samples import batches_for
-from bertcompress.passes.settings import Need, check_counts
+from bertcompress.passes.settings import Need, check_counts, part_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Prune(Pass[Checkpoint, Checkpoint]):
         check_fraction("heads", self.heads)
         check_fraction("ffn", self.ffn)
         check_goals(["heads and ffn"] if self.heads or self.ffn else [])
-        self._one_shot()  # refuses what can't be meant
+        part_of(self, OneShot)  # refuses what can't be meant
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -90,21 +90,11 @@ class Prune(Pass[Checkpoint, Checkpoint]):
             PassError: If activations are not finite, or fewer answers stay than were asked for.
             DataError: If the examples do not fit the task.
         """
-        work = self._one_shot().begin(checkpoint, context, heads=self.heads > 0, ffn=self.ffn > 0)
+        one_shot = part_of(self, OneShot)
+        work = one_shot.begin(checkpoint, context, heads=self.heads > 0, ffn=self.ffn > 0)
         smaller = work.made(work.search.by_count(self.heads, self.ffn))
         work.check_agreement(smaller)
         return smaller.checkpoint, smaller.details
-
-    def _one_shot(self) -> OneShot:
-        return OneShot(
-            self.min_agreement,
-            self.refit,
-            self.multiple,
-            self.samples,
-            self.batch_size,
-            self.max_length,
-            self.seed,
-        )
 
 
 @dataclass(frozen=True)

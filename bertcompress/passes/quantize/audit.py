@@ -255,6 +255,11 @@ def drift_db(
     return ratio
 
 
+def told_db(ratio: float) -> float | None:
+    """Returns a ratio as details tell it: to a tenth of a decibel, None where it is infinite."""
+    return round(ratio, 1) if math.isfinite(ratio) else None
+
+
 def audited(
     model: OnnxModel,
     graph: onnx.ModelProto,
@@ -279,7 +284,6 @@ def audited(
         ParityError: If the answers collapsed.
     """
     kernels = audit(graph, stay, quantized)
-    ratio = drift_db(model, graph, seed=seed)
     stored = {
         **{product.module: "quantized" for product in quantized},
         **{product.module: "float32" for product in stay},
@@ -288,6 +292,6 @@ def audited(
     return QuantizationDetails(
         kernels=kernels.counts,
         precision=tuple(ProductPrecision(*row) for row in stored.items()),
-        output_sqnr_db=round(ratio, 1) if math.isfinite(ratio) else None,
+        output_sqnr_db=told_db(drift_db(model, graph, seed=seed)),
         left_in_float=", ".join(product.module for product in stay) or "nothing",
     )

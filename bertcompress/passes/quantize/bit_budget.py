@@ -72,7 +72,6 @@ class FloatAnswers:
         model: The float graph.
         weights: The initializers that may be replaced.
         batches: The texts that are answered.
-        threads: Threads of one run.
     """
 
     def __init__(
@@ -80,13 +79,11 @@ class FloatAnswers:
         model: OnnxModel,
         weights: Sequence[str],
         batches: Sequence[dict[str, IntArray]],
-        *,
-        threads: int = 1,
     ) -> None:
         self._own = {name: initializer_values(model.graph, name) for name in weights}
         self._batches = batches
         self._problem = model.config.problem_type
-        self._runtime = OrtRuntime(_with_inputs(model.graph, weights), threads=threads)
+        self._runtime = OrtRuntime(_with_inputs(model.graph, weights), threads=1)
         self._wanted: list[dict[str, torch.Tensor]] = []
 
     def __enter__(self) -> Self:
@@ -102,11 +99,11 @@ class FloatAnswers:
         import torch
 
         total = texts = 0.0
-        for batch, wanted, got in zip(
+        for batch, wanted, given in zip(
             self._batches, self._wanted, self._answers(replaced), strict=True
         ):
             real = torch.from_numpy(batch["attention_mask"]).bool()
-            loss = answer_loss(wanted, got, real, temperature=TEMPERATURE, problem=self._problem)
+            loss = answer_loss(wanted, given, real, temperature=TEMPERATURE, problem=self._problem)
             total += float(loss) * len(real)
             texts += len(real)
         return max(0.0, total / texts)
@@ -118,7 +115,7 @@ class FloatAnswers:
         for batch in self._batches:
             feed = {**batch, **self._own, **replaced}
             values = self._runtime.run({name: feed[name] for name in self._runtime.input_names})
-            answers.append({name: torch.from_numpy(array) for name, array in values.items()})
+            answers.append({name: torch.from_numpy(output) for name, output in values.items()})
         return answers
 
 
@@ -184,8 +181,8 @@ def offer(
     return Offer(
         piece,
         formats,
-        tuple(scale * error(format_) for format_ in formats),
-        tuple(piece.bytes_in(model.graph, format_, scaled=scaled) for format_ in formats),
+        tuple(scale * error(candidate) for candidate in formats),
+        tuple(piece.bytes_in(model.graph, candidate, scaled=scaled) for candidate in formats),
     )
 
 
@@ -197,20 +194,20 @@ def choices(
     Raises:
         SpeedGateError: If the file is larger than the target even in the smallest formats.
     """
-    smallest = [min(offer.sizes) for offer in offers]
-    least = bytes_beside(model.graph, [offer.piece for offer in offers]) + sum(smallest)
+    smallest = [min(offered.sizes) for offered in offers]
+    least = bytes_beside(model.graph, [offered.piece for offered in offers]) + sum(smallest)
     if least > target:
         raise SpeedGateError(
             f"the smallest file with these weights in 4 bits has {least:,} bytes "
             f"({least / 1e6:.2f} MB), {target:,} were asked; prune first, or ask for that"
         )
     extra = [
-        np.asarray(offer.sizes, dtype=np.float64) - low
-        for offer, low in zip(offers, smallest, strict=True)
+        np.asarray(offered.sizes, dtype=np.float64) - low
+        for offered, low in zip(offers, smallest, strict=True)
     ]
-    losses = [np.asarray(offer.losses) for offer in offers]
-    chosen = cheapest_within(losses, extra, float(target - least)) or ()  # the smallest always fit
-    cheapest = tuple(offer.formats[at] for offer, at in zip(offers, chosen, strict=True))
+    losses = [np.asarray(offered.losses) for offered in offers]
+    levels = cheapest_within(losses, extra, float(target - least)) or ()  # the smallest always fit
+    cheapest = tuple(offered.formats[at] for offered, at in zip(offers, levels, strict=True))
     alike = _alike(offers, target - least + sum(smallest))
     return (cheapest,) if alike is None else (cheapest, alike)
 
@@ -220,12 +217,12 @@ def _alike(offers: Sequence[Offer], budget: int) -> tuple[BlockFormat, ...] | No
     for bits in sorted(BITS, reverse=True):
         for block_size in BLOCK_SIZES:
             formats = tuple(
-                BlockFormat(bits, min(block_size, offer.piece.block_sizes[-1]), bits == max(BITS))
-                for offer in offers
+                BlockFormat(bits, min(block_size, offered.piece.block_sizes[-1]), bits == max(BITS))
+                for offered in offers
             )
             sizes = (
-                offer.sizes[offer.formats.index(format_)]
-                for offer, format_ in zip(offers, formats, strict=True)
+                offered.sizes[offered.formats.index(format_)]
+                for offered, format_ in zip(offers, formats, strict=True)
             )
             if sum(sizes) <= budget:
                 return formats

@@ -14,7 +14,7 @@ from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks import make_task
-from bertcompress.tasks.base import Feature, Prediction
+from bertcompress.tasks.base import Prediction
 
 if TYPE_CHECKING:
     import onnx
@@ -30,40 +30,26 @@ class HeldOut:
     Args:
         model: The float graph, and what it takes to feed it.
         examples: With labels, at least one.
-        threads: Threads of one run.
+
+    Attributes:
+        examples: What it was made with.
+        features: Their tokens.
+        graph: The float graph.
+        metric: The name of the task's metric; more of it is better.
 
     Raises:
         DataError: The examples do not fit the task.
     """
 
-    def __init__(self, model: OnnxModel, examples: Sequence[Example], *, threads: int = 1) -> None:
-        self._model, self._threads = model, threads
+    def __init__(self, model: OnnxModel, examples: Sequence[Example]) -> None:
         make_task(model.task, model.config).check(examples)
         self._texts = Texts.of(model, tuple(examples))
-
-    @property
-    def examples(self) -> Sequence[Example]:
-        """What it was made with."""
-        return self._texts.examples
-
-    @property
-    def features(self) -> Sequence[Feature]:
-        """Their tokens."""
-        return self._texts.features
-
-    @property
-    def graph(self) -> onnx.ModelProto:
-        """The float graph."""
-        return self._model.graph
-
-    @property
-    def metric(self) -> str:
-        """The name of the task's metric; more of it is better."""
-        return self._texts.task.primary_metric
+        self.graph, self.metric = model.graph, self._texts.task.primary_metric
+        self.examples, self.features = self._texts.examples, self._texts.features
 
     def run(self, graph: onnx.ModelProto, at: Sequence[int]) -> list[Outputs]:
         """Returns the outputs for the features at these positions, without batch axis."""
-        with OrtRuntime(graph.SerializeToString(), threads=self._threads) as runtime:
+        with OrtRuntime(graph.SerializeToString(), threads=1) as runtime:
             return self._texts.outputs(runtime, batch_size=_BATCH_SIZE, at=at)
 
     def value(self, outputs: Sequence[Outputs]) -> float:
@@ -98,7 +84,7 @@ class HeldOut:
 def _error(reference: Outputs, given: Outputs) -> float:
     squares = distance = 0.0
     for name, values in reference.items():
-        right, got = values.astype(np.float64), given[name].astype(np.float64)
+        right, answered = values.astype(np.float64), given[name].astype(np.float64)
         squares += float((right**2).sum())
-        distance += float(((right - got) ** 2).sum())
+        distance += float(((right - answered) ** 2).sum())
     return distance / squares if squares > 0 else distance

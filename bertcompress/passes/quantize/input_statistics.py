@@ -98,7 +98,6 @@ def input_statistics(
     products: Sequence[WeightProduct],
     batches: Sequence[dict[str, IntArray]],
     *,
-    threads: int = 1,
     limit_bytes: int = STATISTICS_BYTES,
 ) -> Iterator[tuple[tuple[WeightProduct, ...], dict[str, InputStatistics]]]:
     """Yields products with the statistics of their inputs, by the tensor's name.
@@ -111,7 +110,7 @@ def input_statistics(
     """
     for part in _parts(graph, products, limit_bytes):
         tensors = tuple(dict.fromkeys(product.tensor for product in part))
-        yield part, _watch(graph, tensors, batches, threads)
+        yield part, _watch(graph, tensors, batches)
 
 
 def _parts(
@@ -136,14 +135,13 @@ def _watch(
     graph: onnx.ModelProto,
     tensors: Sequence[str],
     batches: Sequence[dict[str, IntArray]],
-    threads: int,
 ) -> dict[str, InputStatistics]:
     import torch
 
     grams: dict[str, Gram] = {}
     sums: dict[str, NDArray[np.float64]] = {}
     counts: Counter[str] = Counter()
-    with OrtRuntime(watched(graph, tensors), threads=threads) as runtime:
+    with OrtRuntime(watched(graph, tensors), threads=1) as runtime:
         for batch in batches:
             values = runtime.run({name: batch[name] for name in runtime.input_names})
             for tensor in tensors:

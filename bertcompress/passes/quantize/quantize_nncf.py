@@ -69,7 +69,7 @@ from bertcompress.passes.quantize.nncf_backend import (
     smooth,
 )
 from bertcompress.passes.samples import draw_samples
-from bertcompress.passes.settings import Need
+from bertcompress.passes.settings import Need, check_optional_counts
 
 if TYPE_CHECKING:
     import onnx
@@ -121,12 +121,7 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
-        for name in ("samples", "max_length"):
-            count = getattr(self, name)
-            if count is not None and count < 1:
-                raise UsageError(
-                    f"{name} must be 1 or more, got {count}; leave it out for the default"
-                )
+        check_optional_counts(samples=self.samples, max_length=self.max_length)
         if self.smooth_alpha is not None and not 0 <= self.smooth_alpha <= 1:
             raise UsageError(
                 f"smooth_alpha must be 0 to 1, got {self.smooth_alpha:g}; leave it out for 0.95"
@@ -174,13 +169,15 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
         work = NncfWork(source, nodes, self._feeds(model, calibrated_on), context.progress)
         held_out = HeldOut(model, held) if held else None
         graph = self._quantized(work, held_out)
-        back = _float_ones(graph, products) if held_out is not None else ()
+        back: tuple[WeightProduct, ...] = ()
+        if held_out is not None:
+            back = tuple(product for product in products if not is_quantized(graph, product))
         settle(graph, source, products, portable=self.portable)
         if self.restore == "activations":
             for product in back:
                 quantize_weight(graph, product)
         left = back if self.restore == "products" else ()
-        audit = audited(
+        told = audited(
             model,
             graph,
             quantized=tuple(product for product in products if product not in left),
@@ -188,7 +185,7 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
             seed=self.seed,
         )
         details = replace(
-            audit,
+            told,
             nncf_calibration=NncfCalibration(len(work.feeds), self.smooth_alpha),
             int8_embedding_tables=", ".join(tables) or "none",
         )
@@ -261,12 +258,6 @@ class QuantizeNncf(Pass[OnnxModel, OnnxModel]):
                 "largest loss allowed": most,
             },
         )
-
-
-def _float_ones(
-    graph: onnx.ModelProto, products: Sequence[WeightProduct]
-) -> tuple[WeightProduct, ...]:
-    return tuple(product for product in products if not is_quantized(graph, product))
 
 
 def settle(

@@ -138,9 +138,9 @@ class QuantizeStatic(Pass[OnnxModel, OnnxModel]):
         quantize_products(graph, quantized, table, portable=self.portable, largest=largest)
         tables = quantize_embeddings(graph, portable=self.portable) if self.embeddings else ()
         context.progress("quantize", 1, 2)
-        audit = audited(model, graph, quantized=quantized, stay=stay, seed=self.seed)
+        told = audited(model, graph, quantized=quantized, stay=stay, seed=self.seed)
         details = replace(
-            audit,
+            told,
             calibration=calibration_facts(table),
             weights=weight_bits(self.target),
             made_for=made_for(self.target),
@@ -191,26 +191,24 @@ def quantize_products(
     replacements: dict[str, list[onnx.NodeProto]] = {}
     biases = {} if portable else bias_additions(graph, products)
     for product in inputs_now(graph, products):
-        ends = table.range_of(product.module)
+        known = table.range_of(product.module)
         new: list[onnx.NodeProto] = []
         if product.tensor not in quantized:
-            quantized[product.tensor] = _add_quantization(graph, product.tensor, ends)
+            quantized[product.tensor] = _add_quantization(graph, product.tensor, known)
             new = quantized[product.tensor].nodes
         activation = quantized[product.tensor]
-        if activation.range != (ends.low, ends.high):
+        if activation.range != (known.low, known.high):
             raise CalibrationError(
                 f"the table gives {product.module} another range than its neighbour of the same "
                 "input; calibrate again"
             )
-        names = (activation.integers, activation.scale_name, activation.zero_point_name)
+        names = activation.names
         if portable:
-            product_nodes = portable_product(
-                graph, product, names, activation.scale, largest=largest
-            )
+            nodes = portable_product(graph, product, names, activation.scale, largest=largest)
         else:
             addition = biases.get(product.node)
-            product_nodes = [scaled_product(graph, product, names, addition, largest=largest)]
-        replacements[product.node] = [*new, *product_nodes]
+            nodes = [scaled_product(graph, product, names, addition, largest=largest)]
+        replacements[product.node] = [*new, *nodes]
     replacements |= {addition.name: [] for addition in biases.values()}
     replace_nodes(graph, replacements)
     drop_unused_initializers(graph)
@@ -220,27 +218,22 @@ def quantize_products(
 
 @dataclass(frozen=True)
 class _Activation:
-    """A tensor that was quantized: the names of its parts, and what makes them."""
+    """A tensor that was quantized: the names of its integers, scale and zero point, and how."""
 
-    integers: str
+    names: tuple[str, str, str]
     scale: np.float32
-    scale_name: str
-    zero_point_name: str
     range: tuple[float, float]
     nodes: list[onnx.NodeProto]
 
 
-def _add_quantization(
-    graph: onnx.ModelProto, tensor: str, tensor_range: TensorRange
-) -> _Activation:
+def _add_quantization(graph: onnx.ModelProto, tensor: str, known: TensorRange) -> _Activation:
     from onnx import helper
 
-    scale, zero_point = choose_asymmetric_u8(tensor_range.low, tensor_range.high)
-    scale_name = add_initializer(graph, f"{tensor}.scale", np.asarray(scale))
-    zero_point_name = add_initializer(graph, f"{tensor}.zero_point", np.asarray(zero_point))
-    integers = f"{tensor}.q"
-    node = helper.make_node(
-        "QuantizeLinear", [tensor, scale_name, zero_point_name], [integers], integers
+    scale, zero_point = choose_asymmetric_u8(known.low, known.high)
+    grid = (
+        add_initializer(graph, f"{tensor}.scale", np.asarray(scale)),
+        add_initializer(graph, f"{tensor}.zero_point", np.asarray(zero_point)),
     )
-    ends = (tensor_range.low, tensor_range.high)
-    return _Activation(integers, scale, scale_name, zero_point_name, ends, [node])
+    integers = f"{tensor}.q"
+    node = helper.make_node("QuantizeLinear", [tensor, *grid], [integers], integers)
+    return _Activation((integers, *grid), scale, (known.low, known.high), [node])

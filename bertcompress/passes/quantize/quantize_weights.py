@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from bertcompress.artifacts.artifact import Kind, OnnxModel
-from bertcompress.errors import UsageError, did_you_mean
+from bertcompress.errors import UsageError
 from bertcompress.graph.edit import (
     drop_unused_initializers,
     import_ort_domain,
@@ -54,7 +54,7 @@ from bertcompress.passes.quantize.input_statistics import (
     draw_texts,
     input_statistics,
 )
-from bertcompress.passes.settings import Need
+from bertcompress.passes.settings import Need, check_choice
 from bertcompress.progress import Progress
 
 if TYPE_CHECKING:
@@ -102,11 +102,8 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
         check_blocks(self.bits, self.block_size)
-        if self.rounding is not None and self.rounding not in ROUNDINGS:
-            raise UsageError(
-                f"rounding must be one of {', '.join(ROUNDINGS)}, got {self.rounding!r}"
-                + did_you_mean(self.rounding, ROUNDINGS)
-            )
+        if self.rounding is not None:
+            check_choice("rounding", self.rounding, ROUNDINGS)
         if self.samples < 2:
             raise UsageError(f"samples must be 2 or more, got {self.samples}")
         if self.target_size is not None and self.target_size < 1:
@@ -153,11 +150,11 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
         lost, formats, blocks = min(tried, key=lambda attempt: attempt[0] or 0.0)
         graph = work.written(blocks)
         stored = {p.module: str(f) for p, f in zip(pieces, formats, strict=True)}
-        audit = audited(
+        told = audited(
             model, graph, quantized=quantized, stay=stay, seed=self.seed, precisions=stored
         )
         details = replace(
-            audit,
+            told,
             rounding=f"{rounding}, {texts.count if texts else 0} texts",
             size=f"{model.size_bytes / 1e6:.2f} MB before, {graph.ByteSize() / 1e6:.2f} MB after",
             note=ABOUT,

@@ -26,7 +26,7 @@ from bertcompress.graph.fingerprint import graph_sha256
 from bertcompress.inference.texts import Texts
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
-from bertcompress.passes.settings import PATH, Need, check_choice
+from bertcompress.passes.settings import PATH, Need, check_choice, part_of
 from bertcompress.passes.tensorrt.builder import Built, build_plan
 from bertcompress.passes.tensorrt.engine_parity import EngineFigures, check_engine
 from bertcompress.passes.tensorrt.knobs import (
@@ -129,16 +129,7 @@ class BuildEngine(Pass[OnnxModel, Engine]):
     @property
     def knobs(self) -> Knobs:
         """The builder's settings."""
-        return Knobs(
-            workspace_bytes=self.workspace_bytes,
-            optimization_level=self.optimization_level,
-            max_aux_streams=self.max_aux_streams,
-            max_num_tactics=self.max_num_tactics,
-            tf32=self.tf32,
-            strip=self.strip,
-            version_compatible=self.version_compatible,
-            hardware=self.hardware,
-        )
+        return part_of(self, Knobs)
 
     @property
     def needs(self) -> tuple[Need, ...]:
@@ -217,7 +208,7 @@ class BuildEngine(Pass[OnnxModel, Engine]):
             recipe_sha256=hashlib.sha256(recipe.encode()).hexdigest(),
             platform=here,
             profiles=profiles,
-            knobs={**self.knobs.to_json(), "goal": self.goal, "flags": list(built.flags)},
+            knobs={**asdict(self.knobs), "goal": self.goal, "flags": list(built.flags)},
             plan_sha256=hashlib.sha256(built.plan).hexdigest(),
             layers=built.layers,
             log_sha256=built.log_sha256,

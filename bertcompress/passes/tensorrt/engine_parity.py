@@ -65,16 +65,16 @@ def check_engine(engine: Engine, *, tolerance: float | None = None, seed: int = 
         got = [runtime.run(feed) for feed in taken * _TIMES]
         counts = runtime.counts
     reference = run_graph(emulated(engine.graph), list(feeds), as_written=True)
-    parity = compare_outputs(reference * _TIMES, got, feeds * _TIMES)
-    allowed = (tolerance or _tolerance_of(engine)) * max(1.0, parity.magnitude)
-    if parity.max_difference > allowed:
+    figures = compare_outputs(reference * _TIMES, got, feeds * _TIMES).figures
+    allowed = (tolerance or _tolerance_of(engine)) * max(1.0, figures.largest_output)
+    if figures.largest_difference > allowed:
         raise ParityError(
             f"the engine answers differently from its graph: largest difference "
-            f"{parity.max_difference:.2e} over {len(feeds)} batches, allowed is {allowed:.2e}; "
-            "nothing was written"
+            f"{figures.largest_difference:.2e} over {len(feeds)} batches, "
+            f"allowed is {allowed:.2e}; nothing was written"
         )
     return EngineFigures(
-        **vars(parity.figures),
+        **vars(figures),
         allowed=allowed,
         replayed_as_cuda_graphs=counts.replayed,
         enqueued=counts.enqueued,
@@ -90,9 +90,8 @@ def compared_shapes(profiles: Sequence[Profile]) -> tuple[tuple[int, int], ...]:
     shapes = []
     for profile in profiles:
         batch = profile.least[0]
-        lengths = (
-            (profile.least[1], profile.opt[1], profile.most[1]) if batch == 1 else (profile.opt[1],)
-        )
+        every = profile.least, profile.opt, profile.most
+        lengths = [shape[1] for shape in (every if batch == 1 else (profile.opt,))]
         shapes += [(batch, length) for length in lengths]
     return tuple(dict.fromkeys(shapes))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -42,10 +42,6 @@ class Knobs:
     strip: bool = False
     version_compatible: bool = False
     hardware: Hardware = "none"
-
-    def to_json(self) -> dict[str, object]:
-        """Returns them by name."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

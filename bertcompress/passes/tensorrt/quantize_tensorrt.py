@@ -23,7 +23,6 @@ built, so nothing is known about speed.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -33,7 +32,7 @@ import numpy as np
 from bertcompress.artifacts.artifact import Kind, OnnxModel
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.bert.families import longest_text
-from bertcompress.errors import ExportError, UsageError, did_you_mean
+from bertcompress.errors import ExportError, UsageError
 from bertcompress.graph.attention_products import (
     AttentionNode,
     attention_nodes,
@@ -61,9 +60,10 @@ from bertcompress.passes.quantize.audit import (
     calibration_facts,
     check_patterns,
     drift_db,
+    told_db,
 )
 from bertcompress.passes.ranges import Ranges
-from bertcompress.passes.settings import Need
+from bertcompress.passes.settings import Need, check_choice
 from bertcompress.passes.tensorrt.plan import PlannedProduct, attention_reason, plan_products
 
 if TYPE_CHECKING:
@@ -126,11 +126,7 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
 
     def __post_init__(self) -> None:
         check_patterns(self.keep_float)
-        if self.precision not in PRECISIONS:
-            raise UsageError(
-                f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}"
-                f"{did_you_mean(str(self.precision), PRECISIONS)}"
-            )
+        check_choice("precision", self.precision, PRECISIONS)
         typed = target_named(self.target).strongly_typed
         if self.precision in ("fp8", "bf16") and not typed:
             raise UsageError(
@@ -194,7 +190,7 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
             tensorrt=f"{target.versions}; opset {target.opset}; {target.build}",
             checked="by rules and in ONNX Runtime; no engine was built",
             precision=(*map(self._row, plan), *_inside_rows(inside, self.precision)),
-            output_sqnr_db=round(ratio, 1) if math.isfinite(ratio) else None,
+            output_sqnr_db=told_db(ratio),
             slow_widths="; ".join(finding.sentence for finding in slow) or "none",
             calibration=calibration_facts(table) if table is not None else None,
         )
@@ -219,16 +215,10 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
         scheme = Scheme(kind, half, stored=half is np.float16)
         inside = attention_nodes(graph) if self.attention else ()
         longest = self.longest or longest_text(model.config)
-        reasons = {node.node: attention_reason(node, kind, longest) for node in inside}
-        modules = (
-            {operand.tensor: operand.module for operand in attention_operands(graph)}
-            if inside
-            else {}
-        )
-        quantize_products(
-            graph, [planned.product for planned in plan if planned.quantized], table, scheme
-        )
-        chosen = [node for node in inside if not reasons[node.node]]
+        reasons = {one.node: attention_reason(one, kind, longest) for one in inside}
+        modules = {one.tensor: one.module for one in attention_operands(graph)} if inside else {}
+        quantize_products(graph, [one.product for one in plan if one.quantized], table, scheme)
+        chosen = [one for one in inside if not reasons[one.node]]
         ranges = _operand_ranges(chosen, modules, table)
         split_attention(
             graph, chosen, lambda name, tensor: activation_pair(graph, tensor, ranges[name], scheme)
@@ -246,10 +236,10 @@ class QuantizeTensorrt(Pass[OnnxModel, OnnxModel]):
         findings = lint(
             graph,
             target,
-            quantized=[planned.product.node for planned in plan if planned.quantized],
+            quantized=[each.product.node for each in plan if each.quantized],
             longest=self.longest or longest_text(model.config),
         )
-        errors = [finding for finding in findings if finding.severity == "error"]
+        errors = [each for each in findings if each.severity == "error"]
         if errors:
             raise ExportError(
                 f"the graph breaks TensorRT's rules {len(errors)} times, first {errors[0].rule}: "
@@ -275,13 +265,13 @@ def _operand_ranges(
 ) -> dict[str, float]:
     """Returns the largest absolute value of each operand of attention, by the operand's name."""
     ranges: dict[str, float] = {}
-    for node in nodes:
+    for attention in nodes:
         for part, tensor, factor in (
-            ("query", node.query, node.scale),
-            ("key", node.key, 1.0),
-            ("value", node.value, 1.0),
+            ("query", attention.query, attention.scale),
+            ("key", attention.key, 1.0),
+            ("value", attention.value, 1.0),
         ):
-            ends = table.range_of(modules[tensor])
-            ranges[f"{node.node}.{part}"] = factor * max(abs(ends.low), abs(ends.high))
-        ranges[f"{node.node}.probabilities"] = 1.0
+            known = table.range_of(modules[tensor])
+            ranges[f"{attention.node}.{part}"] = factor * max(abs(known.low), abs(known.high))
+        ranges[f"{attention.node}.probabilities"] = 1.0
     return ranges

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bertcompress.formatting import percent_text, ratio_text, seconds_text
 from bertcompress.profiling.precision_map import MappedGroup, MappedProduct, PrecisionMap
@@ -74,7 +75,7 @@ def joined_rows(mapped: PrecisionMap) -> list[list[str]]:
     """Returns a row for each kind of product: the layers where the same ran, put together."""
     kinds: dict[tuple[str, ...], list[MappedProduct]] = {}
     for product in mapped.products:
-        kind = (joined_module(product.module), product.kernel, product.precision, product.reason)
+        kind = joined_module(product.module), product.kernel, product.precision, product.reason
         kinds.setdefault(kind, []).append(product)
     return [_product_row(mapped, _summed(same)) for same in kinds.values()]
 
@@ -82,8 +83,8 @@ def joined_rows(mapped: PrecisionMap) -> list[list[str]]:
 def other_rows(mapped: PrecisionMap) -> list[list[str]]:
     """Returns the rows that follow the products: all else, the runtime's own work, the whole."""
     rows = [
-        _row(mapped, [other.name, other.operators, "", ""], other.before_s, other.after_s)
-        for other in mapped.others
+        _row(mapped, [group.name, group.operators, "", ""], group.before_s, group.after_s)
+        for group in mapped.others
     ]
     between = mapped.whole_s - mapped.operators_s
     before = None
@@ -107,7 +108,7 @@ def joined_module(module: str) -> str:
 def sentences(mapped: PrecisionMap) -> list[str]:
     """Returns what the table says, and what it was measured on."""
     threads = f"{mapped.threads} thread{'' if mapped.threads == 1 else 's'}"
-    lines = [
+    told = [
         f"{_shares(mapped)}.",
         f"Measured in {mapped.runtime} on {mapped.inputs}, {threads}, {mapped.runs} runs; "
         f"the operators cover {percent_text(mapped.covered)} of a run, the rest is the runtime's "
@@ -118,13 +119,13 @@ def sentences(mapped: PrecisionMap) -> list[str]:
         ratio = ratio_text(mapped.before_plain_s / mapped.plain_s)
         before = seconds_text(mapped.before_plain_s)
         plain += f"; {mapped.against}, the float graph of the column before, {before} ({ratio})"
-    lines.append(f"{plain}.")
+    told.append(f"{plain}.")
     if mapped.plain_s > _BUSY * mapped.whole_s:
-        lines.append(
+        told.append(
             "Other processes took time from these runs: whole runs are slower than the medians of "
             "their operators add up to. Measure on a quiet machine before you quote a time."
         )
-    return lines
+    return told
 
 
 def _shares(mapped: PrecisionMap) -> str:
@@ -146,17 +147,13 @@ def _time(rows: Iterable[MappedProduct | MappedGroup]) -> float:
 
 
 def _summed(same: Sequence[MappedProduct]) -> MappedProduct:
-    first = same[0]
-    before = [product.before_s for product in same]
-    known = [seconds for seconds in before if seconds is not None]
-    module = first.module if len(same) == 1 else f"{joined_module(first.module)} ({len(same)})"
-    return MappedProduct(
-        module=module,
-        kernel=first.kernel,
-        precision=first.precision,
-        before_s=sum(known) if len(known) == len(before) else None,
+    first, *others = same
+    known = [product.before_s for product in same if product.before_s is not None]
+    return replace(
+        first,
+        module=f"{joined_module(first.module)} ({len(same)})" if others else first.module,
+        before_s=sum(known) if len(known) == len(same) else None,
         after_s=sum(product.after_s for product in same),
-        reason=first.reason,
     )
 
 

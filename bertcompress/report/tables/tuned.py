@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bertcompress.bench.request_rate import ServerResult
-from bertcompress.bench.tuning import CandidateRate, Tuning
+from bertcompress.bench.tuning import Tuning
 from bertcompress.formatting import (
     bytes_text,
     millisecond_interval,
@@ -15,7 +15,6 @@ from bertcompress.formatting import (
     seconds_text,
     streams_text,
 )
-from bertcompress.inference.best_settings import RuntimeSettings
 from bertcompress.report.summary import Summary
 from bertcompress.report.tables.blocks import (
     Cell,
@@ -27,7 +26,7 @@ from bertcompress.report.tables.blocks import (
     Table,
     text_table,
 )
-from bertcompress.report.variant_summary import VariantSummary
+from bertcompress.report.variant_summary import VariantSummary, settings_text
 
 BEST_HEADING = "Each at its best settings"
 REQUESTS_HEADING = "Requests that arrive at random"
@@ -64,7 +63,7 @@ def _best_row(variant: VariantSummary, tuning: Tuning, series: int) -> Row:
         Cell(variant.name, series=series),
         single,
         *_offline_cells(variant),
-        Cell(_settings_text(best)),
+        Cell(settings_text(best)),
         Cell() if peak is None else Cell(bytes_text(peak)),
     )
 
@@ -106,7 +105,7 @@ def candidates_table(name: str, tuning: Tuning) -> Table:
     best = tuning.candidates[0].tokens_per_s
     rows = [
         (
-            _settings_text(candidate),
+            settings_text(candidate),
             rate_text(candidate.sentences_per_s),
             rate_text(candidate.tokens_per_s),
             f"{candidate.tokens_per_s / best:.0%}",
@@ -117,15 +116,6 @@ def candidates_table(name: str, tuning: Tuning) -> Table:
     title = f"{name}: many texts at once, the last and longest slice of each"
     columns = ("settings", "sentences/s", "tokens/s", "of the best", "measured")
     return text_table(title, columns, rows)
-
-
-def _settings_text(settings: RuntimeSettings | CandidateRate) -> str:
-    return streams_text(
-        settings.streams,
-        settings.threads,
-        settings.batch_size,
-        sort_by_length=settings.sort_by_length,
-    )
 
 
 def requests_section(summary: Summary) -> Section:

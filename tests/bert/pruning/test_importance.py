@@ -76,21 +76,16 @@ def test_gradients_are_those_of_finite_differences(
 
     found = mask_gradients(model, batch, torch.Generator())
 
-    assert [(g.layer, g.unit) for g in found] == [
-        (0, "heads"),
-        (0, "ffn"),
-        (1, "heads"),
-        (1, "ffn"),
-    ]
-    for gradient in found:
-        units = range(4) if gradient.unit == "heads" else (0, 17, 63)
+    assert list(found) == [("heads", 0), ("ffn", 0), ("heads", 1), ("ffn", 1)]
+    for (kind, layer), gradients in found.items():
+        units = range(4) if kind == "heads" else (0, 17, 63)
         for row in range(3):
             for unit in units:
-                place = (gradient.layer, gradient.unit, unit)
+                place = (layer, kind, unit)
                 up = loss_with_scaled_columns(model, batch, row, place, 1 + step)
                 down = loss_with_scaled_columns(model, batch, row, place, 1 - step)
                 expected = (up - down) / (2 * step)
-                assert gradient.values[row, unit] == pytest.approx(expected, rel=1e-5, abs=1e-9)
+                assert gradients[row, unit] == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
 
 def test_fisher_and_taylor_are_means_over_samples(
@@ -98,7 +93,7 @@ def test_fisher_and_taylor_are_means_over_samples(
 ) -> None:
     model = tiny_checkpoint().model
     whole = Batch(inputs, TARGETS["text-classification"])
-    heads = mask_gradients(model, whole, torch.Generator())[2].values  # layer 1
+    heads = mask_gradients(model, whole, torch.Generator())["heads", 1]
 
     fisher = from_data(model, batches(inputs), score="fisher")
     taylor = from_data(model, batches(inputs), score="taylor")

@@ -53,7 +53,7 @@ def test_it_is_saved_and_runs(tiny_graph: Callable[..., OnnxModel], tmp_path: Pa
     whole = save(tiny_graph(), tmp_path / "whole")
     with open_runtime(folder, threads=1) as one, open_runtime(whole, threads=1) as other:
         got, expected = [one.run(feed) for feed in feeds], [other.run(feed) for feed in feeds]
-    assert compare_outputs(expected, got, feeds).max_difference < 0.02
+    assert compare_outputs(expected, got, feeds).figures.largest_difference < 0.02
     assert got[0]["logits"].dtype == np.float32
 
 

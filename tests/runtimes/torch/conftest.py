@@ -31,6 +31,6 @@ def difference_with() -> Difference:
         ):
             assert first.outputs == other.outputs
             expected, got = [first.run(feed) for feed in feeds], [other.run(feed) for feed in feeds]
-        return compare_outputs(expected, got, feeds).max_difference, recorder
+        return compare_outputs(expected, got, feeds).figures.largest_difference, recorder
 
     return run
