@@ -38,7 +38,7 @@ def evaluate(
     """Print the metrics of a model on labelled data."""
     from bertcompress.inference.predictor import Predictor
     from bertcompress_cli.measured_data import measured_data
-    from bertcompress_cli.output import note
+    from bertcompress_cli.output import note, notes
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
 
@@ -69,6 +69,7 @@ def evaluate(
         "data": data.source,
         "split": data.split,
     }
+    notes(score.notes)
     _print(score, about, as_json=as_json)
 
 
@@ -85,6 +86,7 @@ def _print(score: Score, about: Mapping[str, str], *, as_json: bool) -> None:
         "value": score.value,
         "values": dict(score.values),
         "per_class": {name: asdict(one) for name, one in score.per_class.items()},
+        "notes": list(score.notes),
     }
     if as_json:
         result("", facts, as_json=True)
