@@ -33,11 +33,18 @@ class TextExample:
 
 @dataclass(frozen=True)
 class TokenExample:
-    """Words and, where known, a tag for each (IOB2)."""
+    """Words and, where known, a tag for each, in the scheme that the data has."""
 
     id: str
     words: tuple[str, ...]
     tags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class UnsplitExample(TokenExample):
+    """A text to tag that the tokenizer splits; `words` are its parts between blanks."""
+
+    text: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from bertcompress.stats.intervals import Interval
 _NAMES = {
     "accuracy": "accuracy",
     "f1": "F1",
+    "f1_strict": "strict F1",
     "f1_micro": "micro F1",
     "f1_macro": "macro F1",
     "exact_match": "exact match",

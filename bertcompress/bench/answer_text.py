@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from bertcompress.data.tag_scheme import OUTSIDE, scheme_of
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
 
 SHOWN_CHARACTERS = 400
@@ -33,8 +32,10 @@ def gold_text(example: Example) -> str:
 def answer_text(example: Example, answer: object) -> str:
     """Returns an answer: entities as ``EU [ORG]``, several labels joined, numbers rounded."""
     if isinstance(example, TokenExample) and isinstance(answer, tuple):
-        spans = entities([str(tag) for tag in answer])
-        named = [f"{' '.join(example.words[a:b])} [{kind}]" for a, b, kind in spans]
+        tags = [str(tag) for tag in answer]
+        scheme = scheme_of([*tags, OUTSIDE])
+        spans = scheme.entities(tags) if scheme is not None else ()
+        named = [f"{' '.join(example.words[at.start : at.end])} [{at.kind}]" for at in spans]
         return shortened(", ".join(named)) if named else "(none)"
     if isinstance(answer, np.ndarray):
         return f"vector of {answer.shape[-1]}"
@@ -43,30 +44,6 @@ def answer_text(example: Example, answer: object) -> str:
     if isinstance(answer, float):
         return f"{answer:.3f}"
     return shortened(str(answer)) if answer else "(none)"
-
-
-def entities(tags: Sequence[str], *, strict: bool = False) -> list[tuple[int, int, str]]:
-    """Returns the spans of IOB2 tags: first word, end, kind.
-
-    An ``I-X`` that follows no ``X`` begins a span of its own, as conlleval counts it; `strict`
-    passes it over, as seqeval's strict IOB2 does.
-
-    >>> entities(["B-ORG", "I-ORG", "O", "I-PER"])
-    [(0, 2, 'ORG'), (3, 4, 'PER')]
-    >>> entities(["B-ORG", "I-ORG", "O", "I-PER"], strict=True)
-    [(0, 2, 'ORG')]
-    """
-    spans: list[tuple[int, int, str]] = []
-    for i, tag in enumerate(tags):
-        prefix, _, kind = tag.partition("-")
-        if prefix not in ("B", "I"):
-            continue
-        goes_on = prefix == "I" and spans and spans[-1][1] == i and spans[-1][2] == kind
-        if goes_on:
-            spans[-1] = (spans[-1][0], i + 1, kind)
-        elif prefix == "B" or not strict:
-            spans.append((i, i + 1, kind))
-    return spans
 
 
 def shortened(text: str) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bench.answer_text import entities
+from bertcompress.data.tag_scheme import OUTSIDE, scheme_of
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
 from bertcompress.tasks.base import Prediction, Score
 
@@ -82,10 +82,11 @@ def _pearson(sums: Matrix) -> Matrix:
 
 def _count_rows(predictions: Sequence[Prediction], examples: Sequence[Example]) -> Matrix:
     """Returns true positives, predicted and gold items of each example."""
-    rows = []
-    for prediction, example in zip(predictions, examples, strict=True):
-        said, gold = _items(example, prediction.answer), _items(example, _gold(example))
-        rows.append((len(said & gold), len(said), len(gold)))
+    answers = _item_sets([prediction.answer for prediction in predictions], examples)
+    golds = _item_sets([_gold(example) for example in examples], examples)
+    rows = [
+        (len(said & gold), len(said), len(gold)) for said, gold in zip(answers, golds, strict=True)
+    ]
     return np.asarray(rows, dtype=np.float64).reshape(-1, 3)
 
 
@@ -106,9 +107,14 @@ def _gold(example: Example) -> object:
     return example.tags if isinstance(example, TokenExample) else None
 
 
-def _items(example: Example, answer: object) -> frozenset[object]:
-    if not isinstance(answer, tuple):
-        return frozenset({answer}) if isinstance(answer, str) else frozenset()
-    if isinstance(example, TokenExample):
-        return frozenset(entities([str(tag) for tag in answer], strict=True))
-    return frozenset(answer)
+def _item_sets(answers: Sequence[object], examples: Sequence[Example]) -> list[frozenset[object]]:
+    """Returns the classes or, of tagged words, the entities of each answer."""
+    tuples = [
+        answer if isinstance(answer, tuple) else (answer,) if isinstance(answer, str) else ()
+        for answer in answers
+    ]
+    if not isinstance(examples[0], TokenExample):
+        return [frozenset(row) for row in tuples]
+    tagged = [[str(tag) for tag in row] for row in tuples]
+    scheme = scheme_of([OUTSIDE, *(tag for tags in tagged for tag in tags)])
+    return [frozenset(scheme.entities(tags) if scheme is not None else ()) for tags in tagged]

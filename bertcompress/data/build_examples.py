@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bertcompress.data.guess_columns import question_columns, text_columns, token_columns
+from bertcompress.data.label_columns import with_joined_labels
 from bertcompress.data.labels import Label, class_name, parse_labels
 from bertcompress.data.squad import answers_of, misplaced_answers
 from bertcompress.data.table import (
@@ -41,7 +44,7 @@ def build_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     elif settings.task == QUESTION_TASK:
         reading = _question_examples(table, settings)
     else:
-        reading = _text_examples(table, settings)
+        return _text_examples(table, settings)
     return Reading(reading.examples, (*table.notes, *reading.notes))
 
 
@@ -56,12 +59,15 @@ def check_fits(example: Example, name: str, settings: ReadSettings) -> None:
 
 
 def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
+    table, settings = with_joined_labels(table, settings)
     chosen = text_columns(table, settings)
+    notes = table.notes + chosen.notes
     places = [record.place for record in table.records]
     labels: list[Label] = [None] * len(places)
     if chosen.label is not None:
         values = [record.values.get(chosen.label) for record in table.records]
-        labels = parse_labels(values, places, settings)
+        labels, label_notes = parse_labels(values, places, settings)
+        notes += label_notes
     examples = tuple(
         TextExample(
             id=record.place,
@@ -71,16 +77,16 @@ def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
         )
         for record, label in zip(table.records, labels, strict=True)
     )
-    return Reading(examples, chosen.notes)
+    return Reading(examples, notes)
 
 
 def _token_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     chosen = token_columns(table, settings)
-    words = [_strings(record, chosen.text, "--text") for record in table.records]
+    words = [_words(record, chosen.text) for record in table.records]
     if chosen.label is None:
         bare = zip(table.records, words, strict=True)
         return Reading(tuple(TokenExample(row.place, own) for row, own in bare), chosen.notes)
-    tags = [_strings(record, chosen.label, "--label") for record in table.records]
+    tags = [_tags(record, chosen.label) for record in table.records]
     for record, own, gold in zip(table.records, words, tags, strict=True):
         if len(own) != len(gold):
             raise DataError(
@@ -120,10 +126,24 @@ def _text(record: Record, column: str) -> str:
     )
 
 
-def _strings(record: Record, column: str, option: str) -> tuple[str, ...]:
+def _words(record: Record, column: str) -> tuple[str, ...]:
+    """Returns the words as they stand, also one that is a blank or a number."""
+    values = _listed(record, column, "--text")
+    return tuple(
+        str(value) if isinstance(value, str | int | float) else class_name(value, record.place)
+        for value in values
+    )
+
+
+def _tags(record: Record, column: str) -> tuple[str, ...]:
+    values = _listed(record, column, "--label")
+    return tuple(class_name(value, record.place) for value in values)
+
+
+def _listed(record: Record, column: str, option: str) -> Sequence[object]:
     value = record.values.get(column)
     if isinstance(value, list | tuple) and value:
-        return tuple(class_name(item, record.place) for item in value)
+        return value
     found = "nothing" if value is None else repr(value)[:60]
     raise DataError(
         f"{record.place}: column {column!r} holds {found} where a list with a value for each word "

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from bertcompress.data.build_examples import build_examples
+from bertcompress.data.class_names import with_names
 from bertcompress.data.split_source import SplitSource
 from bertcompress.data.table import Reading, ReadSettings, Record, RecordTable
 from bertcompress.errors import DataError, MissingDependencyError
@@ -113,7 +114,7 @@ def _reading(rows: HubSplit, source: str, split: str, settings: ReadSettings) ->
     class_names = {column: _class_names(rows.features[column]) for column in columns}
     named = {column: names for column, names in class_names.items() if names is not None}
     records = tuple(
-        Record(f"{name}:{position}", _with_names(row, named))
+        Record(f"{name}:{position}", with_names(row, named))
         for position, row in zip(itertools.count(1), rows, strict=False)
     )
     return build_examples(RecordTable(name, columns, records), settings)
@@ -125,18 +126,3 @@ def _class_names(feature: object) -> list[str] | None:
     inner = getattr(inner, "feature", inner)
     names = getattr(inner, "names", None)
     return list(names) if isinstance(names, list) else None
-
-
-def _with_names(row: Mapping[str, object], named: Mapping[str, list[str]]) -> dict[str, object]:
-    return {
-        column: _name_of(value, named[column]) if column in named else value
-        for column, value in row.items()
-    }
-
-
-def _name_of(value: object, names: list[str]) -> object:
-    if isinstance(value, list):
-        return [_name_of(item, names) for item in value]
-    if isinstance(value, int) and 0 <= value < len(names):
-        return names[value]
-    return None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bertcompress.data.class_names import names_in_schema, names_note, with_names
 from bertcompress.data.table import Record, RecordTable
 from bertcompress.errors import DataError, MissingDependencyError
 
 
 def read_parquet(path: Path, *, name: str) -> RecordTable:
-    """Reads all columns of a Parquet file; rows count from 1.
+    """Reads all columns of a Parquet file, classes by their declared names; rows count from 1.
 
     Raises:
         MissingDependencyError: pyarrow is not installed.
@@ -25,6 +26,7 @@ def read_parquet(path: Path, *, name: str) -> RecordTable:
         with parquet.ParquetFile(path) as file:
             rows = file.read().to_pylist()
             columns = tuple(file.schema_arrow.names)
+            named = names_in_schema(file.schema_arrow.metadata)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
             f"{path} can't be read as Parquet: {str(error).splitlines()[0]}; "
@@ -35,5 +37,8 @@ def read_parquet(path: Path, *, name: str) -> RecordTable:
             f"{path} has the columns {', '.join(columns)} and no rows; "
             "type the path of a file with examples"
         )
-    records = tuple(Record(f"{name}:{row}", values) for row, values in enumerate(rows, start=1))
-    return RecordTable(name, columns, records)
+    records = tuple(
+        Record(f"{name}:{number}", with_names(row, named))
+        for number, row in enumerate(rows, start=1)
+    )
+    return RecordTable(name, columns, records, (names_note(named),) if named else ())

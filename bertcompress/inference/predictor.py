@@ -26,7 +26,7 @@ from bertcompress.bert.families import LONGEST, pad_token_of
 from bertcompress.bert.loading.frontend import Frontend, load_frontend
 from bertcompress.bert.loading.locate import locate
 from bertcompress.errors import MissingError, UsageError
-from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
+from bertcompress.examples import Example, QuestionExample, TextExample, UnsplitExample
 from bertcompress.inference.answers import Answers, decoded, in_parts
 from bertcompress.inference.best_settings import (
     TOKEN_BUDGET,
@@ -232,7 +232,7 @@ def examples_of(
     """Returns texts as a task's examples; examples as they are.
 
     Args:
-        task: The task's name. For ``token-classification`` a text is split at spaces.
+        task: The task's name. For ``token-classification`` the tokenizer splits the texts.
         given: Texts, questions, or examples.
         pair: The second text of each, or the context of each question.
 
@@ -244,7 +244,8 @@ def examples_of(
         if not isinstance(text, str):
             examples.append(text)
         elif task == "token-classification":
-            examples.append(TokenExample(f"text:{number}", tuple(text.split())))
+            words = tuple(text.split())
+            examples.append(UnsplitExample(f"text:{number}", words, text=text))
         elif task != "question-answering":
             examples.append(TextExample(f"text:{number}", text, pair))
         elif pair is None:

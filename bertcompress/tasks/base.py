@@ -40,7 +40,8 @@ class Feature:
             Per-token targets have shape ``[length]``, the others are scalars or ``[labels]``.
         word_ids: For each token its word's index, or -1 (token classification).
         offsets: For each token its character span in the context, int64 ``[length, 2]``, or -1
-            outside the context (question answering).
+            outside the context (question answering); in the text that was not split into words
+            (token classification).
     """
 
     example_index: int
@@ -93,6 +94,7 @@ class Score:
         count: The number of examples scored.
         correct: For each example 1.0 if right, 0.0 if wrong, or a partial score (span F1); what
             paired comparisons and intervals are computed from.
+        notes: How the labels were read, a sentence each, for the reader of the figures.
     """
 
     primary: str
@@ -100,6 +102,7 @@ class Score:
     per_class: Mapping[str, ClassScore]
     count: int
     correct: tuple[float, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def value(self) -> float:

@@ -34,6 +34,28 @@ def encode_texts(
     return input_rows(cast("BatchEncoding", batch))
 
 
+def encode_words(
+    tokenizer: Tokenizer, words: Sequence[Sequence[str]], *, max_length: int
+) -> list[tuple[dict[str, IntArray], IntArray]]:
+    """Returns the inputs of each list of words, and each token's word or -1, int64 ``[length]``."""
+    check_length(max_length)
+    if not words:
+        return []
+    answer = tokenizer(
+        [spaced(tokenizer, row) for row in words],
+        is_split_into_words=True,
+        truncation=True,
+        max_length=max_length,
+        padding=False,
+    )
+    batch = cast("BatchEncoding", answer)
+    rows = []
+    for number, inputs in enumerate(input_rows(batch)):
+        word_ids = [-1 if word is None else word for word in batch.word_ids(number)]
+        rows.append((inputs, np.asarray(word_ids, dtype=np.int64)))
+    return rows
+
+
 def input_rows(batch: BatchEncoding) -> list[dict[str, IntArray]]:
     """Returns each row's inputs, int64 ``[length]``; what the tokenizer leaves out is zeros."""
     rows: list[dict[str, IntArray]] = []

@@ -2,25 +2,28 @@
 
 A word's first sub-token carries its tag; the others are -100 in training and are not read in
 prediction. A word that was cut away by `max_length`, or that the tokenizer turns into nothing, is
-answered with ``O`` and counted.
+answered with ``O`` and counted. A text that is not split yet is split by the tokenizer, see
+`bertcompress.tasks.unsplit_text`.
 
-Entities are scored as seqeval does in its strict IOB2 mode: an entity counts when its type and both
-ends agree, and one that does not open with ``B-`` is none.
-Source: https://github.com/chakki-works/seqeval, which the tests compare with. Tags that are not
-IOB2 (parts of speech) are scored a word at a time.
+Entities are read from tags in one way, by `bertcompress.data.tag_scheme`, whether they are printed
+or scored; model and data may be in different schemes, each is read by its own. They are scored as
+conlleval and seqeval do, with the strict figures beside, see `bertcompress.tasks.entity_scores`.
+Tags that are no entities' (parts of speech) are scored a word at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self, cast
+from functools import cached_property
+from typing import ClassVar, Self, cast
 
 import numpy as np
 
 from bertcompress.artifacts.model_config import ModelConfig, labels_of
+from bertcompress.data.tag_scheme import OUTSIDE, Entity, Tags, TagScheme, scheme_of
 from bertcompress.errors import DataError
-from bertcompress.examples import Example, TokenExample
+from bertcompress.examples import Example, TokenExample, UnsplitExample
 from bertcompress.tasks.base import (
     Arrays,
     ClassScore,
@@ -31,21 +34,20 @@ from bertcompress.tasks.base import (
     Score,
     Tokenizer,
 )
-from bertcompress.tasks.encoding import check_length, input_rows, spaced
+from bertcompress.tasks.encoding import check_length, encode_words
+from bertcompress.tasks.entity_scores import (
+    entity_scores,
+    gold_scheme,
+    scheme_notes,
+    strict_entities,
+)
 from bertcompress.tasks.label_check import check_labels
-from bertcompress.tasks.metrics import Counts, count_classes, macro, mean, micro
+from bertcompress.tasks.metrics import count_classes, macro, mean
 from bertcompress.tasks.outputs import check_counts, examples_of, output_array, softmax
+from bertcompress.tasks.unsplit_text import encode_unsplit, word_spans
 
-if TYPE_CHECKING:
-    from transformers import BatchEncoding
-
-OUTSIDE = "O"
 IGNORED = -100
 """The target that Transformers' losses pass over."""
-
-_Tags = tuple[str, ...]
-_Span = tuple[str, int, int, int]
-"""Type, number of the text, first word, word after the last."""
 
 
 @dataclass(frozen=True)
@@ -67,50 +69,47 @@ class TokenClassification:
         """Returns the task of a model."""
         return cls(labels_of(config))
 
-    @property
-    def has_entities(self) -> bool:
-        """Whether the tags are IOB2."""
-        iob = all(label == OUTSIDE or label.startswith(("B-", "I-")) for label in self.labels)
-        return iob and any(label.startswith("B-") for label in self.labels)
+    @cached_property
+    def scheme(self) -> TagScheme | None:
+        """The scheme of the labels; None where they are not those of entities."""
+        return scheme_of(self.labels)
 
     @property
     def primary_metric(self) -> str:
-        """Entity F1 for IOB2 tags, else the share of right tags."""
-        return "f1" if self.has_entities else "accuracy"
+        """Entity F1 where the labels are entities', else the share of right tags."""
+        return "accuracy" if self.scheme is None else "f1"
 
     def check(self, examples: Sequence[Example]) -> None:
-        """Fails where a tag is not known to the model."""
+        """Fails where a tag, or the type of entity that it is part of, is not the model's."""
         sentences = examples_of(examples, TokenExample, self.name)
-        check_labels((tag for one in sentences for tag in one.tags or ()), self.labels)
+        self._in_own_labels([sentence.tags or () for sentence in sentences])
 
     def encode(
         self, tokenizer: Tokenizer, examples: Sequence[Example], *, max_length: int
     ) -> list[Feature]:
-        """Returns one feature a sentence, with `word_ids`; `labels` is int64 ``[length]``."""
+        """Returns one feature a sentence, with `word_ids`; `labels` is int64 ``[length]``.
+
+        Gold tags in another scheme than the model's are written in the model's.
+        """
         check_length(max_length)
-        self.check(examples)
         sentences = examples_of(examples, TokenExample, self.name)
-        if not sentences:
-            return []
-        words = [spaced(tokenizer, sentence.words) for sentence in sentences]
-        answer = tokenizer(
-            words,
-            is_split_into_words=True,
-            truncation=True,
-            max_length=max_length,
-            padding=False,
-        )
-        batch = cast("BatchEncoding", answer)
+        gold = self._in_own_labels([sentence.tags or () for sentence in sentences])
         numbers = {label: number for number, label in enumerate(self.labels)}
         features: list[Feature] = []
-        for position, row in enumerate(input_rows(batch)):
-            word_ids = np.asarray(
-                [-1 if word is None else word for word in batch.word_ids(position)], dtype=np.int64
-            )
-            tags = sentences[position].tags
-            targets = {} if tags is None else {"labels": _targets(word_ids, tags, numbers)}
-            features.append(Feature(position, row, targets, word_ids=word_ids))
-        return features
+        split = [at for at, row in enumerate(sentences) if not isinstance(row, UnsplitExample)]
+        words = [sentences[at].words for at in split]
+        encoded = encode_words(tokenizer, words, max_length=max_length)
+        for at, (inputs, word_ids) in zip(split, encoded, strict=True):
+            tagged = sentences[at].tags is not None
+            targets = {"labels": _targets(word_ids, gold[at], numbers)} if tagged else {}
+            features.append(Feature(at, inputs, targets, word_ids=word_ids))
+        texts = {
+            at: row.text for at, row in enumerate(sentences) if isinstance(row, UnsplitExample)
+        }
+        rows = encode_unsplit(tokenizer, [*texts.values()], max_length=max_length)
+        for at, row in zip(texts, rows, strict=True):
+            features.append(Feature(at, row.inputs, word_ids=row.word_ids, offsets=row.offsets))
+        return sorted(features, key=lambda feature: feature.example_index)
 
     def predict(
         self, outputs: Sequence[Arrays], features: Sequence[Feature], examples: Sequence[Example]
@@ -139,17 +138,21 @@ class TokenClassification:
             DataError: There is no example, or one without tags.
         """
         gold = _gold(examples_of(examples, TokenExample, self.name))
-        answers = [cast("_Tags", prediction.answer) for prediction in predictions]
-        right = [_right(one, two) for one, two in zip(answers, gold, strict=True)]
+        answers = [cast("Tags", prediction.answer) for prediction in predictions]
+        own = self._in_own_labels(gold)
+        right = [_right(answer, tags) for answer, tags in zip(answers, own, strict=True)]
         total = sum(len(tags) for tags in gold)
-        unseen = sum(cast("int", one.details.get("unseen_words", 0)) for one in predictions)
+        unseen = sum(cast("int", row.details.get("unseen_words", 0)) for row in predictions)
         values = {"accuracy": sum(right) / total, "unseen_words": float(unseen)}
-        figures, per_class = (
-            _entity_scores(gold, answers) if self.has_entities else self._tag_scores(gold, answers)
-        )
+        figures, per_class, notes = self._figures(gold, answers)
         shares = [hits / len(tags) for hits, tags in zip(right, gold, strict=True)]
         return Score(
-            self.primary_metric, {**figures, **values}, per_class, len(gold), tuple(shares)
+            primary=self.primary_metric,
+            values={**figures, **values},
+            per_class=per_class,
+            count=len(gold),
+            correct=tuple(shares),
+            notes=notes,
         )
 
     def to_json(self, example: Example, prediction: Prediction) -> dict[str, object]:
@@ -158,30 +161,76 @@ class TokenClassification:
         return {
             "id": example.id,
             "words": words,
-            "tags": list(cast("_Tags", prediction.answer)),
+            "tags": list(cast("Tags", prediction.answer)),
             "score": prediction.score,
             **prediction.details,
         }
+
+    def _in_own_labels(self, gold: Sequence[Tags]) -> list[Tags]:
+        """Returns gold tags in the model's labels.
+
+        Raises:
+            LabelMismatchError: A tag, or the type of entity that it is part of, is not the model's.
+        """
+        present = {tag for tags in gold for tag in tags}
+        scheme = self.scheme
+        own = gold_scheme(scheme, self.labels, gold) if scheme is not None else None
+        if scheme is None or own is None:
+            check_labels(present, self.labels)
+            return list(gold)
+        named = {tag for tag, (_, kind) in own.parts.items() if kind in scheme.kinds}
+        check_labels(present, self.labels, but={*named, *own.no_tags})
+        if own.name == scheme.name and present <= set(self.labels):
+            return list(gold)
+        return [scheme.written(own.entities(tags), len(tags)) for tags in gold]
+
+    def _figures(
+        self, gold: Sequence[Tags], answers: Sequence[Tags]
+    ) -> tuple[dict[str, float], dict[str, ClassScore], tuple[str, ...]]:
+        scheme = self.scheme
+        if scheme is None:
+            return (*self._tag_scores(gold, answers), ())
+        own = gold_scheme(scheme, self.labels, gold) or scheme
+        total, per_class = entity_scores(
+            [own.entities(tags) for tags in gold], [scheme.entities(tags) for tags in answers]
+        )
+        strict, _ = entity_scores(
+            [strict_entities(own, tags) for tags in gold],
+            [strict_entities(scheme, tags) for tags in answers],
+        )
+        figures = {
+            "f1": total.f1,
+            "precision": total.precision,
+            "recall": total.recall,
+            "f1_strict": strict.f1,
+        }
+        return figures, per_class, scheme_notes(scheme, own)
 
     def _tagged(self, output: Arrays, feature: Feature, example: TokenExample) -> Prediction:
         logits = output_array(output, "logits", shape=(feature.length, len(self.labels)))
         word_ids = _word_ids(feature)
         first = _first_tokens(word_ids)
         probabilities = softmax(logits[first])
-        tags = [OUTSIDE] * len(example.words)
-        scores = [0.0] * len(example.words)
+        spans = _spans_of(feature, example)
+        count = len(example.words) if spans is None else len(spans)
+        tags, scores = [OUTSIDE] * count, [0.0] * count
         best = probabilities.argmax(axis=-1)
         for row, word in enumerate(word_ids[first].tolist()):
             tags[word] = self.labels[best[row]]
             scores[word] = float(probabilities[row, best[row]])
-        details: dict[str, object] = {"unseen_words": len(tags) - int(first.sum())}
-        if self.has_entities:
-            details["entities"] = entities_of(tags, example.words, scores)
+        details: dict[str, object] = {"unseen_words": count - int(first.sum())}
+        if isinstance(example, UnsplitExample) and spans is not None:
+            details["words"] = [example.text[start:end] for start, end in spans]
+            rest = example.text[spans[-1][1] :] if spans else example.text
+            details["unseen_words"] = len(rest.split())
+        if self.scheme is not None:
+            found = self.scheme.entities(tags)
+            details["entities"] = [_printed(entity, example, spans, scores) for entity in found]
         read = probabilities.max(axis=-1)
         return Prediction(tuple(tags), float(read.mean()) if read.size else None, details)
 
     def _tag_scores(
-        self, gold: Sequence[_Tags], answers: Sequence[_Tags]
+        self, gold: Sequence[Tags], answers: Sequence[Tags]
     ) -> tuple[dict[str, float], dict[str, ClassScore]]:
         counts = count_classes(
             [frozenset({tag}) for tags in gold for tag in tags],
@@ -192,33 +241,27 @@ class TokenClassification:
         return figures, {label: count.score for label, count in counts.items()}
 
 
-def entities_of(
-    tags: Sequence[str], words: Sequence[str], scores: Sequence[float]
-) -> list[dict[str, object]]:
-    """Returns the entities as printed: type, text, first word, word after the last, mean score.
+def _printed(
+    entity: Entity,
+    example: TokenExample,
+    spans: Sequence[tuple[int, int]] | None,
+    scores: Sequence[float],
+) -> dict[str, object]:
+    """Returns an entity as printed: type, text, place in words and characters, mean score."""
+    place: dict[str, object] = {"start_word": entity.start, "end_word": entity.end}
+    text = " ".join(example.words[entity.start : entity.end])
+    if isinstance(example, UnsplitExample) and spans is not None:
+        start, end = spans[entity.start][0], spans[entity.end - 1][1]
+        text, place = example.text[start:end], {**place, "start": start, "end": end}
+    score = mean(scores[entity.start : entity.end])
+    return {"type": entity.kind, "text": text, **place, "score": score}
 
-    An ``I-`` without its ``B-`` opens an entity here, as in Transformers' pipelines, although the
-    strict score does not count it.
-    """
-    spans: list[tuple[str, int, int]] = []
-    for position, tag in enumerate(tags):
-        kind = tag[2:]
-        if tag == OUTSIDE:
-            continue
-        if tag.startswith("I-") and spans and spans[-1][0] == kind and spans[-1][2] == position:
-            spans[-1] = (kind, spans[-1][1], position + 1)
-            continue
-        spans.append((kind, position, position + 1))
-    return [
-        {
-            "type": kind,
-            "text": " ".join(words[start:end]),
-            "start_word": start,
-            "end_word": end,
-            "score": mean(scores[start:end]),
-        }
-        for kind, start, end in spans
-    ]
+
+def _spans_of(feature: Feature, example: TokenExample) -> list[tuple[int, int]] | None:
+    """Returns the characters of each word of a text that came unsplit, else None."""
+    if not isinstance(example, UnsplitExample) or feature.offsets is None:
+        return None
+    return word_spans(_word_ids(feature), feature.offsets)
 
 
 def _word_ids(feature: Feature) -> IntArray:
@@ -237,17 +280,17 @@ def _first_tokens(word_ids: IntArray) -> np.ndarray[tuple[int], np.dtype[np.bool
     return opens
 
 
-def _targets(word_ids: IntArray, tags: _Tags, numbers: dict[str, int]) -> IntArray:
+def _targets(word_ids: IntArray, tags: Tags, numbers: dict[str, int]) -> IntArray:
     targets = np.full(word_ids.shape, IGNORED, dtype=np.int64)
     first = _first_tokens(word_ids)
     targets[first] = [numbers[tags[word]] for word in word_ids[first].tolist()]
     return targets
 
 
-def _gold(examples: Sequence[TokenExample]) -> list[_Tags]:
+def _gold(examples: Sequence[TokenExample]) -> list[Tags]:
     if not examples:
         raise DataError("there is no example to score; load a data set that has some")
-    gold: list[_Tags] = []
+    gold: list[Tags] = []
     for example in examples:
         if not example.tags:
             raise DataError(f"{example.id} has no tags, so it can't be scored; choose other data")
@@ -255,45 +298,5 @@ def _gold(examples: Sequence[TokenExample]) -> list[_Tags]:
     return gold
 
 
-def _right(answer: _Tags, gold: _Tags) -> int:
-    return sum(one == two for one, two in zip(answer, gold, strict=True))
-
-
-def _entity_scores(
-    gold: Sequence[_Tags], answers: Sequence[_Tags]
-) -> tuple[dict[str, float], dict[str, ClassScore]]:
-    """Returns precision, recall and F1 over all entities, and the scores of each type."""
-    gold_spans, answered = _strict_spans(gold), _strict_spans(answers)
-    kinds = sorted({kind for kind, _, _, _ in gold_spans | answered})
-    counts = {
-        kind: _span_counts(
-            {span for span in gold_spans if span[0] == kind},
-            {span for span in answered if span[0] == kind},
-        )
-        for kind in kinds
-    }
-    total = micro(counts)
-    figures = {"f1": total.f1, "precision": total.precision, "recall": total.recall}
-    return figures, {kind: count.score for kind, count in counts.items()}
-
-
-def _span_counts(gold: set[_Span], answered: set[_Span]) -> Counts:
-    return Counts(len(gold & answered), len(answered - gold), len(gold - answered))
-
-
-def _strict_spans(tagged: Sequence[_Tags]) -> set[_Span]:
-    """Returns the entities of all texts: each opens with ``B-`` and goes on with its own ``I-``.
-
-    >>> sorted(_strict_spans([("B-PER", "I-PER", "I-ORG", "O", "I-PER", "B-PER")]))
-    [('PER', 0, 0, 2), ('PER', 0, 5, 6)]
-    """
-    spans: set[_Span] = set()
-    for text, tags in enumerate(tagged):
-        for start, tag in enumerate(tags):
-            if not tag.startswith("B-"):
-                continue
-            end = start + 1
-            while end < len(tags) and tags[end] == f"I-{tag[2:]}":
-                end += 1
-            spans.add((tag[2:], text, start, end))
-    return spans
+def _right(answer: Tags, gold: Tags) -> int:
+    return sum(tag == right for tag, right in zip(answer, gold, strict=True))

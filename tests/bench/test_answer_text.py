@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from bertcompress.bench.answer_text import (
     SHOWN_CHARACTERS,
     answer_text,
-    entities,
     example_text,
     gold_text,
     shortened,
@@ -54,18 +53,9 @@ def test_words_without_an_entity_are_told() -> None:
     assert answer_text(WORDS, ("O", "O", "O", "O")) == "(none)"
 
 
-TAGS = st.sampled_from(["O", "B-PER", "I-PER", "B-LOC", "I-LOC"])
-
-
-@given(st.lists(TAGS, max_size=8))
-def test_spans_are_apart_in_order_and_of_one_kind(tags: list[str]) -> None:
-    spans = entities(tags)
-
-    ends = [0, *(place for begin, end, _ in spans for place in (begin, end))]
-    assert ends == sorted(ends)
-    covered = {at: kind for begin, end, kind in spans for at in range(begin, end)}
-    assert covered == {at: tag[2:] for at, tag in enumerate(tags) if tag != "O"}
-    assert set(entities(tags, strict=True)) <= set(spans)
+def test_an_entity_is_shown_in_any_scheme() -> None:
+    assert answer_text(WORDS, ("B-PER", "E-PER", "O", "S-LOC")) == "Anna Berg [PER], Rome [LOC]"
+    assert answer_text(WORDS, ("I-PER", "I-PER", "O", "I-LOC")) == "Anna Berg [PER], Rome [LOC]"
 
 
 @given(st.text(max_size=2 * SHOWN_CHARACTERS))

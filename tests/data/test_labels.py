@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
-from bertcompress.data.labels import Label, class_name, parse_labels, rename_labels
+from bertcompress.data.labels import Label, class_name, natural_key, parse_labels, rename_labels
 from bertcompress.data.table import Columns, LabelKind, ReadSettings
 from bertcompress.errors import DataError
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
@@ -19,7 +21,8 @@ def parsed(
     require: bool = True,
 ) -> list[Label]:
     settings = ReadSettings(task, Columns(label_separator=separator), kind, require)
-    return parse_labels(values, [f"t:{at}" for at, _ in enumerate(values, start=1)], settings)
+    places = [f"t:{at}" for at, _ in enumerate(values, start=1)]
+    return parse_labels(values, places, settings)[0]
 
 
 @pytest.mark.parametrize(
@@ -32,7 +35,16 @@ def parsed(
         ([3.8, 5.0], [3.8, 5.0]),
         (["3.8", "5"], [3.8, 5.0]),
         (["3.8", "x"], ["3.8", "x"]),
-        (["nan", "1"], ["nan", "1"]),
+        (["nan", "x"], ["nan", "x"]),
+        (["1.0", "0.0"], ["1", "0"]),
+        ([1.0, 0.0], ["1", "0"]),
+        ([Decimal("1.00"), 2], ["1", "2"]),
+        ([" pos ", "\tneg"], ["pos", "neg"]),
+        (["1.0", "x"], ["1.0", "x"]),
+        ([[1.0, "4.0"], ["2"]], [("1", "4"), ("2",)]),
+        ([[0, 1, 0], [1, 0, 0]], ["1", "0"]),
+        ([[0, 1, 1], [0, 0, 0]], [("1", "2"), ()]),
+        ([["a ", ""]], [("a",)]),
         ([["a", "b", "a"], []], [("a", "b"), ()]),
     ],
 )
@@ -64,6 +76,10 @@ def test_an_asked_kind_is_taken() -> None:
         ([{"a": 1}], "class", "the label is {'a': 1}; write a class name or a number"),
         (["a", None], "auto", "t:2 has no label; .*labelled split with --split"),
         (["a", ""], "class", "t:2 has no label"),
+        (["a", "  "], "class", "t:2 has no label"),
+        (["a", float("nan")], "class", "t:2 has no label"),
+        (["1", "nan"], "auto", "t:2 has no label"),
+        ([[0, 1, 1]], "class", r"the label is a list, \[0, 1, 1\]"),
     ],
 )
 def test_a_bad_label_names_its_row(values: list[object], kind: LabelKind, sentence: str) -> None:
@@ -73,6 +89,8 @@ def test_a_bad_label_names_its_row(values: list[object], kind: LabelKind, senten
 
 def test_labels_may_be_missing_if_asked() -> None:
     assert parsed(["a", None, ""], require=False) == ["a", None, None]
+    assert parsed([1.5, float("nan")], require=False) == [1.5, None]
+    assert parsed(["1", "nan", "NULL"], require=False) == ["1", None, None]
 
 
 def test_a_map_renames_labels_and_tags() -> None:
@@ -101,6 +119,14 @@ def test_a_map_renames_labels_and_tags() -> None:
 def test_a_map_of_other_labels_is_refused() -> None:
     with pytest.raises(DataError, match="renames posit, but the data's labels are pos; did you me"):
         rename_labels([TextExample("1", "a", label="pos")], {"posit": "positive"})
+
+
+def test_labels_sort_in_natural_order() -> None:
+    labels = ["10", "label 10", "2", "label 2", "-1", "1.5", "b"]
+
+    in_order = sorted(labels, key=natural_key)
+
+    assert in_order == ["-1", "1.5", "2", "10", "b", "label 2", "label 10"]
 
 
 def test_an_object_is_no_class() -> None:

@@ -18,7 +18,7 @@ from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
 from bertcompress.artifacts.manifest import ONNX_NAME
 from bertcompress.bert.loading.weights import read_model
 from bertcompress.errors import LoadError, UsageError
-from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
+from bertcompress.examples import Example, QuestionExample, TextExample, UnsplitExample
 from bertcompress.inference import predictor as module
 from bertcompress.inference.answers import Answers
 from bertcompress.inference.best_settings import RuntimeSettings, save_runtime_settings
@@ -180,7 +180,7 @@ def test_texts_become_the_examples_of_a_task() -> None:
         TextExample("text:2", "b", "c"),
     )
     assert examples_of("token-classification", ["Anna lives"]) == (
-        TokenExample("text:1", ("Anna", "lives")),
+        UnsplitExample("text:1", ("Anna", "lives"), text="Anna lives"),
     )
     assert examples_of("question-answering", ["who?"], pair="Anna") == (
         QuestionExample("text:1", "who?", "Anna"),

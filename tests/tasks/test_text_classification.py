@@ -115,7 +115,7 @@ def test_labels_of_another_kind_are_refused(
 
 
 def test_unknown_labels_and_other_examples_are_refused(tokenizer: PreTrainedTokenizerFast) -> None:
-    with pytest.raises(LabelMismatchError, match="type --label-map 0=neg,1=pos"):
+    with pytest.raises(LabelMismatchError, match="0, 1, the model's are neg, pos; the data's"):
         ONE.encode(tokenizer, [text("0"), text("1")], max_length=8)
     with pytest.raises(DataError, match="text-classification needs TextExample"):
         ONE.check([TokenExample("1", ("a",))])

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import assume, example, given
-from hypothesis import strategies as st
-from seqeval.metrics import classification_report
-from seqeval.scheme import IOB2
 from transformers import AutoConfig, PreTrainedTokenizerFast
 
 from bertcompress.data import load_dataset
 from bertcompress.errors import DataError, LabelMismatchError
-from bertcompress.examples import TokenExample
+from bertcompress.examples import TokenExample, UnsplitExample
 from bertcompress.tasks import Prediction, TokenClassification, make_task
 from bertcompress.tasks.base import Arrays, Feature
-from bertcompress.tasks.token_classification import entities_of
 
 TASK = TokenClassification(("O", "B-PER", "I-PER", "B-LOC", "I-LOC"))
 ANNA = TokenExample("t:1", ("anna", "xyz", "lives"), ("B-PER", "I-PER", "O"))
@@ -99,45 +94,36 @@ def test_scores_by_hand() -> None:
     assert score.correct == (0.75, 0.5)
 
 
-TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG")
-TAG = st.sampled_from(TAGS)
-SENTENCE = st.lists(st.tuples(TAG, TAG), min_size=1, max_size=8)
+def test_an_entity_that_opens_with_i_counts_but_not_strictly() -> None:
+    words = TokenExample("1", ("a", "b"), ("B-PER", "I-PER"))
 
+    score = TASK.score([Prediction(("I-PER", "I-PER"))], [words])
 
-@given(st.lists(SENTENCE, min_size=1, max_size=5))
-@example([[("B-PER", "I-PER")]])
-def test_scores_are_those_of_seqeval(sentences: list[list[tuple[str, str]]]) -> None:
-    gold = [[right for right, _ in words] for words in sentences]
-    answers = [[answered for _, answered in words] for words in sentences]
-    assume(any(tag.startswith("B-") for tags in (*gold, *answers) for tag in tags))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        report = classification_report(
-            gold, answers, mode="strict", scheme=IOB2, output_dict=True, zero_division=0
-        )
-    task = TokenClassification(TAGS)
-    examples = [
-        TokenExample(str(i), ("w",) * len(tags), tuple(tags)) for i, tags in enumerate(gold)
-    ]
-
-    score = task.score([Prediction(tuple(tags), 1.0, {}) for tags in answers], examples)
-
-    assert score.value == pytest.approx(report["micro avg"]["f1-score"])
-    for kind, found in score.per_class.items():
-        row = report[kind]
-        assert (found.precision, found.recall, found.f1) == pytest.approx(
-            (row["precision"], row["recall"], row["f1-score"])
-        )
-        assert found.support == row["support"]
-
-
-def test_an_entity_must_open_with_b() -> None:
-    example = TokenExample("1", ("a", "b"), ("B-PER", "I-PER"))
-
-    score = TASK.score([Prediction(("I-PER", "I-PER"))], [example])
-
-    assert score.value == 0.0
+    assert (score.value, score.values["f1_strict"]) == (1.0, 0.0)
     assert score.values["accuracy"] == 0.5
+
+
+def test_how_the_tags_were_read_is_told() -> None:
+    bioes = TokenClassification(("O", "B-PER", "I-PER", "E-PER", "S-PER", "X"))
+    words = TokenExample("1", ("a", "b", "c"), ("B-PER", "I-PER", "O"))
+
+    score = bioes.score([Prediction(("B-PER", "E-PER", "X"))], [words])
+
+    assert (score.value, score.values["f1_strict"]) == (1.0, 1.0)
+    assert score.notes == (
+        "the model's tags were read as BIOES and the data's as IOB2; entities are compared, and "
+        "for the accuracy of tags the data's were written as the model's",
+        "labels that are no tags were read as O: X",
+    )
+
+
+def test_gold_tags_are_learned_in_the_models_scheme(tokenizer: PreTrainedTokenizerFast) -> None:
+    bilou = TokenClassification(("O", "B-PER", "I-PER", "L-PER", "U-PER"))
+    words = TokenExample("1", ("anna", "film", "is"), ("B-PER", "I-PER", "O"))
+
+    feature = bilou.encode(tokenizer, [words], max_length=8)[0]
+
+    assert feature.targets["labels"].tolist() == [-100, 1, 3, 0, -100]
 
 
 def test_no_entity_on_either_side_is_no_score() -> None:
@@ -162,18 +148,42 @@ def test_other_tags_are_scored_a_word_at_a_time(tokenizer: PreTrainedTokenizerFa
     assert "entities" not in answers[0].details
 
 
-def test_printed_entities() -> None:
-    tags = ("B-A", "I-A", "I-B", "B-B", "O", "I-A")
+def test_printed_entities_are_those_that_are_scored(tokenizer: PreTrainedTokenizerFast) -> None:
+    words = TokenExample("1", tuple("abcdef"))
+    tags = ("B-PER", "I-PER", "I-LOC", "B-LOC", "O", "I-PER")
+    feature = TASK.encode(tokenizer, [words], max_length=16)[0]
 
-    found = entities_of(tags, list("uvwxyz"), [1.0, 0.5, 1.0, 1.0, 1.0, 1.0])
+    answer = TASK.predict([certain(feature, ("O", *tags))], [feature], [words])[0]
 
-    assert [(entity["type"], entity["text"]) for entity in found] == [
-        ("A", "u v"),
-        ("B", "w"),
-        ("B", "x"),
-        ("A", "z"),
+    printed = cast("list[dict[str, object]]", answer.details["entities"])
+    assert [(entity["type"], entity["text"]) for entity in printed] == [
+        ("PER", "a b"),
+        ("LOC", "c"),
+        ("LOC", "d"),
+        ("PER", "f"),
     ]
-    assert found[0]["score"] == 0.75
+    assert printed[0]["score"] == pytest.approx(1.0)
+
+
+def test_a_text_is_split_by_the_tokenizer(tokenizer: PreTrainedTokenizerFast) -> None:
+    text = UnsplitExample(
+        "1",
+        (
+            "anna",
+            "xyz.",
+        ),
+        text=" anna xyz.",
+    )
+    feature = TASK.encode(tokenizer, [text, ANNA], max_length=16)[0]
+    tags = ("O", "B-PER", "I-PER", "O", "O", "O")
+
+    answer = TASK.predict([certain(feature, tags)], [feature], [text])[0]
+
+    printed = TASK.to_json(text, answer)
+    assert printed["words"] == ["anna", "xyz", "."]
+    assert printed["tags"] == ["B-PER", "I-PER", "O"]
+    [entity] = cast("list[dict[str, object]]", printed["entities"])
+    assert (entity["text"], entity["start"], entity["end"]) == ("anna xyz", 1, 9)
 
 
 def test_unknown_tags_and_missing_tags_are_refused() -> None:

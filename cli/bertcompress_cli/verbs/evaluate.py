@@ -38,7 +38,7 @@ def evaluate(
     """Print the metrics of a model on labelled data."""
     from bertcompress.inference.predictor import Predictor
     from bertcompress.recipes.measure import measured_data, note_trained_rows
-    from bertcompress_cli.output import note
+    from bertcompress_cli.output import note, notes
     from bertcompress_cli.place import place_of
     from bertcompress_cli.progress import progress_on_stderr
 
@@ -71,6 +71,7 @@ def evaluate(
         "split": data.split,
         "trained_on": trained_on,
     }
+    notes(score.notes)
     _print(score, about, as_json=as_json)
 
 
@@ -87,6 +88,7 @@ def _print(score: Score, about: Mapping[str, object], *, as_json: bool) -> None:
         "value": score.value,
         "values": dict(score.values),
         "per_class": {name: asdict(one) for name, one in score.per_class.items()},
+        "notes": list(score.notes),
     }
     if as_json:
         result("", facts, as_json=True)
