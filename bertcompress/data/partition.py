@@ -4,8 +4,8 @@
 text (`content_key`) is read as a number from 0 to 1, and a part is a stretch of that. No seed,
 task, label, order or other row of the file has a say, so that a row which one step trains on no
 other step judges by, and equal texts are always on one side. Parts are as large as their fractions
-only about: of 1,000 examples a tenth is 100 give or take 10. Only where a part would be empty, in small
-files, it takes the nearest from the largest.
+only about: of 1,000 examples a tenth is 100 give or take 10. Only where a part would be empty, in
+small files, it takes the nearest from the largest.
 
 **Samples** are seeded and stratified by class. Each class's examples are shuffled and spread evenly
 over the interval from 0 to 1: the k-th of n gets the key (k + u) / n, with one random u for each
