@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bertcompress.data.guess_columns import question_columns, text_columns, token_columns
 from bertcompress.data.label_columns import with_joined_labels
@@ -18,7 +19,7 @@ from bertcompress.data.table import (
     RecordTable,
 )
 from bertcompress.data.tag_scheme import sentences_to_iob2
-from bertcompress.errors import DataError
+from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
 
 _TASKS_BY_TYPE: dict[type, tuple[str, ...]] = {
@@ -26,6 +27,12 @@ _TASKS_BY_TYPE: dict[type, tuple[str, ...]] = {
     TokenExample: (TOKEN_TASK,),
     QuestionExample: (QUESTION_TASK,),
 }
+_TEXT_OPTIONS = ("--text", "--text-pair", "--label", "--label-separator")
+_OPTIONS_OF = {
+    TOKEN_TASK: ("--text", "--label"),
+    QUESTION_TASK: ("--question", "--context", "--answers"),
+}
+"""The options that name columns, by task; those of text tasks are others."""
 _WORDS_BY_TYPE: dict[type, str] = {
     TextExample: "texts with labels",
     TokenExample: "words with tags (CoNLL)",
@@ -39,6 +46,7 @@ def build_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     Raises:
         DataError: A column can't be found, or a value is not what the task needs.
     """
+    _refuse_other_columns(settings)
     if settings.task == TOKEN_TASK:
         reading = _token_examples(table, settings)
     elif settings.task == QUESTION_TASK:
@@ -46,6 +54,17 @@ def build_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     else:
         return _text_examples(table, settings)
     return Reading(reading.examples, (*table.notes, *reading.notes))
+
+
+def _refuse_other_columns(settings: ReadSettings) -> None:
+    """Fails where a column is named that examples of the task do not have."""
+    used = _OPTIONS_OF.get(settings.task, _TEXT_OPTIONS)
+    unused = [option for option in settings.columns.named if option not in used]
+    if unused:
+        raise UsageError(
+            f"{unused[0]} was typed, and examples for {settings.task} have no such column, only "
+            f"{', '.join(used)}; leave {unused[0]} out"
+        )
 
 
 def check_fits(example: Example, name: str, settings: ReadSettings) -> None:
@@ -62,12 +81,16 @@ def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     table, settings = with_joined_labels(table, settings)
     chosen = text_columns(table, settings)
     notes = table.notes + chosen.notes
-    places = [record.place for record in table.records]
+    records, skipped = _with(table, chosen.text, chosen.text_pair, what="text")
+    places = [record.place for record in records]
     labels: list[Label] = [None] * len(places)
     if chosen.label is not None:
-        values = [record.values.get(chosen.label) for record in table.records]
-        labels, label_notes = parse_labels(values, places, settings)
+        values = [record.values.get(chosen.label) for record in records]
+        # Which rows have none is looked at when their split is known, see `only_labelled`.
+        labels, label_notes = parse_labels(values, places, replace(settings, require_labels=False))
         notes += label_notes
+        if settings.require_labels and all(label is None for label in labels):
+            raise DataError(_no_label(places[0]))
     examples = tuple(
         TextExample(
             id=record.place,
@@ -75,19 +98,70 @@ def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
             text_pair=None if chosen.text_pair is None else _text(record, chosen.text_pair),
             label=label,
         )
-        for record, label in zip(table.records, labels, strict=True)
+        for record, label in zip(records, labels, strict=True)
     )
-    return Reading(examples, notes)
+    return Reading(examples, (*notes, *skipped))
+
+
+def only_labelled(
+    examples: tuple[Example, ...], settings: ReadSettings
+) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """Leaves out texts without a label where labels are required, with a note on how many.
+
+    Raises:
+        DataError: None has a label.
+    """
+    bare = [row for row in examples if isinstance(row, TextExample) and row.label is None]
+    bare = bare if settings.require_labels and settings.task == "text-classification" else []
+    if not bare:
+        return examples, ()
+    if len(bare) == len(examples):
+        raise DataError(_no_label(bare[0].id))
+    note = f"{_rows(len(bare))} without a label were skipped, the first at {bare[0].id}"
+    skipped = {row.id for row in bare}
+    return tuple(row for row in examples if row.id not in skipped), (note,)
+
+
+def _no_label(place: str) -> str:
+    return (
+        f"{place} has no label; remove the row, or choose a labelled split with --split "
+        "(test splits on the hub often have no labels)"
+    )
+
+
+def _with(
+    table: RecordTable, *columns: str | None, what: str
+) -> tuple[list[Record], tuple[str, ...]]:
+    """Returns the records that have a value in all columns, and a note on those skipped.
+
+    Raises:
+        DataError: None has.
+    """
+    needed = [column for column in columns if column is not None]
+    kept, empty = [], []
+    for record in table.records:
+        lacks = any(record.values.get(column) in (None, [], ()) for column in needed)
+        (empty if lacks else kept).append(record)
+    if not empty or not kept:
+        return list(table.records), ()
+    note = f"{_rows(len(empty))} without a {what} were skipped, the first at {empty[0].place}"
+    return kept, (note,)
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
 
 
 def _token_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     chosen = token_columns(table, settings)
-    words = [_words(record, chosen.text) for record in table.records]
+    records, skipped = _with(table, chosen.text, what="word")
+    words = [_words(record, chosen.text) for record in records]
     if chosen.label is None:
-        bare = zip(table.records, words, strict=True)
-        return Reading(tuple(TokenExample(row.place, own) for row, own in bare), chosen.notes)
-    tags = [_tags(record, chosen.label) for record in table.records]
-    for record, own, gold in zip(table.records, words, tags, strict=True):
+        bare = zip(records, words, strict=True)
+        examples = tuple(TokenExample(row.place, own) for row, own in bare)
+        return Reading(examples, (*chosen.notes, *skipped))
+    tags = [_tags(record, chosen.label) for record in records]
+    for record, own, gold in zip(records, words, tags, strict=True):
         if len(own) != len(gold):
             raise DataError(
                 f"{record.place} has {len(own)} words in {chosen.text!r} and {len(gold)} tags in "
@@ -96,23 +170,28 @@ def _token_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     gold_tags, notes = sentences_to_iob2(tags)
     examples = tuple(
         TokenExample(record.place, own, gold)
-        for record, own, gold in zip(table.records, words, gold_tags, strict=True)
+        for record, own, gold in zip(records, words, gold_tags, strict=True)
     )
-    return Reading(examples, (*chosen.notes, *notes))
+    return Reading(examples, (*chosen.notes, *skipped, *notes))
 
 
 def _question_examples(table: RecordTable, settings: ReadSettings) -> Reading:
-    question, context, answers = question_columns(table, settings.columns)
+    question, context, answers = question_columns(
+        table, settings.columns, require_answers=settings.require_labels
+    )
+    records, skipped = _with(table, question, context, what="question or context")
     examples = [
         QuestionExample(
             id=record.place,
             question=_text(record, question),
             context=_text(record, context),
-            answers=answers_of(record.values.get(answers), place=record.place),
+            answers=()
+            if answers is None
+            else answers_of(record.values.get(answers), place=record.place),
         )
-        for record in table.records
+        for record in records
     ]
-    return Reading(tuple(examples), misplaced_answers(examples))
+    return Reading(tuple(examples), (*skipped, *misplaced_answers(examples)))
 
 
 def _text(record: Record, column: str) -> str:

@@ -100,16 +100,19 @@ def token_columns(table: RecordTable, settings: ReadSettings) -> ChosenColumns:
     return ChosenColumns(words, None, tags, notes)
 
 
-def question_columns(table: RecordTable, columns: Columns) -> tuple[str, str, str]:
-    """Returns the columns of question, context and answers, which need not be guessed.
+def question_columns(
+    table: RecordTable, columns: Columns, *, require_answers: bool = True
+) -> tuple[str, str, str | None]:
+    """Returns the columns of question, context and answers; the last where it is needed or there.
 
     Raises:
         DataError: One of them is not there.
     """
+    bare = columns.answers is None and _find(table, "answers") is None
     return (
         _required(table, columns.question, "question"),
         _required(table, columns.context, "context"),
-        _required(table, columns.answers, "answers"),
+        None if bare and not require_answers else _required(table, columns.answers, "answers"),
     )
 
 
@@ -217,5 +220,5 @@ def _nothing(table: RecordTable, what: str, option: str) -> str:
     return (
         f"{table.name} has no column with a usual name for {what}; it has {found}: "
         f"{', '.join(table.columns)}; type {option} NAME (the first line of a CSV or TSV must be "
-        "the header)"
+        f"the header; --no-header if it has none, and then the column's number)"
     )

@@ -52,7 +52,7 @@ def hub_source(source: str, settings: ReadSettings, *, fetch: Fetch | None = Non
     return SplitSource(
         source,
         {
-            split: functools.partial(_reading, rows, source, split, settings)
+            split: functools.partial(reading_of_split, rows, source, split, settings)
             for split, rows in fetched.items()
         },
     )
@@ -106,7 +106,8 @@ def _candidates(source: str) -> list[tuple[str, str | None]]:
     return [(name, None)]
 
 
-def _reading(rows: HubSplit, source: str, split: str, settings: ReadSettings) -> Reading:
+def reading_of_split(rows: HubSplit, source: str, split: str, settings: ReadSettings) -> Reading:
+    """Returns a split's examples, class numbers by the names that its columns declare."""
     name = f"{source}/{split}"
     if not len(rows):
         raise DataError(f"{name} has no rows; type --split with another split")

@@ -3,36 +3,53 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from bertcompress.data.split_source import split_named
 from bertcompress.data.squad import is_squad, read_squad
-from bertcompress.data.table import Reading, Record, RecordTable
+from bertcompress.data.table import Columns, Reading, Record, RecordTable, refuse_columns
 from bertcompress.data.text_file import lines_of, read_text
 from bertcompress.errors import DataError
+
+_ANY_COLUMNS = Columns()
+_ESCAPES = re.compile(
+    r"\\\\|\\u[dD][89abAB][\da-fA-F]{2}\\u[dD][c-fC-F][\da-fA-F]{2}|(\\u[dD][89a-fA-F][\da-fA-F]{2})"
+)
+"""An escaped backslash, a whole surrogate pair, or half of one (group 1)."""
 
 
 def read_jsonl(path: Path, *, name: str) -> RecordTable:
     """Reads one JSON object a line; blank lines are passed over."""
-    return _from_lines(read_text(path), path=path, name=name)
+    return table_of_lines(read_text(path), path=path, name=name)
 
 
-def read_json(path: Path, *, name: str) -> RecordTable | Reading:
-    """Reads SQuAD, a list of records, a list under ``data``, or what is JSONL in truth."""
-    text = read_text(path)
+def read_json(path: Path, *, name: str, columns: Columns = _ANY_COLUMNS) -> RecordTable | Reading:
+    """Reads SQuAD, a list of records, a list under ``data``, or what is JSONL in truth.
+
+    Args:
+        path: The file.
+        name: What the examples' ids start with.
+        columns: What was typed of the columns; SQuAD has no use for it.
+    """
+    text, notes = _whole(read_text(path), name)
     try:
         content: object = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and text.lstrip().startswith("{"):
-            table = _from_lines(text, path=path, name=name)
-            note = f"{name} was read as JSONL: it holds one object a line"
-            return RecordTable(table.name, table.columns, table.records, (note,))
+            table = table_of_lines(text, path=path, name=name)
+            told = f"{name} was read as JSONL: it holds one object a line"
+            return replace(table, notes=(*notes, told))
         raise DataError(
             f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}; "
             "repair it, or type the path of another file"
         ) from error
     if is_squad(content):
-        return read_squad(content, name=name)
+        refuse_columns(name, "SQuAD data", columns)
+        squad = read_squad(content, name=name)
+        return replace(squad, notes=(*notes, *squad.notes))
     if isinstance(content, dict) and isinstance(content.get("data"), list):
         content = content["data"]
     if not isinstance(content, list):
@@ -41,7 +58,7 @@ def read_json(path: Path, *, name: str) -> RecordTable | Reading:
             "write the examples as a list of objects, or one object a line in a .jsonl file"
         )
     rows = [(position, row) for position, row in enumerate(content, start=1)]
-    return table_of(rows, path=path, name=name, unit="record")
+    return replace(table_of(rows, path=path, name=name, unit="record"), notes=notes)
 
 
 def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str) -> RecordTable:
@@ -58,6 +75,12 @@ def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str
     columns: dict[str, None] = {}
     records: list[Record] = []
     for position, row in rows:
+        if (
+            isinstance(row, list)
+            and len(row) > 1
+            and not any(isinstance(v, list | dict) for v in row)
+        ):
+            row = {str(number): value for number, value in enumerate(row, start=1)}
         if not isinstance(row, Mapping):
             raise DataError(
                 f"{path}, {unit} {position}, is a JSON {_kind(row)}, not an object; "
@@ -68,7 +91,31 @@ def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str
     return RecordTable(name, tuple(columns), tuple(records))
 
 
-def _from_lines(text: str, *, path: Path, name: str) -> RecordTable:
+def splits_in(path: Path) -> dict[str, RecordTable]:
+    """Returns the splits of a JSON file that has a list for each, as CLINC150 has; else nothing.
+
+    Rows that are lists have the columns ``1``, ``2``, ….
+    """
+    try:
+        content: object = json.loads(read_text(path))
+    except json.JSONDecodeError:
+        return {}
+    if not isinstance(content, dict) or not any(split_named(str(key)) for key in content):
+        return {}
+    if not all(isinstance(rows, list) for rows in content.values()):
+        return {}
+    return {
+        split_named(key) or key: table_of(
+            list(enumerate(rows, start=1)), path=path, name=f"{path.name}/{key}", unit="record"
+        )
+        for key, rows in content.items()
+        if rows
+    }
+
+
+def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
+    """Returns one JSON object a line as a table; blank lines are passed over."""
+    text, notes = _whole(text, name)
     rows: list[tuple[int, object]] = []
     for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
@@ -85,7 +132,19 @@ def _from_lines(text: str, *, path: Path, name: str) -> RecordTable:
             raise DataError(
                 f"{path}, line {number}, is not JSON: {error.msg} at column {error.colno}; {remedy}"
             ) from error
-    return table_of(rows, path=path, name=name, unit="line")
+    return replace(table_of(rows, path=path, name=name, unit="line"), notes=notes)
+
+
+def _whole(text: str, name: str) -> tuple[str, tuple[str, ...]]:
+    r"""Returns JSON with the halves of surrogate pairs replaced, and a note on how many these were.
+
+    ``"\ud83d"`` is half an emoji: JSON may hold it, UTF-8 can't, and so no tokenizer takes it.
+    """
+    halves = sum(match[1] is not None for match in _ESCAPES.finditer(text))
+    if not halves:
+        return text, ()
+    whole = _ESCAPES.sub(lambda match: match[0] if match[1] is None else "\\ufffd", text)
+    return whole, (f"{halves:,} halves of emoji in {name} were replaced by U+FFFD",)
 
 
 def _kind(value: object) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
+from bertcompress.data.build_examples import build_examples, only_labelled
 from bertcompress.data.folder import folder_source
 from bertcompress.data.hub import hub_source
+from bertcompress.data.json_file import splits_in
 from bertcompress.data.labels import rename_labels
 from bertcompress.data.partition import is_stratified, sample
+from bertcompress.data.plain_lines import STDIN, read_stdin
 from bertcompress.data.read_file import SUFFIXES, read_file
 from bertcompress.data.split_source import ALL, SplitSource, read_split
-from bertcompress.data.table import Columns, LabelKind, Reading, ReadSettings
+from bertcompress.data.table import Columns, LabelKind, ReadSettings
 from bertcompress.errors import DataError, UsageError, did_you_mean
 from bertcompress.examples import Dataset
 
@@ -29,6 +33,7 @@ def load_dataset(
     label_map: Mapping[str, str] | None = None,
     label_kind: LabelKind = "auto",
     require_labels: bool = True,
+    header: bool = True,
 ) -> Dataset:
     """Returns the examples of a file, a folder or a hub data set.
 
@@ -44,19 +49,22 @@ def load_dataset(
         seed: For the sample; parts that have to be made depend on the texts alone.
         label_map: Renames labels, such as ``{"0": "negative"}``.
         label_kind: Whether labels are one class, several, or a number; ``auto`` looks.
-        require_labels: Whether an example without a label is an error.
+        require_labels: Whether examples without a label are left out, which is noted.
+        header: Whether the first line of a CSV or TSV names its columns; else they are called
+            ``1``, ``2``, ….
 
     Raises:
         UsageError: A setting can't be meant.
         DataError: The source can't be read, or not as data for this task.
         MissingDependencyError: A library that this source needs is not installed.
     """
-    settings = ReadSettings(task, columns, label_kind, require_labels)
+    settings = ReadSettings(task, columns, label_kind, require_labels, header)
     if limit is not None and limit < 1:
         raise UsageError(f"limit must be 1 or more, got {limit}; leave it out to take all examples")
     found = _locate(str(source), settings)
     name, reading = read_split(found, split)
-    examples, notes = reading.examples, list(reading.notes)
+    examples, skipped = only_labelled(reading.examples, settings)
+    notes = [*reading.notes, *skipped]
     if label_map:
         examples, renaming = rename_labels(examples, label_map)
         notes += renaming
@@ -75,12 +83,18 @@ def _locate(source: str, settings: ReadSettings) -> SplitSource:
     path = Path(source).expanduser()
     if path.is_dir():
         return folder_source(path, settings, name=source)
+    if source == STDIN:
+        return SplitSource(source, {ALL: lambda: build_examples(read_stdin(), settings)})
     if path.exists():
-
-        def read() -> Reading:
-            return read_file(path, settings)
-
-        return SplitSource(source, {ALL: read})
+        if path.suffix.lower() == ".json" and (tables := splits_in(path)):
+            return SplitSource(
+                source,
+                {
+                    split: functools.partial(build_examples, table, settings)
+                    for split, table in tables.items()
+                },
+            )
+        return SplitSource(source, {ALL: functools.partial(read_file, path, settings)})
     if _is_meant_as_path(source):
         raise DataError(
             f"{source} does not exist{_nearest(path)}; type the path of a file or folder"

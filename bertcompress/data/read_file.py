@@ -9,11 +9,13 @@ from bertcompress.data.conll import looks_like_conll, read_conll
 from bertcompress.data.delimited import read_csv, read_tsv
 from bertcompress.data.json_file import read_json, read_jsonl
 from bertcompress.data.parquet_file import read_parquet
+from bertcompress.data.plain_lines import looks_like_table, read_lines
 from bertcompress.data.table import TOKEN_TASK, Reading, ReadSettings, RecordTable
 from bertcompress.errors import DataError
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 """The endings that name a format."""
+TEXT_SUFFIX = ".txt"
 
 
 def read_file(path: Path, settings: ReadSettings, *, name: str | None = None) -> Reading:
@@ -43,17 +45,23 @@ def is_data_file(path: Path) -> bool:
 def _content(path: Path, settings: ReadSettings, name: str) -> RecordTable | Reading:
     suffix = path.suffix.lower()
     if suffix == ".csv":
-        return read_csv(path, name=name)
+        return read_csv(path, name=name, header=settings.header)
+    conll = suffix not in SUFFIXES or suffix == ".tsv"
+    conll = conll and settings.header and not settings.columns.text_pair
+    if conll and (settings.task == TOKEN_TASK or looks_like_conll(path)):
+        return read_conll(path, name=name, columns=settings.columns)
+    if suffix == ".tsv" or (suffix == TEXT_SUFFIX and looks_like_table(path)):
+        return read_tsv(path, name=name, header=settings.header)
+    if not settings.header:
+        raise DataError(f"{path} has no header to leave out; --no-header is for CSV and TSV")
     if suffix in (".jsonl", ".ndjson"):
         return read_jsonl(path, name=name)
     if suffix == ".json":
-        return read_json(path, name=name)
+        return read_json(path, name=name, columns=settings.columns)
     if suffix == ".parquet":
         return read_parquet(path, name=name)
-    if settings.task == TOKEN_TASK or looks_like_conll(path):
-        return read_conll(path, name=name)
-    if suffix == ".tsv":
-        return read_tsv(path, name=name)
+    if suffix == TEXT_SUFFIX:
+        return read_lines(path, name=name)
     raise DataError(
         f"{path} has no known ending; type the path of a file that ends in {', '.join(SUFFIXES)}, "
         "or of a file with CoNLL columns for token-classification"

@@ -66,7 +66,7 @@ def read_split(source: SplitSource, split: str | None) -> tuple[str, Reading]:
 
     Args:
         source: The source.
-        split: The split asked for; None means test, else validation, else train.
+        split: The split asked for; None means test, else validation, else train, which is whole.
 
     Raises:
         DataError: There is no such split and none can be made.
@@ -78,7 +78,7 @@ def read_split(source: SplitSource, split: str | None) -> tuple[str, Reading]:
             return name, reading
         if name in PARTS:
             return name, _part(source, reading, name, PARTS)
-    elif "train" in source.splits and not _has_validation(source) and name in TRAIN_PARTS:
+    elif split is not None and _lacks_validation(source) and name in TRAIN_PARTS:
         return name, _part(source, source.splits["train"](), name, TRAIN_PARTS)
     if name not in source.splits:
         found = ", ".join(source.splits)
@@ -109,8 +109,9 @@ def _default(source: SplitSource) -> str:
     )
 
 
-def _has_validation(source: SplitSource) -> bool:
-    return any(name.startswith("validation") for name in source.splits)
+def _lacks_validation(source: SplitSource) -> bool:
+    named = (name.startswith("validation") for name in source.splits)
+    return "train" in source.splits and not any(named)
 
 
 def _part(

@@ -7,11 +7,11 @@ chosen. A file whose format fixes the meaning (CoNLL, SQuAD, a folder per class)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bertcompress.errors import UsageError, did_you_mean
+from bertcompress.errors import DataError, UsageError, did_you_mean
 from bertcompress.examples import Example
 
 LabelKind = Literal["auto", "class", "multi", "number"]
@@ -46,19 +46,54 @@ class Columns:
     answers: str | None = None
     label_separator: str | None = None
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The options by which columns are named, as they were typed."""
+        options = {
+            "--text": self.text,
+            "--text-pair": self.text_pair,
+            "--label": self.label,
+            "--question": self.question,
+            "--context": self.context,
+            "--answers": self.answers,
+            "--label-separator": self.label_separator,
+        }
+        return tuple(option for option, value in options.items() if value is not None)
+
     def __post_init__(self) -> None:
         if self.label_separator == "":
             raise UsageError("label_separator must be at least one character, got ''; type | or ;")
 
 
+def refuse_columns(name: str, form: str, columns: Columns, *, but: Sequence[str] = ()) -> None:
+    """Fails where a column is named for data whose form fixes what stands where.
+
+    Args:
+        name: The file's name.
+        form: What the form is called.
+        columns: What was typed.
+        but: Options that the form has a use for.
+
+    Raises:
+        DataError: Another option was typed.
+    """
+    unused = [option for option in columns.named if option not in but]
+    if unused:
+        raise DataError(
+            f"{unused[0]} was typed, but {name} is {form}, which fixes what stands where; leave "
+            f"{unused[0]} out"
+        )
+
+
 @dataclass(frozen=True)
 class ReadSettings:
-    """How rows become examples: the task, the columns and what the labels are."""
+    """How rows become examples: the task, the columns, what the labels are, and the header."""
 
     task: str
     columns: Columns = Columns()
     label_kind: LabelKind = "auto"
     require_labels: bool = True
+    header: bool = True
 
     def __post_init__(self) -> None:
         if self.task not in DATA_TASKS:

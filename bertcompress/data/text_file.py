@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from bertcompress.errors import DataError
@@ -15,8 +16,12 @@ _SIGNATURES = (
 )
 
 
+_BYTE_ORDER_MARKS = re.compile("^\ufeff+", re.MULTILINE)
+"""At the beginning of any line: files that were joined have more than one."""
+
+
 def read_text(path: Path) -> str:
-    """Returns the file's text, without a byte order mark and with its own line ends.
+    """Returns the file's text, without byte order marks and with its own line ends.
 
     Raises:
         DataError: The file is missing, empty, binary or not UTF-8.
@@ -40,13 +45,18 @@ def read_text(path: Path) -> str:
             "type the path of a CSV, TSV, JSONL, JSON, CoNLL or Parquet file"
         )
     try:
-        return content.decode("utf-8-sig")
+        text = _BYTE_ORDER_MARKS.sub("", content.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; convert it, "
             f"for instance with: iconv -f latin1 -t utf-8 {path.name}"
         ) from error
+    if not text.strip():
+        raise DataError(
+            f"{path} holds only a byte order mark; type the path of a file that holds examples"
+        )
+    return text
 
 
 def lines_of(text: str) -> list[str]:

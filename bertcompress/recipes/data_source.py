@@ -44,6 +44,7 @@ class DataSource:
         answers: Column of the answers.
         label_separator: What separates several labels in one text.
         label_kind: ``class``, ``multi`` or ``number``, where the task does not say it.
+        header: Whether the first line of a CSV or TSV names its columns; else they are 1, 2, ….
         label_map: Renames labels.
     """
 
@@ -61,6 +62,7 @@ class DataSource:
     answers: str | None = None
     label_separator: str | None = None
     label_kind: str | None = None
+    header: bool = True
     label_map: Mapping[str, str] = field(default_factory=dict)
 
     def load(
@@ -104,6 +106,7 @@ class DataSource:
                 label_map=self.label_map or None,
                 label_kind=cast("LabelKind", self.label_kind or label_kind),  # checked there
                 require_labels=require_labels,
+                header=self.header,
             )
 
         if self.split is not None:
@@ -114,7 +117,9 @@ class DataSource:
         if role != "test":
             return read(role)
         dataset = read(None)
-        return read("test") if dataset.split == "all" and not (alone or whole) else dataset
+        if alone or whole or dataset.split not in ("all", "train"):
+            return dataset
+        return read("test" if dataset.split == "all" else "validation")  # not what is trained on
 
     def over(self, default: DataSource | None) -> DataSource | None:
         """Returns this where it says where examples come from, else the default with what it says.
@@ -123,7 +128,7 @@ class DataSource:
             UsageError: If something is said about data and there is none.
         """
         said = {setting.name: getattr(self, setting.name) for setting in fields(self)}
-        given = {name: value for name, value in said.items() if value not in (None, {})}
+        given = {name: value for name, value in said.items() if not _is_unsaid(value)}
         if self.source is not None:
             return self
         if default is not None:
@@ -137,13 +142,18 @@ class DataSource:
         plain: dict[str, object] = {}
         for setting in fields(self):
             value = getattr(self, setting.name)
-            if value is None or value == {}:
+            if _is_unsaid(value):
                 continue
             is_path = setting.name in _PATHS
             plain[setting.name] = portable(value, folder) if is_path else value
         if set(plain) == {"source"}:
             return str(plain["source"])
         return plain
+
+
+def _is_unsaid(value: object) -> bool:
+    """Says whether a field has its default: a header is there unless it is said that it is not."""
+    return value is None or value == {} or value is True
 
 
 def source_from_plain(value: object, folder: Path, where: str) -> DataSource:

@@ -81,7 +81,8 @@ class DataOptions:
         str | None,
         typer.Option(
             metavar="DATA",
-            help="A file (CSV, TSV, JSONL, JSON, Parquet, CoNLL), a folder or a hub name.",
+            help="A file (CSV, TSV, JSONL, JSON, Parquet, CoNLL, text), a folder, a hub name, or - "
+            "for what is piped in.",
         ),
     ] = None
     task: Annotated[
@@ -140,6 +141,14 @@ class DataOptions:
             "--answers-column", "--answers", help="Column of the answers.", rich_help_panel=_DATA
         ),
     ] = None
+    no_header: Annotated[
+        bool,
+        typer.Option(
+            "--no-header",
+            help="A CSV or TSV has no header: columns are 1, 2, ….",
+            rich_help_panel=_DATA,
+        ),
+    ] = False
     label_map: Annotated[
         str | None,
         typer.Option(metavar="OLD=NEW,…", help="Rename the data's labels.", rich_help_panel=_DATA),

@@ -148,6 +148,7 @@ def source_from_options(options: DataOptions, default: DataSource | None) -> Dat
         answers=options.answers_column,
         label_separator=options.label_separator,
         label_kind=options.label_kind,
+        header=not options.no_header,
         label_map=label_map_of(options.label_map),
     )
     return typed.over(default)

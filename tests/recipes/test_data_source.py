@@ -89,3 +89,13 @@ def test_wrong_data_in_a_recipe_is_named(plain: object, said: str) -> None:
         source_from_plain(plain, Path(), "data")
 
     assert said in str(failure.value)
+
+
+def test_a_folder_of_training_data_is_judged_by_what_is_left_out_of_it(
+    tmp_path: Path, write_csv: Callable[..., Path]
+) -> None:
+    write_csv(tmp_path / "train.csv", 60)
+    found = splits(source=str(tmp_path))
+
+    assert found.test.examples == found.validation
+    assert not {row.id for row in found.train} & {row.id for row in found.test}
