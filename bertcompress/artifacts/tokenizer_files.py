@@ -22,6 +22,11 @@ def keep_file(tokenizer: PreTrainedTokenizerFast, content: bytes) -> None:
     vars(tokenizer)[_KEPT] = content
 
 
+def refuse_pairs(tokenizer: PreTrainedTokenizerFast, why: str) -> None:
+    """Notes why a tokenizer's pairs are not for its model; whoever encodes pairs looks for it."""
+    vars(tokenizer)["no_pairs"] = why
+
+
 def write_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Writes the tokenizer as it was loaded: not how it was last called, nor from where.
 
@@ -32,6 +37,8 @@ def write_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     fresh: Any = copy.deepcopy(tokenizer)
     for name in ("is_local", "local_files_only", "name_or_path"):
         fresh.init_kwargs.pop(name, None)
+    if "no_pairs" in vars(tokenizer):  # told by the segments, which the model itself is not fed
+        fresh.model_input_names = [*fresh.model_input_names, "token_type_ids"]
     text = _untouched(fresh.backend_tokenizer.to_str())
     content: bytes = kept if kept and _untouched(kept.decode()) == text else text.encode()
     # The tokenizers library tells of a full disk by a bare Exception; Python says OSError.

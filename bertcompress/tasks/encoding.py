@@ -29,6 +29,8 @@ def encode_texts(
     check_length(max_length)
     if not texts:
         return []
+    if pairs is not None:
+        check_pairs(tokenizer)
     columns = [list(texts)] if pairs is None else [list(texts), list(pairs)]
     batch = tokenizer(*columns, truncation=True, max_length=max_length, padding=False)
     return input_rows(cast("BatchEncoding", batch))
@@ -82,6 +84,17 @@ def spaced(tokenizer: Tokenizer, words: Sequence[str]) -> list[str]:
     if splitter is None or _NO_SPACE not in splitter.__getstate__():
         return list(words)
     return [f" {word}" if word and not word.startswith(" ") else word for word in words]
+
+
+def check_pairs(tokenizer: Tokenizer) -> None:
+    """Fails where the model has no segment for the second text.
+
+    Raises:
+        DataError: It has none.
+    """
+    why = getattr(tokenizer, "no_pairs", None)
+    if why is not None:
+        raise DataError(why)
 
 
 def check_length(max_length: int) -> None:

@@ -30,7 +30,7 @@ from bertcompress.tasks.base import (
     Score,
     Tokenizer,
 )
-from bertcompress.tasks.encoding import check_length, input_rows
+from bertcompress.tasks.encoding import check_length, check_pairs, input_rows
 from bertcompress.tasks.metrics import mean
 from bertcompress.tasks.outputs import check_counts, examples_of, output_array, softmax
 from bertcompress.tasks.squad_metrics import exact_match, token_f1
@@ -103,6 +103,7 @@ class QuestionAnswering:
         questions = examples_of(examples, QuestionExample, self.name)
         if not questions:
             return []
+        check_pairs(tokenizer)
         texts = [question.question.lstrip() for question in questions]
         room = _room(tokenizer, texts, questions, max_length)
         answer = tokenizer(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer
+from transformers import AutoModel, AutoTokenizer
 
 from bertcompress.artifacts.artifact import Checkpoint, save
 from bertcompress.bert.families import Family
@@ -88,6 +88,27 @@ def test_a_folder_answers_as_the_plain_one_or_is_refused(
             right = judge(case.family)(input_ids=torch.tensor([row])).logits
             ours = artifact.model(**inputs).logits
         np.testing.assert_allclose(ours.numpy(), right.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("prefix", ["with", "without"])
+def test_an_encoder_is_found_with_and_without_its_prefix(
+    prefix: str, family: Family, maker: FolderMaker, tmp_path: Path
+) -> None:
+    folder = maker.write(FolderCase(family, "safetensors", "of-its-class", "plain"), tmp_path / "m")
+    with quiet_transformers():
+        judge: Any = AutoModel.from_pretrained(str(folder), dtype=torch.float32).eval()
+        if prefix == "without":
+            (folder / "model.safetensors").unlink()
+            judge.save_pretrained(folder)
+
+    artifact = load(folder, task="feature-extraction")
+
+    assert isinstance(artifact, Checkpoint)
+    ids = torch.tensor(_ids(folder)[:1])
+    with torch.no_grad():
+        ours = artifact.model(input_ids=ids).last_hidden_state
+        right = judge(input_ids=ids).last_hidden_state
+    np.testing.assert_allclose(ours.numpy(), right.numpy(), atol=1e-5)
 
 
 @pytest.mark.parametrize("case", _parameters()[:: _EVERY * 3], ids=str)

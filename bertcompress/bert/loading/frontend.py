@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.manifest import Kind, Manifest, kind_of, read_manifest, verify
 from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, task_of, task_of_class
@@ -20,6 +20,7 @@ from bertcompress.bert.loading.legacy import is_legacy, modern_config
 from bertcompress.bert.loading.locate import json_object, locate
 from bertcompress.bert.loading.plain_config import plain_config
 from bertcompress.bert.loading.plain_tokenizer import PlainTokenizer, plain_tokenizer
+from bertcompress.bert.loading.tables import why_no_pairs
 from bertcompress.bert.loading.tokenizer import read_tokenizer
 from bertcompress.bert.loading.tokenizer_file import TOKENIZER_FILE, read_core
 from bertcompress.bert.loading.weights import how_to_fine_tune, sentence
@@ -95,7 +96,12 @@ def _plain(
         return None
     wanted = task_here(name, manifest.kind, config, manifest, task)
     core, settings = read_core(folder, name, fields, note=note)
-    tokenizer = plain_tokenizer(core, settings, input_names=config.input_names)
+    tokenizer = plain_tokenizer(
+        core,
+        settings,
+        input_names=config.input_names,
+        no_pairs=why_no_pairs(name, core, settings, fields),
+    )
     return Frontend(wanted, config, tokenizer, config.longest)
 
 
@@ -174,4 +180,4 @@ def read_config(folder: Path, name: str, *, note: Note = logged) -> PreTrainedCo
         StrictDataclassError,
     ) as error:
         raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
-    return modern_config(config) if is_legacy(config) else cast("PreTrainedConfig", config)
+    return modern_config(config) if is_legacy(config) else config

@@ -29,10 +29,11 @@ from bertcompress.bert.loading.frontend import (
     task_here,
     verified_manifest,
 )
-from bertcompress.bert.loading.locate import locate
+from bertcompress.bert.loading.locate import json_object, locate
 from bertcompress.bert.loading.tokenizer import read_tokenizer
 from bertcompress.bert.loading.weights import (
     HEAD_MODULES,
+    Fit,
     check_fit,
     read_model,
     renew_head,
@@ -84,6 +85,7 @@ def load(
         return found if kind == "onnx" else _with_plan(found, folder)
     check_class(str(model), config, wanted)
     loaded, fit = read_model(folder, str(model), config, wanted)
+    _check_not_packed(folder, str(model), fit)
     check_fit(str(model), wanted, fit)
     return Checkpoint(
         loaded,
@@ -133,6 +135,7 @@ def load_encoder(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         loaded, fit = read_model(folder, str(model), config, task)
+        _check_not_packed(folder, str(model), fit)
         check_fit(str(model), task, fit, but=("pooler", *HEAD_MODULES))
         renew_head(loaded)
     return Checkpoint(
@@ -142,6 +145,18 @@ def load_encoder(
         manifest.history if manifest is not None else (),
         _read_side_files(folder),
     )
+
+
+def _check_not_packed(folder: Path, name: str, fit: Fit) -> None:
+    """Fails where weights do not fit because they were quantized by another tool."""
+    packed = json_object(folder / "config.json").get("quantization_config")
+    if packed and (fit.dropped or fit.resized):
+        method = packed.get("quant_method", "unknown") if isinstance(packed, dict) else packed
+        raise LoadError(
+            f"the weights of {name} are quantized already ({method}, quantization_config in "
+            "config.json), and bertcompress begins at floats; give the folder that they were made "
+            "from"
+        )
 
 
 def _load_onnx(

@@ -51,6 +51,7 @@ class PlainTokenizer:
         input_names: What a row holds, of ``input_ids``, ``attention_mask`` and ``token_type_ids``.
         pad_token: What texts are padded with.
         truncation_side: Where longer texts are cut.
+        no_pairs: Why its pairs are not for the model, None if they are.
     """
 
     def __init__(
@@ -60,9 +61,11 @@ class PlainTokenizer:
         input_names: Sequence[str],
         pad_token: str | None,
         truncation_side: str,
+        no_pairs: str | None = None,
     ) -> None:
         self._core = core
         self._side = truncation_side
+        self.no_pairs = no_pairs
         self.model_input_names = list(input_names)
         self.pad_token_id = None if pad_token is None else core.token_to_id(pad_token)
 
@@ -131,7 +134,11 @@ class PlainTokenizer:
 
 
 def plain_tokenizer(
-    core: Tokenizer, settings: TokenizerSettings, *, input_names: Sequence[str]
+    core: Tokenizer,
+    settings: TokenizerSettings,
+    *,
+    input_names: Sequence[str],
+    no_pairs: str | None = None,
 ) -> PlainTokenizer:
     """Returns the tokenizer of a ``tokenizer.json``.
 
@@ -139,6 +146,7 @@ def plain_tokenizer(
         core: What the file holds; it neither cuts nor pads.
         settings: What lies beside the file.
         input_names: The names of the inputs that the model takes.
+        no_pairs: See `bertcompress.bert.loading.tables.why_no_pairs`.
     """
     core.encode_special_tokens = settings.split_special_tokens
     return PlainTokenizer(
@@ -146,4 +154,5 @@ def plain_tokenizer(
         input_names=[name for name in settings.input_names if name in input_names],
         pad_token=special_tokens(core, settings).get("pad_token"),
         truncation_side=settings.truncation_side,
+        no_pairs=no_pairs,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from bertcompress.bert.loading.tokenizer_settings import TokenizerSettings
 from bertcompress.errors import LoadError
 
 if TYPE_CHECKING:
@@ -35,3 +36,26 @@ def check_tables(name: str, core: Tokenizer, fields: Mapping[str, object]) -> No
             f"of tokens has {rows} rows, the last is {rows - 1} (vocab_size in config.json); "
             "copy the tokenizer that the model was trained with"
         )
+
+
+def why_no_pairs(
+    name: str, core: Tokenizer, settings: TokenizerSettings, fields: Mapping[str, object]
+) -> str | None:
+    """Returns why the model can't take two texts at once, None if it can.
+
+    Args:
+        name: What the model was called.
+        core: Its tokenizer.
+        settings: Whether segments are among what it gives.
+        fields: What ``config.json`` holds.
+    """
+    rows = fields.get("type_vocab_size")
+    last = max(core.encode("a", "a").type_ids, default=0)
+    fed = "token_type_ids" in settings.input_names
+    if not (fed and isinstance(rows, int) and 0 < rows <= last):
+        return None
+    return (
+        f"the tokenizer of {name} numbers the second text of a pair {last}, and the model's table "
+        f"of segments has {rows} row (type_vocab_size in config.json); give single texts, or a "
+        "model that was trained on pairs"
+    )

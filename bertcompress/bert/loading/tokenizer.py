@@ -11,9 +11,9 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from bertcompress.artifacts.tokenizer_files import keep_file
+from bertcompress.artifacts.tokenizer_files import keep_file, refuse_pairs
 from bertcompress.bert.families import input_names
-from bertcompress.bert.loading.tables import check_tables
+from bertcompress.bert.loading.tables import check_tables, why_no_pairs
 from bertcompress.bert.loading.tokenizer_file import (
     TOKENIZER_FILE,
     read_core,
@@ -63,6 +63,8 @@ def read_tokenizer(
     tokenizer = _wrapped(core, settings, input_names(config))
     if path.is_file():
         keep_file(tokenizer, path.read_bytes())
+    if (why := why_no_pairs(name, core, settings, fields)) is not None:
+        refuse_pairs(tokenizer, why)
     return tokenizer
 
 
