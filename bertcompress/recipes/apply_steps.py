@@ -12,21 +12,17 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import Artifact, Engine, save
 from bertcompress.artifacts.manifest import kind_of
-from bertcompress.bert.loading.frontend import load_config
-from bertcompress.bert.loading.load import load, load_encoder
+from bertcompress.bert.loading.load import load
 from bertcompress.errors import (
     AccuracyGateError,
     BertCompressError,
-    LoadError,
     SpeedGateError,
     UnexpectedPassError,
     UsageError,
 )
-from bertcompress.examples import Example, TextExample, TokenExample
 from bertcompress.passes.base import AnyPass
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.smooth_activations import SmoothActivations
@@ -34,21 +30,17 @@ from bertcompress.passes.ranges import TRAINED, Ranges
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.pipeline import Pipeline, StepStore
 from bertcompress.progress import Note, Progress, logged, silent
+from bertcompress.recipes.new_head import start_of_training
 from bertcompress.recipes.recipe import Recipe, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, recipe_text
 from bertcompress.recipes.resources import RecipeContext, Splits
 from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.prune_to_target import PruneToTarget
-from bertcompress.tasks import labels_of, make_task, task_of
+from bertcompress.tasks import make_task
 from bertcompress.train.distill_checkpoint import Recover
 from bertcompress.train.finetune import Finetune
 from bertcompress.train.train_quantized import TrainQuantized
 from bertcompress_calibration import check_ranges
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
-
-_CLASS_TASKS = ("text-classification", "token-classification")
 
 
 def make_artifact(
@@ -144,7 +136,9 @@ def starting_point(
         DataError: The training data can't be read.
     """
     if passes and isinstance(passes[0], Finetune):
-        return _start_of_training(recipe, note)
+        if is_graph(recipe.model):
+            raise UsageError(f"{recipe.model} is a graph; fine-tuning needs the checkpoint")
+        return start_of_training(recipe, note)
     artifact = load(recipe.model, task=recipe.task, note=note)
     if passes and isinstance(artifact, Engine):
         note(f"{recipe.model} holds an engine: this begins at the graph that it was made from")
@@ -198,56 +192,3 @@ def _of_the_original(pass_: AnyPass) -> str | None:
 def _remove(state: Path | None) -> None:
     if state is not None:
         shutil.rmtree(state, ignore_errors=True)
-
-
-def _start_of_training(recipe: Recipe, note: Note) -> tuple[Artifact, Splits]:
-    if is_graph(recipe.model):
-        raise UsageError(f"{recipe.model} is a graph; fine-tuning needs the checkpoint")
-    config = load_config(recipe.model)
-    its_task = _task_named_in(config)
-    task = recipe.task or (its_task if its_task != "feature-extraction" else None)
-    if task is None:
-        raise UsageError(
-            f"{recipe.model} has no head yet; say what to fine-tune it for, such as "
-            "--task text-classification"
-        )
-    kept_kind = make_task(task, config).label_kind if its_task == task else "class"
-    kind = kept_kind if task == "text-classification" else "auto"
-    splits = Splits(recipe.data, task=task, label_kind=kind, seed=recipe.seed, note=note)
-    labels = _labels_in(splits.train)
-    if its_task == task and (task not in _CLASS_TASKS or set(labels) <= set(labels_of(config))):
-        return load(recipe.model, task=task, note=note), splits
-    if task == "text-classification":
-        _check_single_classes(splits.train)
-    size = f" with {len(labels)} labels" if labels else ""
-    note(f"{recipe.model} gets a new head for {task}{size}")
-    encoder = load_encoder(recipe.model, task=task, labels=labels, seed=recipe.seed, note=note)
-    return encoder, splits
-
-
-def _task_named_in(config: PreTrainedConfig) -> str | None:
-    try:
-        return task_of(config)
-    except LoadError:
-        return None
-
-
-def _labels_in(examples: Sequence[Example]) -> tuple[str, ...]:
-    labels: set[str] = set()
-    for example in examples:
-        if isinstance(example, TokenExample):
-            labels.update(example.tags or ())
-        elif isinstance(example, TextExample) and isinstance(example.label, str):
-            labels.add(example.label)
-        elif isinstance(example, TextExample) and isinstance(example.label, tuple):
-            labels.update(example.label)
-    return tuple(sorted(labels))
-
-
-def _check_single_classes(examples: Sequence[Example]) -> None:
-    for example in examples:
-        if isinstance(example, TextExample) and not isinstance(example.label, str):
-            raise UsageError(
-                f"a new head learns one class a text, and {example.id} has {example.label!r}; "
-                "give class names, or a model that has a head for such labels"
-            )

@@ -96,6 +96,6 @@ class Finetune(Pass[Checkpoint, Checkpoint]):
         if bare is not None:
             raise DataError(
                 f"{examples[bare].id} has no label, and fine-tuning needs one for every example; "
-                "name the column with --label-column"
+                "name the column with --label"
             )
         return features

@@ -108,7 +108,7 @@ def test_settings_are_checked_first(tmp_path: Path) -> None:
         ("sst2", TEXT, None, 1_821),
         ("sst2", TEXT, "train", 6_920),
         ("banking77", TEXT, "test", 3_080),
-        ("banking77", TEXT, "validation", 1_000),
+        ("banking77", TEXT, "validation", 994),
         ("banking77/train.csv", TEXT, None, 10_003),
         ("conll2003", "token-classification", None, 3_453),
         ("conll2003", "token-classification", "dev", 3_250),

@@ -101,6 +101,7 @@ def load_encoder(
     *,
     task: str,
     labels: Sequence[str] = (),
+    problem: str | None = None,
     seed: int = 0,
     revision: str | None = None,
     note: Note = logged,
@@ -111,6 +112,8 @@ def load_encoder(
         model: A folder, or a hub name. A head that it has is not kept, its pooler is.
         task: The head to make.
         labels: The class names, in the order of their numbers (not for question answering).
+        problem: What texts have, in the words of Transformers' ``problem_type``; one label means a
+            number and several one class a text if None.
         seed: For the new weights.
         revision: The hub revision.
         note: Is told where files contradict each other, and which is followed.
@@ -129,7 +132,7 @@ def load_encoder(
     if labels:
         config.id2label = dict(enumerate(labels))
         config.label2id = {name: number for number, name in enumerate(labels)}
-        config.problem_type = None  # said how the old head was trained
+        config.problem_type = problem  # else how the old head was trained
     if task == "question-answering":
         config.num_labels = 2  # a span's two ends; some heads take their size from it
     with torch.random.fork_rng(devices=[]):
