@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
 from bertcompress.artifacts.manifest import ONNX_NAME
 from bertcompress.bert.loading.load import load
+from bertcompress.parity.outputs import signal_and_noise
 from bertcompress.parity.watch_points import Side, WatchPoint, watch_points, with_outputs
 from bertcompress.runtimes import open_runtime
 from bertcompress.runtimes.ort.runtime import run_graph
@@ -176,13 +177,13 @@ def point_sqnr_db(expected: Values, got: Values, mask: IntArray) -> float:
         Infinite where nothing differs, not a number where values are not finite.
     """
     width, batch = expected.shape[-1], mask.shape[0]
-    a, b = (one.reshape(-1, width).astype(np.float64) for one in (expected, got))
+    a, b = expected.reshape(-1, width), got.reshape(-1, width)
     if len(b) == batch and len(a) == mask.size:
         a = a.reshape(*mask.shape, width)[:, 0]
     if len(b) == mask.size:
         real = mask.reshape(-1).astype(bool)
         a, b = a[real], b[real]
-    noise, signal = float(((a - b) ** 2).sum()), float((a**2).sum())
+    signal, noise = signal_and_noise(a, b)
     if noise == 0:
         return math.inf
     return 10 * math.log10(max(signal, 1e-30) / noise) if math.isfinite(noise) else math.nan

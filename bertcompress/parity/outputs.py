@@ -134,10 +134,18 @@ def compare_outputs(
             magnitude = max(magnitude, float(np.abs(a).max(initial=0.0)))
             total += float(difference.sum())
             count += difference.size
-            signal += float((a**2).sum())
-            noise += float((difference**2).sum())
+            squares = signal_and_noise(a, b)
+            signal, noise = signal + squares[0], noise + squares[1]
     mean = total / max(count, 1)
     return Parity(ParityFigures(largest, mean, magnitude, count, len(feeds)), signal, noise)
+
+
+def signal_and_noise(
+    expected: NDArray[np.generic], got: NDArray[np.generic]
+) -> tuple[float, float]:
+    """Returns the sums of the squares of what was expected and of the differences, in float64."""
+    a, b = expected.astype(np.float64), got.astype(np.float64)
+    return float((a**2).sum()), float(((a - b) ** 2).sum())
 
 
 def check_parity(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bertcompress.errors import ParityError
-from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds
+from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds, signal_and_noise
 
 MASK = {"attention_mask": np.array([[1, 1, 0], [1, 0, 0]])}
 
@@ -83,3 +83,9 @@ def test_drawn_batches_fit_the_model(vocabulary: int, longest: int, seed: int) -
         for one, other in zip(feeds, again, strict=True)
         for name in one
     )
+
+
+def test_squares_of_half_precision_are_summed_in_double() -> None:
+    expected = np.full(3, 300.0, dtype=np.float16)  # its square is past float16's largest
+
+    assert signal_and_noise(expected, expected - np.float16(2.0)) == (270_000.0, 12.0)

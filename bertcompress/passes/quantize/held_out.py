@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.examples import Example
 from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
+from bertcompress.parity.outputs import signal_and_noise
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Prediction
@@ -82,9 +81,6 @@ class HeldOut:
 
 
 def _error(reference: Outputs, given: Outputs) -> float:
-    squares = distance = 0.0
-    for name, values in reference.items():
-        right, answered = values.astype(np.float64), given[name].astype(np.float64)
-        squares += float((right**2).sum())
-        distance += float(((right - answered) ** 2).sum())
-    return distance / squares if squares > 0 else distance
+    sums = [signal_and_noise(values, given[name]) for name, values in reference.items()]
+    signal, noise = sum(part for part, _ in sums), sum(part for _, part in sums)
+    return noise / signal if signal > 0 else noise
