@@ -23,15 +23,6 @@ FORMAT_VERSION = 2
 """1 had no `Step.data`: a step's examples stood among its settings. It is still read."""
 ONNX_NAME = "onnx/model.onnx"
 RANGES_NAME = "trained_ranges.json"
-SIDE_FILES = (
-    RANGES_NAME,
-    "modules.json",
-    "1_Pooling/config.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-)
-"""Files that travel with the model: the ranges that it was trained with, and those of
-sentence-transformers that say how to pool."""
 
 Kind = Literal["checkpoint", "onnx", "engine"]
 

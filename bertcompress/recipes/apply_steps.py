@@ -28,6 +28,7 @@ from bertcompress.errors import (
     UsageError,
 )
 from bertcompress.examples import Example, TextExample, TokenExample
+from bertcompress.inference.deployed import task_for
 from bertcompress.passes.base import AnyPass
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.smooth_activations import SmoothActivations
@@ -164,7 +165,7 @@ def starting_point(
 
 def splits_for(artifact: Artifact, recipe: Recipe) -> Splits:
     """Returns a recipe's data as the model's task takes it."""
-    kind = make_task(artifact.task, artifact.config).label_kind
+    kind = task_for(artifact).label_kind
     return Splits(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed)
 
 

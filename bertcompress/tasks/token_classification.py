@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
 
-from bertcompress.artifacts.model_config import ModelConfig, labels_of
+from bertcompress.artifacts.model_config import LONGEST, ModelConfig, labels_of
 from bertcompress.errors import DataError
 from bertcompress.examples import Example, TokenExample
 from bertcompress.tasks.base import (
@@ -60,6 +60,7 @@ class TokenClassification:
 
     name = "token-classification"
     output_names = ("logits",)
+    max_length: ClassVar[int | None] = LONGEST
     label_kind: ClassVar[LabelKind] = "class"
 
     @classmethod

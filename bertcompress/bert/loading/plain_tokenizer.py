@@ -33,6 +33,8 @@ _UNUSUAL = (
     *("additional_special_tokens", "auto_map", "extra_special_tokens"),
     *("model_specific_special_tokens", "split_special_tokens"),
 )
+UNTOLD_LENGTH = 10**30
+"""What Transformers takes for the limit of a tokenizer that has none."""
 _MOST_ENTRIES = 100_000
 """Transformers looks for a mistake of Mistral's in larger vocabularies."""
 
@@ -55,6 +57,11 @@ class PlainEncoding(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def encodings(self) -> Sequence[Encoding]:
+        """What the tokenizers library made, by row."""
+        return self._encodings
+
     def word_ids(self, row: int) -> list[int | None]:
         """Returns the word that each token of a row is of, None for special tokens."""
         return list(self._encodings[row].word_ids)
@@ -72,6 +79,7 @@ class PlainTokenizer:
         input_names: What a row holds, of ``input_ids``, ``attention_mask`` and ``token_type_ids``.
         pad_token: What texts are padded with.
         truncation_side: Where longer texts are cut.
+        model_max_length: The longest text that it says its model takes, tokens.
     """
 
     def __init__(
@@ -81,9 +89,11 @@ class PlainTokenizer:
         input_names: Sequence[str],
         pad_token: str | None,
         truncation_side: str,
+        model_max_length: int = UNTOLD_LENGTH,
     ) -> None:
         self._core = core
         self._side = truncation_side
+        self.model_max_length = model_max_length
         self.model_input_names = list(input_names)
         self.pad_token_id = None if pad_token is None else core.token_to_id(pad_token)
 
@@ -180,6 +190,7 @@ def plain_tokenizer(
         input_names=[name for name in named if name in input_names],
         pad_token=_specials(settings).get("pad_token"),
         truncation_side=settings.get("truncation_side", "right"),
+        model_max_length=int(settings.get("model_max_length") or UNTOLD_LENGTH),
     )
 
 

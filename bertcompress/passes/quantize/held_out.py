@@ -10,10 +10,10 @@ import numpy as np
 
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.examples import Example
+from bertcompress.inference.deployed import task_for
 from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.runtimes.ort.runtime import OrtRuntime
-from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, Prediction
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class HeldOut:
 
     def __init__(self, model: OnnxModel, examples: Sequence[Example], *, threads: int = 1) -> None:
         self._model, self._threads = model, threads
-        make_task(model.task, model.config).check(examples)
+        task_for(model).check(examples)
         self._texts = Texts.of(model, tuple(examples))
 
     @property

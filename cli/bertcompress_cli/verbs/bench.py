@@ -151,7 +151,7 @@ def _open(
 def _variants(
     models: Sequence[str], names: Sequence[str], opened: Sequence[Predictor]
 ) -> list[Variant]:
-    from bertcompress.bench.variant import Variant
+    from bertcompress.bench.variant import variant_of
 
     if names and len(names) != len(models):
         raise UsageError(f"{len(names)} names were given for {len(models)} models; give one each")
@@ -161,9 +161,7 @@ def _variants(
     called = list(names) or [Path(model).name or model for model in models]
     if len(set(called)) < len(called):
         called = list(models)
-    return [
-        Variant(name, one.folder, one.runtime) for name, one in zip(called, opened, strict=True)
-    ]
+    return [variant_of(name, model) for name, model in zip(called, opened, strict=True)]
 
 
 def _peer_source(opened: Sequence[Predictor], source: DataSource, *, seed: int) -> PeerSource:
