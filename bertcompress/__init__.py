@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bertcompress.errors import BertCompressError
     from bertcompress.examples import Dataset, QuestionExample, TextExample, TokenExample
     from bertcompress.gates.gate import GateLimits
+    from bertcompress.inference.onnx_transformer import OnnxTransformer
     from bertcompress.inference.predictor import Predictor
     from bertcompress.one_liners import prune, prune_model, quantize, quantize_model
     from bertcompress.passes.export.export_onnx import ExportOnnx
@@ -77,6 +78,7 @@ _NAMES = {
     "bertcompress.errors": ("BertCompressError",),
     "bertcompress.examples": ("Dataset", "QuestionExample", "TextExample", "TokenExample"),
     "bertcompress.gates.gate": ("GateLimits",),
+    "bertcompress.inference.onnx_transformer": ("OnnxTransformer",),
     "bertcompress.inference.predictor": ("Predictor",),
     "bertcompress.one_liners": ("prune", "prune_model", "quantize", "quantize_model"),
     "bertcompress.passes.export.export_onnx": ("ExportOnnx",),
@@ -130,6 +132,7 @@ __all__ = [
     "GateLimits",
     "HalvePrecision",
     "OnnxModel",
+    "OnnxTransformer",
     "Pipeline",
     "Predictor",
     "Prune",

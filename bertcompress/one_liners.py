@@ -18,6 +18,7 @@ from bertcompress.bert.loading.load import load
 from bertcompress.data.partition import hold_out
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Dataset, Example
+from bertcompress.inference.deployed import task_for
 from bertcompress.passes.base import AnyPass
 from bertcompress.pipeline import Pipeline
 from bertcompress.progress import Progress, silent
@@ -27,7 +28,6 @@ from bertcompress.recipes.prune_recipe import PruneOptions, prune_passes
 from bertcompress.recipes.quantize_recipe import QuantizeOptions, quantize_pass
 from bertcompress.recipes.recipe import Recipe, or_default, with_exports
 from bertcompress.recipes.resources import RecipeContext, Splits
-from bertcompress.tasks import make_task
 
 Model = Artifact | str | Path
 """An artifact, its folder, or a hub name."""
@@ -264,7 +264,7 @@ class _Asking:
             artifact = load(artifact, task=self.task)
         if isinstance(artifact, Engine):
             artifact = artifact.source
-        kind = make_task(artifact.task, artifact.config).label_kind
+        kind = task_for(artifact).label_kind
         splits = Splits(self.source, task=artifact.task, label_kind=kind, seed=self.seed)
         context = RecipeContext(splits, progress=self.progress)
         if self.examples:

@@ -177,7 +177,7 @@ class Pipeline:
 
 
 def content_hash(artifact: Artifact) -> str:
-    """Returns a hash of the weights, the configuration and the tokenizer."""
+    """Returns a hash of the weights, the configuration, the tokenizer and the side files."""
     digest = hashlib.sha256()
     if isinstance(artifact, Checkpoint):
         for name, tensor in sorted(artifact.model.state_dict().items()):
@@ -193,6 +193,8 @@ def content_hash(artifact: Artifact) -> str:
     for last_call in ("truncation", "padding"):
         tokenizer.pop(last_call, None)
     digest.update(json.dumps(tokenizer, sort_keys=True).encode())
+    for name, content in sorted(artifact.side_files.items()):
+        digest.update(name.encode() + content)
     return digest.hexdigest()[:20]
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 pytest_plugins = (
     "fixtures.command",
+    "fixtures.embeddings",
     "fixtures.engines",
     "fixtures.examples",
     "fixtures.families",

@@ -23,7 +23,6 @@ from bertcompress.artifacts.folder import MANIFEST_NAME, check_writable, new_fol
 from bertcompress.artifacts.manifest import (
     FORMAT_VERSION,
     ONNX_NAME,
-    SIDE_FILES,
     Kind,
     Manifest,
     Step,
@@ -47,7 +46,6 @@ __all__ = [
     "FORMAT_VERSION",
     "MANIFEST_NAME",
     "ONNX_NAME",
-    "SIDE_FILES",
     "Artifact",
     "Checkpoint",
     "Engine",

@@ -1,11 +1,19 @@
-"""Which files of an artifact folder a runtime loads."""
+"""Which files of an artifact folder a runtime loads, and which travel with the model."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from bertcompress.artifacts.embedding_files import read_embedding_files
 from bertcompress.artifacts.folder import MANIFEST_NAME
-from bertcompress.artifacts.manifest import ENGINES, PLAN_NAME, Manifest, read_manifest
+from bertcompress.artifacts.manifest import (
+    ENGINES,
+    PLAN_NAME,
+    RANGES_NAME,
+    Manifest,
+    read_manifest,
+)
+from bertcompress.artifacts.trained_rows import TRAINED_ROWS_NAME
 from bertcompress.errors import LoadError
 
 _PEER_SUFFIXES = (".safetensors", ".bin", ".onnx", ".xml", ".npz")
@@ -34,3 +42,17 @@ def manifest_of(folder: Path) -> Manifest | None:
     if not folder.is_dir():
         raise LoadError(f"{folder} is not a folder; give the folder of an artifact")
     return read_manifest(folder) if (folder / MANIFEST_NAME).is_file() else None
+
+
+def read_side_files(folder: Path) -> dict[str, bytes]:
+    """Returns the small files that travel with a model, by relative name.
+
+    They are the ranges and the rows that it was trained with, and what Sentence Transformers says
+    of the way from texts to vectors, see `bertcompress.artifacts.embedding_files`.
+
+    Raises:
+        LoadError: One can't be read.
+    """
+    training = [name for name in (RANGES_NAME, TRAINED_ROWS_NAME) if (folder / name).is_file()]
+    files = {name: (folder / name).read_bytes() for name in training}
+    return {**files, **read_embedding_files(folder)}

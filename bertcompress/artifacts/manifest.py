@@ -17,23 +17,12 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from bertcompress.artifacts.folder import MANIFEST_NAME
-from bertcompress.artifacts.trained_rows import TRAINED_ROWS_NAME
 from bertcompress.errors import LoadError
 
 FORMAT_VERSION = 2
 """1 had no `Step.data`: a step's examples stood among its settings. It is still read."""
 ONNX_NAME = "onnx/model.onnx"
 RANGES_NAME = "trained_ranges.json"
-SIDE_FILES = (
-    RANGES_NAME,
-    TRAINED_ROWS_NAME,
-    "modules.json",
-    "1_Pooling/config.json",
-    "sentence_bert_config.json",
-    "config_sentence_transformers.json",
-)
-"""Files that travel with the model: the ranges and rows that it was trained with, and those of
-sentence-transformers that say how to pool."""
 
 Kind = Literal["checkpoint", "onnx", "engine"]
 

@@ -20,6 +20,10 @@ _TASKS_BY_HEAD = {
 TASK_NAMES = tuple(_TASKS_BY_HEAD.values())
 """The tasks by the names that Transformers pipelines use."""
 
+LONGEST = 512
+"""Longer texts are cut here unless it is asked for, whatever the model has positions for: attention
+costs the square of the length."""
+
 CLASS_PREFIXES = ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra", "DistilBert")
 """What the names of the known model classes begin with, after ``Pruned`` where layers differ."""
 

@@ -55,15 +55,37 @@ class Subject:
     tokenize: Callable[[Example], object] | None = None
 
 
+def variant_of(name: str, model: Predictor) -> Variant:
+    """Returns an opened model as something to measure.
+
+    Raises:
+        UsageError: It does not say its task: the measuring processes open it by its files.
+    """
+    _check_says_task(model)
+    return Variant(name, model.folder, model.runtime)
+
+
 def subject_of(model: Predictor, dataset: Dataset) -> Subject:
-    """Returns a data set as a model reads it."""
+    """Returns a data set as a model reads it; raises what `variant_of` raises."""
+    _check_says_task(model)
+    features = model.encode(dataset.examples)
+    model.tell_cut(features)
     return Subject(
         dataset=dataset,
         task=model.task,
-        features=model.encode(dataset.examples),
+        features=features,
         pad_token_id=model.pad_token_id,
         tokenize=lambda example: model.encode([example]),
     )
+
+
+def _check_says_task(model: Predictor) -> None:
+    if not model.says_task:
+        raise UsageError(
+            f"{model.folder} does not say that its task is {model.task.name}, and what measures it "
+            f"reads its files alone; type: bertcompress export {model.folder} "
+            f"--task {model.task.name} -o OUT, and measure OUT"
+        )
 
 
 def check(variants: Sequence[Variant], subject: Subject) -> None:

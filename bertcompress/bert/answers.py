@@ -70,7 +70,8 @@ def alike_answers(
     Args:
         first: A model's outputs by name: ``logits`` ``[batch, labels]`` or ``[batch, sequence,
             labels]``, ``start_logits`` and ``end_logits`` ``[batch, sequence]``, or
-            ``last_hidden_state`` ``[batch, sequence, hidden]``.
+            ``last_hidden_state`` ``[batch, sequence, hidden]``, or ``sentence_embedding``
+            ``[batch, size]``.
         second: The other's.
         real: Which positions are no padding, bool ``[batch, sequence]``.
         problem: The configuration's ``problem_type``.
@@ -85,6 +86,9 @@ def alike_answers(
             for name in ("start_logits", "end_logits")
         ]
         return torch.cat(ends).float()
+    if "sentence_embedding" in first:
+        vectors = [one["sentence_embedding"] for one in (first, second)]
+        return functional.cosine_similarity(vectors[0], vectors[1], dim=-1)
     if "logits" not in first:
         mask = real[:, :, None]
         sums = [(one["last_hidden_state"] * mask).sum(dim=1) for one in (first, second)]
@@ -127,6 +131,8 @@ def answer_loss(
             for name in ("start_logits", "end_logits")
         ]
         return (ends[0] + ends[1]) / 2
+    if "sentence_embedding" in wanted:
+        return relative_error(wanted["sentence_embedding"], found["sentence_embedding"])
     if "logits" not in wanted:
         return relative_error(wanted["last_hidden_state"][real], found["last_hidden_state"][real])
     goal, own = wanted["logits"], found["logits"]

@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from bertcompress.errors import LoadError, UsageError
+from bertcompress.errors import LoadError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
 """What encoders take; some take no segments."""
-LONGEST = 512
-"""Texts are cut at this many tokens, unless a setting or the model's own limit says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -196,20 +194,6 @@ def longest_text(config: PreTrainedConfig | Mapping[str, object]) -> int:
     if family is None or not family.positions_after_padding:
         return rows
     return rows - int(fields.get("pad_token_id") or 0) - 1
-
-
-def cut_length(config: PreTrainedConfig, max_length: int | None = None) -> int:
-    """Returns where longer texts are cut: `max_length`, else the model's limit up to `LONGEST`.
-
-    Raises:
-        UsageError: If `max_length` is more than the model has positions for.
-    """
-    limit = longest_text(config)
-    if max_length is not None and max_length > limit:
-        raise UsageError(
-            f"max_length must be up to {limit}, which the model has positions for, got {max_length}"
-        )
-    return max_length or min(LONGEST, limit)
 
 
 class NamesPadding(Protocol):

@@ -22,7 +22,7 @@ from typing import Self, cast
 
 from bertcompress.artifacts.manifest import Kind, read_manifest
 from bertcompress.artifacts.model_config import ModelConfig
-from bertcompress.bert.families import LONGEST, pad_token_of
+from bertcompress.bert.families import pad_token_of
 from bertcompress.bert.loading.frontend import Frontend, load_frontend
 from bertcompress.bert.loading.locate import locate
 from bertcompress.errors import MissingError, UsageError
@@ -35,7 +35,8 @@ from bertcompress.inference.best_settings import (
     runtime_settings_of,
     usable,
 )
-from bertcompress.inference.streams import Outputs, Streams, open_entry_streams
+from bertcompress.inference.deployed import text_length
+from bertcompress.inference.streams import Feed, Outputs, Streams, open_entry_streams
 from bertcompress.machine.environment import available_threads, cpu_model
 from bertcompress.progress import Note, Progress, silent
 from bertcompress.runtimes import runtime_for
@@ -64,7 +65,9 @@ class Predictor:
         config: What its configuration says of the task.
         max_length: Where longer texts are cut, tokens.
         runtime: The name of the runtime that answers.
+        tokenizer: Its tokenizer.
         pad_token_id: The tokenizer's padding token.
+        says_task: Whether the folder says its task, or whoever opened it did.
     """
 
     def __init__(
@@ -74,16 +77,18 @@ class Predictor:
         *,
         runtime: str,
         threads: int | None,
-        max_length: int,
+        max_length: int | None,
         note: Note,
     ) -> None:
         self.folder = folder
         self.task: Task = make_task(frontend.task, frontend.config, folder=folder)
         self.config: ModelConfig = frontend.config
-        self.max_length = max_length
+        self.max_length = text_length(self.task, frontend.tokenizer, frontend.longest, max_length)
         self.runtime = runtime
+        self.says_task = frontend.says_task
+        self._positions = frontend.longest
         self.pad_token_id = pad_token_of(frontend.tokenizer)
-        self._tokenizer = cast("Tokenizer", frontend.tokenizer)
+        self.tokenizer = cast("Tokenizer", frontend.tokenizer)
         self._threads = threads
         self._note = note
         self._streams: Streams | None = None
@@ -107,7 +112,7 @@ class Predictor:
             task: As in `bertcompress.load`.
             runtime: One of `bertcompress.runtimes.RUNTIME_NAMES`, or ``auto``, see `runtime_here`.
             threads: Threads of one runtime, in place of the settings that were found best.
-            max_length: Where longer texts are cut, tokens; the model's limit up to 512 if None.
+            max_length: Where longer texts are cut, tokens; what its files say if None.
             note: Is told why what was found best is not used, if so, and where files contradict
                 each other.
 
@@ -123,21 +128,31 @@ class Predictor:
         chosen = runtime_here(folder, runtime, note=note)
         unread = _UNREAD[ENTRIES[chosen].runs]
         frontend = load_frontend(folder, str(folder), task=task, unread=unread, note=note)
-        limit = min(LONGEST, frontend.longest)
-        if max_length is not None and max_length > limit:
-            raise UsageError(f"max-length must be at most the model's {limit}, got {max_length}")
         return cls(
             folder,
             frontend,
             runtime=chosen,
             threads=threads,
-            max_length=max_length or limit,
+            max_length=max_length,
             note=note,
         )
 
     def encode(self, examples: Sequence[Example]) -> list[Feature]:
         """Returns the examples as tokens."""
-        return self.task.encode(self._tokenizer, examples, max_length=self.max_length)
+        return self.task.encode(self.tokenizer, examples, max_length=self.max_length)
+
+    def tell_cut(self, features: Sequence[Feature]) -> None:
+        """Notes how many texts were cut, where, and what longer ones could be asked for."""
+        cut = sum(feature.is_cut for feature in features)
+        if not cut:
+            return
+        positions = "which is all that the model has positions for"
+        if self.max_length < self._positions:
+            positions = f"and the model has positions for {self._positions:,}: see --max-length"
+        self._note(
+            f"{cut:,} of {len(features):,} texts are longer than {self.max_length:,} tokens and "
+            f"were cut there, {positions}"
+        )
 
     def run(
         self, features: Sequence[Feature], *, finished: Callable[[int], None] = lambda count: None
@@ -162,6 +177,10 @@ class Predictor:
         )
         return [*rows]
 
+    def run_batch(self, feed: Feed) -> Outputs:
+        """Returns the outputs of one padded batch, as the runtime gives them."""
+        return self._streams_for(1).run(feed)
+
     def decode(
         self, outputs: Sequence[Outputs], features: Sequence[Feature], examples: Sequence[Example]
     ) -> Answers:
@@ -183,6 +202,7 @@ class Predictor:
         """
         examples = examples_of(self.task.name, given)
         features = self.encode(examples)
+        self.tell_cut(features)
         self._streams_for(len(features))  # all features decide how it is opened, not a part
         return in_parts(self.task, features, examples, self.run, progress=progress)
 
@@ -209,7 +229,11 @@ class Predictor:
         if self._streams is None or streams > len(self._streams):
             self.close()
             opening = open_entry_streams(
-                ENTRIES[self.runtime], self.folder, streams=streams, threads=each
+                ENTRIES[self.runtime],
+                self.folder,
+                streams=streams,
+                threads=each,
+                task=self.task.name,
             )
             self._streams = self._opened.enter_context(opening)
         return self._streams

@@ -182,11 +182,11 @@ def open_streams(
 
 @contextmanager
 def open_entry_streams(
-    entry: Entry, folder: Path, *, streams: int, threads: int
+    entry: Entry, folder: Path, *, streams: int, threads: int, task: str | None = None
 ) -> Iterator[Streams]:
     """Opens an artifact `streams` times, as `bertcompress.runtimes.open_entry` does."""
     with (
-        open_entry(entry, folder, streams=streams, threads=threads) as runtimes,
+        open_entry(entry, folder, streams=streams, threads=threads, task=task) as runtimes,
         Streams(runtimes) as opened,
     ):
         yield opened

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from bertcompress.bert.families import cut_length, pad_token_of
+from bertcompress.bert.families import pad_token_of
 from bertcompress.examples import Example
+from bertcompress.inference.deployed import length_for, task_for
 from bertcompress.inference.streams import Outputs, Runs, Streams
-from bertcompress.tasks import make_task, pad
+from bertcompress.tasks import pad
 from bertcompress.tasks.base import Feature, IntArray, Prediction, Task
 
 if TYPE_CHECKING:
@@ -48,15 +49,13 @@ class Texts:
         Args:
             model: Whose task, tokenizer and limits hold.
             examples: All are taken.
-            max_length: Where longer texts are cut, tokens; None for the model's own limit, 512 at
-                most.
+            max_length: Where longer texts are cut, tokens; None for what its files say.
 
         Raises:
             UsageError: `max_length` is more than the model has positions for.
             DataError: The examples do not fit the task.
         """
-        task = make_task(model.task, model.config)
-        length = cut_length(model.config, max_length)
+        task, length = task_for(model), length_for(model, max_length)
         features = task.encode(model.tokenizer, examples, max_length=length)
         return cls(
             task, features, examples, model.config.problem_type, pad_token_of(model.tokenizer)

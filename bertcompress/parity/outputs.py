@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bertcompress.bert.families import longest_text
 from bertcompress.errors import ParityError
+from bertcompress.runtimes.base import follows_sequence
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 
@@ -125,7 +126,7 @@ def compare_outputs(
                 shape = got[name].shape if name in got else "nothing"
                 raise ParityError(f"the graph's {name} is {shape}, the model's is {values.shape}")
             a, b = values.astype(np.float64), got[name].astype(np.float64)
-            if not (name == "logits" and a.ndim == 2):  # these alone have no sequence axis
+            if follows_sequence(name, a):
                 a, b = a[mask], b[mask]
             if not np.isfinite(b).all():
                 raise ParityError(f"the graph's {name} holds values that are not finite numbers")

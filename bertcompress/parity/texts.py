@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from bertcompress.artifacts.artifact import Artifact
 from bertcompress.bert.answers import outputs_agreement
 from bertcompress.bert.families import longest_text, pad_token_of
+from bertcompress.inference.deployed import task_for
 from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.parity.bounds import Bounds
 from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds
-from bertcompress.tasks import make_task, pad
+from bertcompress.tasks import pad
 from bertcompress.tasks.base import Feature, IntArray, Prediction, Score
 
 
@@ -91,7 +92,7 @@ def drawn_texts(artifact: Artifact, *, seed: int = 0) -> ParityTexts:
             inputs = {name: values[row, :length] for name, values in feed.items()}
             features.append(Feature(len(features), inputs))
     return ParityTexts(
-        task=make_task(artifact.task, config),
+        task=task_for(artifact),
         features=features,
         examples=(),
         words="tokens drawn from the vocabulary",

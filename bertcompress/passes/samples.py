@@ -24,12 +24,13 @@ import numpy as np
 
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.batch_losses import Batch
-from bertcompress.bert.families import cut_length, input_names, pad_token_of
+from bertcompress.bert.families import input_names, pad_token_of
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example, QuestionExample, TextExample
+from bertcompress.inference.deployed import length_for, task_for
 from bertcompress.inference.texts import similar_lengths
-from bertcompress.tasks import Feature, make_task, pad, pad_targets
+from bertcompress.tasks import Feature, pad, pad_targets
 
 if TYPE_CHECKING:
     import torch
@@ -74,9 +75,9 @@ def features_for(
     Raises:
         DataError: If they do not fit the task or the model's labels.
     """
-    task = make_task(checkpoint.task, checkpoint.config)
+    task = task_for(checkpoint)
     task.check(examples)
-    longest = max_length or cut_length(checkpoint.config)
+    longest = length_for(checkpoint, max_length)
     taken = input_names(checkpoint.config)
     return [
         replace(feature, inputs={name: feature.inputs[name] for name in taken})

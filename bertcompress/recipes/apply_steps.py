@@ -23,6 +23,7 @@ from bertcompress.errors import (
     UnexpectedPassError,
     UsageError,
 )
+from bertcompress.inference.deployed import task_for
 from bertcompress.passes.base import AnyPass
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.smooth_activations import SmoothActivations
@@ -36,7 +37,6 @@ from bertcompress.recipes.recipe_file import RECIPE_NAME, recipe_text
 from bertcompress.recipes.resources import RecipeContext, Splits
 from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.prune_to_target import PruneToTarget
-from bertcompress.tasks import make_task
 from bertcompress.train.distill_checkpoint import Recover
 from bertcompress.train.finetune import Finetune
 from bertcompress.train.train_quantized import TrainQuantized
@@ -148,7 +148,7 @@ def starting_point(
 
 def splits_for(artifact: Artifact, recipe: Recipe, *, note: Note = logged) -> Splits:
     """Returns a recipe's data as the model's task takes it."""
-    kind = make_task(artifact.task, artifact.config).label_kind
+    kind = task_for(artifact).label_kind
     return Splits(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed, note=note)
 
 

@@ -25,6 +25,7 @@ class ExportOptions:
         tolerance: The largest difference to torch that is allowed, relative.
         precision: ``fp32``, ``fp16`` or ``bf16``.
         form: One of `FORMATS`.
+        pooled: Whether an embedding's pooling and what follows it are in the graph.
     """
 
     exporter: str | None = None
@@ -32,6 +33,7 @@ class ExportOptions:
     tolerance: float | None = None
     precision: str = "fp32"
     form: str = "onnx"
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         if self.form not in FORMATS:
@@ -65,10 +67,13 @@ def export_passes(
                 opset=asked.opset,
                 tolerance=or_default(asked.tolerance, ExportOnnx.tolerance),
                 seed=seed,
+                pooled=asked.pooled,
             )
         )
     elif asked.exporter is not None or asked.opset is not None:
         raise UsageError(f"{model} is a graph already; leave --exporter and --opset out")
+    elif asked.pooled:
+        raise UsageError(f"{model} is a graph already; leave --pooled out")
     if asked.mobile:
         tolerance = or_default(asked.tolerance, WriteOrtFormat.tolerance)
         passes.append(WriteOrtFormat(tolerance=tolerance, seed=seed))

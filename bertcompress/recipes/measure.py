@@ -13,7 +13,7 @@ from bertcompress.artifacts.manifest import kind_of
 from bertcompress.artifacts.trained_rows import read_trained_rows
 from bertcompress.bench.peers import SAMPLES, make_peers
 from bertcompress.bench.settings import BenchSettings
-from bertcompress.bench.variant import Subject, Variant, subject_of
+from bertcompress.bench.variant import Subject, Variant, subject_of, variant_of
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset
 from bertcompress.inference.predictor import Predictor
@@ -220,10 +220,7 @@ def _variants(
     called = list(names) or [Path(model).name or model for model in models]
     if len(set(called)) < len(called):
         called = list(models)
-    return [
-        Variant(name, model.folder, model.runtime)
-        for name, model in zip(called, opened, strict=True)
-    ]
+    return [variant_of(name, model) for name, model in zip(called, opened, strict=True)]
 
 
 def _peers_of(opened: Sequence[Predictor], source: DataSource, *, seed: int) -> PeerSource:

@@ -89,13 +89,16 @@ def why_unusable(name: str) -> str | None:
     return None
 
 
-def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
+def open_runtime(
+    folder: Path, name: str = "auto", *, threads: int, task: str | None = None
+) -> Runtime:
     """Returns the runtime for an artifact folder, not entered yet.
 
     Args:
         folder: An artifact folder, or a plain Transformers folder.
         name: One of `RUNTIME_NAMES`, or ``auto``.
         threads: Threads of one run; no runtime takes more, and TensorRT none but the caller's.
+        task: What a checkpoint is opened for, if it does not say it itself.
 
     Raises:
         UsageError: If there is no runtime of that name.
@@ -104,7 +107,7 @@ def open_runtime(folder: Path, name: str = "auto", *, threads: int) -> Runtime:
         MissingHardwareError: If its device is not there.
     """
     _check_count("threads", threads)
-    return ENTRIES[runtime_for(folder, name)].open(folder, threads)
+    return ENTRIES[runtime_for(folder, name)].open(folder, threads, task)
 
 
 @contextmanager
@@ -131,7 +134,7 @@ def open_runtimes(
 
 @contextmanager
 def open_entry(
-    entry: Entry, folder: Path, *, streams: int, threads: int
+    entry: Entry, folder: Path, *, streams: int, threads: int, task: str | None = None
 ) -> Iterator[Sequence[Runtime]]:
     """Opens an artifact in a runtime that `runtime_for` gave for it.
 
@@ -142,12 +145,13 @@ def open_entry(
         folder: The artifact.
         streams: How many runtimes.
         threads: Threads of each.
+        task: What a checkpoint is opened for, if it does not say it itself.
     """
     with ExitStack() as stack:
         if entry.open_streams is not None:
             yield stack.enter_context(entry.open_streams(folder, streams, threads))
             return
-        yield [stack.enter_context(entry.open(folder, threads)) for _ in range(streams)]
+        yield [stack.enter_context(entry.open(folder, threads, task)) for _ in range(streams)]
 
 
 def _check_count(what: str, count: int) -> None:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bertcompress.artifacts.artifact import ONNX_NAME, Kind
 from bertcompress.runtimes.base import Runtime, SharedRuntime
@@ -25,8 +25,16 @@ if TYPE_CHECKING:
     from bertcompress.runtimes.tensorrt.runtime import TensorRtRuntime
 
 Check = Callable[[], None]
-Open = Callable[[Path, int], Runtime]
+
 OpenStreams = Callable[[Path, int, int], AbstractContextManager[Sequence[Runtime]]]
+
+
+class Open(Protocol):
+    """Makes the runtime of an artifact folder and a number of threads; not entered."""
+
+    def __call__(self, folder: Path, threads: int, task: str | None = None, /) -> Runtime:
+        """Returns it; `task` is what a checkpoint is opened for, if it does not say it itself."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +45,7 @@ class Entry:
         name: What ``--runtime`` calls it.
         runs: The kind of artifact that it runs.
         check: Fails with a MissingError if its library or its device is not there.
-        open: Makes the runtime of an artifact folder and a number of threads; not entered.
+        open: Makes the runtime of an artifact folder, see `Open`.
         open_streams: Opens a folder for so many runs at a time, each with so many threads, where
             runs can share the weights; None where each run needs a runtime of its own.
         on_gpu: Whether it needs an NVIDIA GPU.
@@ -57,7 +65,7 @@ def _check_ort() -> None:
     import_onnxruntime("running an ONNX graph")
 
 
-def _open_ort(folder: Path, threads: int) -> Runtime:
+def _open_ort(folder: Path, threads: int, task: str | None = None) -> Runtime:
     from bertcompress.runtimes.ort.providers import ProviderSettings
     from bertcompress.runtimes.ort.runtime import OrtRuntime
 
@@ -71,7 +79,7 @@ def _check_ort_on_gpu(name: str) -> None:
     check_provider(name)
 
 
-def _open_ort_cuda(folder: Path, threads: int) -> Runtime:
+def _open_ort_cuda(folder: Path, threads: int, task: str | None = None) -> Runtime:
     from bertcompress.runtimes.ort.providers import ProviderSettings
     from bertcompress.runtimes.ort.runtime import OrtRuntime
 
@@ -79,7 +87,7 @@ def _open_ort_cuda(folder: Path, threads: int) -> Runtime:
     return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
 
 
-def _open_ort_tensorrt(folder: Path, threads: int) -> Runtime:
+def _open_ort_tensorrt(folder: Path, threads: int, task: str | None = None) -> Runtime:
     from bertcompress.runtimes.ort.providers import ProviderSettings, ShapeRange
     from bertcompress.runtimes.ort.runtime import OrtRuntime
 
@@ -105,10 +113,12 @@ def _longest_said(folder: Path) -> int | None:
     return _longest(folder) if (folder / "config.json").is_file() else None
 
 
-def _open_torch(settings: TorchSettings, folder: Path, threads: int) -> Runtime:
+def _open_torch(
+    settings: TorchSettings, folder: Path, threads: int, task: str | None = None
+) -> Runtime:
     from bertcompress.runtimes.torch.runtime import TorchRuntime
 
-    return TorchRuntime(folder, threads=threads, settings=settings)
+    return TorchRuntime(folder, threads=threads, settings=settings, task=task)
 
 
 def _check_torch(name: str, settings: TorchSettings) -> None:
@@ -154,12 +164,16 @@ def _openvino_streams(
         yield opened
 
 
+def _open_openvino(precision: str, folder: Path, threads: int, task: str | None = None) -> Runtime:
+    return _openvino(precision, folder, threads)
+
+
 def _openvino_entry(name: str, precision: str) -> Entry:
     return Entry(
         name,
         "onnx",
         _check_openvino,
-        partial(_openvino, precision),
+        partial(_open_openvino, precision),
         partial(_openvino_streams, precision),
     )
 
@@ -174,6 +188,10 @@ def _tensorrt(folder: Path) -> TensorRtRuntime:
     from bertcompress.runtimes.tensorrt.runtime import TensorRtRuntime
 
     return TensorRtRuntime(folder)
+
+
+def _open_tensorrt(folder: Path, threads: int, task: str | None = None) -> Runtime:
+    return _tensorrt(folder)
 
 
 @contextmanager
@@ -199,7 +217,7 @@ CATALOG = (
         "tensorrt",
         "engine",
         _check_tensorrt,
-        lambda folder, _: _tensorrt(folder),
+        _open_tensorrt,
         _tensorrt_streams,
         on_gpu=True,
     ),

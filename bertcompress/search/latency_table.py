@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from bertcompress.artifacts.artifact import Artifact, Checkpoint, save
+from bertcompress.artifacts.model_config import LONGEST
 from bertcompress.bench.rounds import Entrant, measure_round
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.workload import Workload, passages, sample_features, single_stream
-from bertcompress.bert.families import LONGEST
 from bertcompress.bert.pruning.cost_table import CostTable, table_from_totals
 from bertcompress.bert.structure import EncoderShape, shape_of
 from bertcompress.bert.surgery import blank

@@ -13,7 +13,6 @@ from bertcompress.tasks.base import (
     pad_targets,
 )
 from bertcompress.tasks.make_task import make_task
-from bertcompress.tasks.pooling import PoolingSettings, read_pooling
 from bertcompress.tasks.question_answering import QuestionAnswering
 from bertcompress.tasks.sentence_embedding import SentenceEmbedding
 from bertcompress.tasks.text_classification import TextClassification
@@ -25,7 +24,6 @@ __all__ = [
     "ClassScore",
     "Feature",
     "ModelConfig",
-    "PoolingSettings",
     "Prediction",
     "QuestionAnswering",
     "Score",
@@ -38,6 +36,5 @@ __all__ = [
     "make_task",
     "pad",
     "pad_targets",
-    "read_pooling",
     "task_of",
 ]

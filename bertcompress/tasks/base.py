@@ -42,6 +42,8 @@ class Feature:
         offsets: For each token its character span in the context, int64 ``[length, 2]``, or -1
             outside the context (question answering); in the text that was not split into words
             (token classification).
+        is_cut: Whether the end of a longer text is missing.
+        prompt: How many tokens at the start are a prompt's that the answer leaves out.
     """
 
     example_index: int
@@ -49,6 +51,8 @@ class Feature:
     targets: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
     word_ids: IntArray | None = None
     offsets: IntArray | None = None
+    is_cut: bool = False
+    prompt: int = 0
 
     @property
     def length(self) -> int:
@@ -129,6 +133,11 @@ class Task(Protocol):
     @property
     def primary_metric(self) -> str:
         """The name of the metric that decides."""
+        ...
+
+    @property
+    def max_length(self) -> int | None:
+        """Where longer texts are cut unless it is asked for; None for what the model takes."""
         ...
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -12,10 +14,24 @@ from bertcompress.examples import TextExample
 from bertcompress.tasks.base import INPUT_NAMES, IntArray, Tokenizer
 
 if TYPE_CHECKING:
+    from tokenizers import Encoding
+    from tokenizers import Tokenizer as Core
     from transformers import BatchEncoding
 
 _SHORTEST = 4
 _NO_SPACE = b'"type":"ByteLevel","add_prefix_space":false'
+
+
+class EncodedText(NamedTuple):
+    """A text, or a pair, as the model takes it.
+
+    Attributes:
+        inputs: Int64 ``[length]`` each.
+        is_cut: Whether tokens were cut away at the end.
+    """
+
+    inputs: dict[str, IntArray]
+    is_cut: bool
 
 
 def encode_texts(
@@ -24,7 +40,7 @@ def encode_texts(
     pairs: Sequence[str] | None = None,
     *,
     max_length: int,
-) -> list[dict[str, IntArray]]:
+) -> list[EncodedText]:
     """Returns the inputs of each text or pair, cut to `max_length` tokens, longest part first."""
     check_length(max_length)
     if not texts:
@@ -33,7 +49,55 @@ def encode_texts(
         check_pairs(tokenizer)
     columns = [list(texts)] if pairs is None else [list(texts), list(pairs)]
     batch = tokenizer(*columns, truncation=True, max_length=max_length, padding=False)
-    return input_rows(cast("BatchEncoding", batch))
+    rows = input_rows(cast("BatchEncoding", batch))
+    encodings = cast("_HasEncodings", batch).encodings
+    return [
+        EncodedText(row, bool(encoding.overflowing))
+        for row, encoding in zip(rows, encodings, strict=True)
+    ]
+
+
+class _HasEncodings(Protocol):
+    @property
+    def encodings(self) -> Sequence[Encoding]: ...
+
+
+def prompt_length(tokenizer: Tokenizer, prompt: str, *, max_length: int) -> int:
+    """Returns how many tokens a prompt takes at the start of a text, the first special ones too.
+
+    As Sentence Transformers counts them: those of the prompt alone, without a special last one.
+    """
+    batch = tokenizer([prompt], truncation=True, max_length=max_length, padding=False)
+    mask = cast("_HasEncodings", batch).encodings[0].special_tokens_mask
+    return len(mask) - (mask[-1] if mask else 0)
+
+
+class _HasCore(Protocol):
+    @property
+    def backend_tokenizer(self) -> Core: ...
+
+
+_LOWERCASED: WeakKeyDictionary[Tokenizer, Tokenizer] = WeakKeyDictionary()
+
+
+def lowercased(tokenizer: Tokenizer) -> Tokenizer:
+    """Returns the tokenizer with a step before its own rules that makes letters small.
+
+    As Sentence Transformers does for ``do_lower_case``: nothing is added where that step is there.
+    Special tokens in a text stay as they are.
+    """
+    from tokenizers.normalizers import Lowercase
+    from tokenizers.normalizers import Sequence as Normalizers
+
+    if tokenizer not in _LOWERCASED:
+        lower = copy.deepcopy(tokenizer)
+        core = cast("_HasCore", lower).backend_tokenizer
+        before = core.normalizer
+        steps = [*before] if isinstance(before, Normalizers) else [before] if before else []
+        if not any(isinstance(step, Lowercase) for step in steps):
+            core.normalizer = Normalizers([Lowercase(), *steps])
+        _LOWERCASED[tokenizer] = lower
+    return _LOWERCASED[tokenizer]
 
 
 def encode_words(

@@ -1,78 +1,65 @@
-"""Reads how a Sentence Transformers folder pools token vectors into one."""
+"""Poolings: from a text's token vectors to one vector.
+
+With ``h_1 … h_n`` the vectors of a text's tokens, special tokens included, and ``T`` the set of
+those that count (all, or all but a prompt's):
+
+    cls                     the first h_t of T
+    max                     the largest value of each entry over T
+    mean                    sum_T h_t / |T|
+    mean_sqrt_len_tokens    sum_T h_t / sqrt |T|
+    weightedmean            sum_T t h_t / sum_T t      t counts from 1 at the text's first token
+    lasttoken               the last h_t of T
+
+Several are put one after the other. Rows here have no padding: a padded position would have no
+weight in any of them.
+
+Source: Sentence Transformers 6.2, ``sentence_transformer/modules/pooling.py``.
+
+>>> states = np.array([[3.0, 0.0], [0.0, 3.0]])
+>>> pool(states, ("mean", "weightedmean")).tolist()
+[1.5, 1.5, 1.0, 2.0]
+>>> pool(states, ("mean",), skip=1).tolist()
+[0.0, 3.0]
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
-from bertcompress.errors import LoadError
+import numpy as np
 
-Pooling = Literal["mean", "cls"]
-POOLINGS: tuple[Pooling, ...] = ("mean", "cls")
+from bertcompress.tasks.outputs import Floats
 
-_KEYS: dict[str, Pooling] = {
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_cls_token": "cls",
-}
+Pooling = Literal["cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken"]
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
+
+_SMALLEST = 1e-9
 
 
-@dataclass(frozen=True)
-class PoolingSettings:
-    """The pooling, and whether vectors are normalized after it."""
+def pool(states: Floats, poolings: Sequence[Pooling], *, skip: int = 0) -> Floats:
+    """Returns one vector, float64 ``[poolings * hidden]``.
 
-    pooling: Pooling = "mean"
-    normalize: bool = False
-
-
-def read_pooling(folder: Path) -> PoolingSettings:
-    """Returns what ``1_Pooling/config.json`` and ``modules.json`` say; mean where they are absent.
-
-    Raises:
-        LoadError: A file can't be read, or asks for another pooling than mean or cls.
+    Args:
+        states: The vectors of a text's tokens, float64 ``[tokens, hidden]``, at least one.
+        poolings: How, in the order of the parts.
+        skip: So many tokens at the start do not count: those of a prompt.
     """
-    return PoolingSettings(_pooling(folder / "1_Pooling" / "config.json"), _normalizes(folder))
+    weights = (np.arange(len(states)) >= skip).astype(np.float64)[:, None]  # [tokens, 1]
+    return np.concatenate([_pooled(states, weights, pooling) for pooling in poolings])
 
 
-def _pooling(path: Path) -> Pooling:
-    if not path.exists():
-        return "mean"
-    content = _json(path)
-    if not isinstance(content, Mapping):
-        raise LoadError(f"{path} must hold a JSON object; restore it from the original model")
-    modes = [
-        key for key, value in content.items() if key.startswith("pooling_mode_") and value is True
-    ]
-    named = content.get("pooling_mode")
-    if named is not None:
-        modes = [str(named)]
-    known = {**_KEYS, "mean": "mean", "cls": "cls"}
-    if len(modes) == 1 and modes[0] in known:
-        return "cls" if known[modes[0]] == "cls" else "mean"
-    raise LoadError(
-        f"{path} asks for {', '.join(modes) or 'no pooling'}; only mean and cls are known: "
-        "choose a model that pools by one of these"
-    )
-
-
-def _normalizes(folder: Path) -> bool:
-    path = folder / "modules.json"
-    if not path.exists():
-        return False
-    modules = _json(path)
-    if not isinstance(modules, list):
-        raise LoadError(f"{path} must hold a JSON list; restore it from the original model")
-    types = [str(module.get("type", "")) for module in modules if isinstance(module, Mapping)]
-    return any(name.rpartition(".")[2] == "Normalize" for name in types)
-
-
-def _json(path: Path) -> object:
-    try:
-        content: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LoadError(
-            f"{path} can't be read: {error}; restore it from the original model"
-        ) from error
-    return content
+def _pooled(states: Floats, weights: Floats, pooling: Pooling) -> Floats:
+    first = int(weights.argmax())
+    if pooling == "cls":
+        return states[first]
+    if pooling == "max":
+        largest: Floats = states[first:].max(axis=0)
+        return largest
+    if pooling == "lasttoken":
+        return states[-1] * weights[-1]
+    if pooling == "weightedmean":
+        weights = weights * np.arange(1, len(states) + 1)[:, None]
+    total: Floats = (states * weights).sum(axis=0)
+    count = max(float(weights.sum()), _SMALLEST)
+    return total / (np.sqrt(count) if pooling == "mean_sqrt_len_tokens" else count)

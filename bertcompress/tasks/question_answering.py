@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, cast
 
 import numpy as np
 
+from bertcompress.artifacts.model_config import LONGEST
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import Answer, Example, QuestionExample
 from bertcompress.tasks.base import (
@@ -71,6 +72,7 @@ class QuestionAnswering:
     name = "question-answering"
     primary_metric = "f1"
     output_names = ("start_logits", "end_logits")
+    max_length: ClassVar[int | None] = LONGEST
     label_kind: ClassVar[LabelKind] = "auto"
 
     def __post_init__(self) -> None:

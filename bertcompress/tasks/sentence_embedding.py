@@ -1,8 +1,9 @@
 """Sentence embeddings: a text's token vectors become one vector.
 
-*Mean* pooling averages the vectors of all tokens, ``[CLS]`` and ``[SEP]`` included, as
-Sentence-BERT does; *cls* takes the first. Normalized vectors have length 1. A pair is encoded as
-two features, and its similarity is the cosine of the two vectors.
+The model's own files tell how, see `bertcompress.tasks.embedding_settings`: texts get a prompt,
+token vectors are pooled, the pooled vector goes through further layers. A graph may do all of it
+itself: then it gives ``sentence_embedding`` and not ``last_hidden_state``. A pair is encoded as two
+features, and its similarity is the cosine of the two vectors.
 
 The score compares with the original model (``cosine_to_reference``, the mean cosine between each
 vector and the original's) and, where pairs have numbers as labels, with people (``spearman``).
@@ -13,8 +14,7 @@ Source: Reimers and Gurevych, "Sentence-BERT", EMNLP 2019.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Self, cast
 
 import numpy as np
@@ -30,10 +30,13 @@ from bertcompress.tasks.base import (
     Score,
     Tokenizer,
 )
-from bertcompress.tasks.encoding import encode_texts, pairs_of
+from bertcompress.tasks.embedding_settings import EmbeddingSettings, read_embedding
+from bertcompress.tasks.encoding import encode_texts, lowercased, pairs_of, prompt_length
 from bertcompress.tasks.metrics import pearson, ranks, spearman
 from bertcompress.tasks.outputs import Floats, check_counts, examples_of, output_array
-from bertcompress.tasks.pooling import POOLINGS, Pooling, read_pooling
+from bertcompress.tasks.pooling import POOLINGS, Pooling, pool
+from bertcompress.tasks.transformer_settings import TransformerSettings
+from bertcompress.tasks.vector_steps import Normalize, VectorStep
 
 if TYPE_CHECKING:
     from bertcompress.artifacts.model_config import ModelConfig
@@ -44,12 +47,18 @@ class SentenceEmbedding:
     """Turns texts into vectors.
 
     Attributes:
-        pooling: ``mean`` or ``cls``.
-        normalize: Whether vectors are divided by their length.
+        pooling: One of `bertcompress.tasks.pooling.POOLINGS`, or several, one after the other.
+        normalize: Whether vectors are divided by their length in the end.
+        include_prompt: Whether the prompt's tokens are pooled too.
+        steps: What is done to the pooled vector before.
+        texts: What is done to the texts.
     """
 
-    pooling: Pooling = "mean"
+    pooling: Pooling | tuple[Pooling, ...] = "mean"
     normalize: bool = False
+    include_prompt: bool = True
+    steps: tuple[VectorStep, ...] = ()
+    texts: TransformerSettings = field(default_factory=TransformerSettings)
 
     name = "feature-extraction"
     primary_metric = "cosine_to_reference"
@@ -57,8 +66,9 @@ class SentenceEmbedding:
     label_kind: ClassVar[LabelKind] = "auto"
 
     def __post_init__(self) -> None:
-        if self.pooling not in POOLINGS:
-            raise UsageError(f"pooling must be {' or '.join(POOLINGS)}, got {self.pooling!r}")
+        for pooling in self.poolings:
+            if pooling not in POOLINGS:
+                raise UsageError(f"pooling must be {' or '.join(POOLINGS)}, got {pooling!r}")
 
     @classmethod
     def from_config(cls, config: ModelConfig) -> Self:
@@ -66,14 +76,41 @@ class SentenceEmbedding:
         return cls()
 
     @classmethod
-    def from_folder(cls, folder: Path) -> Self:
-        """Returns the task as the folder's Sentence Transformers files say.
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Returns the task as the Sentence Transformers files of a folder say.
+
+        Args:
+            files: From `bertcompress.artifacts.artifact_files.read_side_files`.
 
         Raises:
-            LoadError: They ask for a pooling that is not known.
+            LoadError: They ask for what is not known.
         """
-        settings = read_pooling(folder)
-        return cls(settings.pooling, settings.normalize)
+        return cls.from_settings(read_embedding(files))
+
+    @classmethod
+    def from_settings(cls, settings: EmbeddingSettings) -> Self:
+        """Returns the task with these settings."""
+        steps, normalize = settings.steps, False
+        if steps and isinstance(steps[-1], Normalize):
+            steps, normalize = steps[:-1], True
+        poolings = settings.poolings
+        return cls(
+            poolings[0] if len(poolings) == 1 else poolings,
+            normalize,
+            settings.include_prompt,
+            steps,
+            settings.texts,
+        )
+
+    @property
+    def poolings(self) -> tuple[Pooling, ...]:
+        """The poolings whose vectors are put one after the other."""
+        return (self.pooling,) if isinstance(self.pooling, str) else self.pooling
+
+    @property
+    def max_length(self) -> int | None:
+        """Where the folder says that texts are cut, tokens; None where it does not."""
+        return self.texts.max_length
 
     def check(self, examples: Sequence[Example]) -> None:
         """Fails where some are pairs and some not, or a number is not the label of a pair."""
@@ -97,15 +134,24 @@ class SentenceEmbedding:
         """Returns one feature a text: two for a pair, the second right after the first."""
         self.check(examples)
         texts = examples_of(examples, TextExample, self.name)
-        firsts = encode_texts(tokenizer, [text.text for text in texts], max_length=max_length)
+        if self.texts.lower_case:
+            tokenizer = lowercased(tokenizer)
+        prompt, skipped = self.texts.prompt, 0
+        if prompt and not self.include_prompt:
+            skipped = prompt_length(tokenizer, prompt, max_length=max_length)
+        columns = [[text.text for text in texts]]
         pairs = pairs_of(texts)
-        if pairs is None:
-            return [Feature(position, row) for position, row in enumerate(firsts)]
-        seconds = encode_texts(tokenizer, pairs, max_length=max_length)
-        features: list[Feature] = []
-        for position, both in enumerate(zip(firsts, seconds, strict=True)):
-            features += [Feature(position, row) for row in both]
-        return features
+        if pairs is not None:
+            columns.append(pairs)
+        encoded = [
+            encode_texts(tokenizer, [prompt + text for text in column], max_length=max_length)
+            for column in columns
+        ]
+        return [
+            Feature(position, row.inputs, is_cut=row.is_cut, prompt=skipped)
+            for position, rows in enumerate(zip(*encoded, strict=True))
+            for row in rows
+        ]
 
     def predict(
         self, outputs: Sequence[Arrays], features: Sequence[Feature], examples: Sequence[Example]
@@ -114,7 +160,7 @@ class SentenceEmbedding:
         check_counts(outputs, features)
         vectors: list[list[Floats]] = [[] for _ in examples]
         for output, feature in zip(outputs, features, strict=True):
-            vectors[feature.example_index].append(self._pool(output, feature))
+            vectors[feature.example_index].append(self._vector(output, feature))
         missing = [place for place, own in enumerate(vectors) if not own]
         if missing:
             raise RunError(f"example {missing[0]} has no output; run all features of the data set")
@@ -168,12 +214,16 @@ class SentenceEmbedding:
             return {"id": example.id, "embedding": vectors[0].tolist()}
         return {"id": example.id, "embeddings": vectors.tolist(), **prediction.details}
 
-    def _pool(self, output: Arrays, feature: Feature) -> Floats:
-        states = output_array(output, "last_hidden_state", shape=(feature.length, None))
-        vector: Floats = states[0] if self.pooling == "cls" else states.mean(axis=0)
-        if not self.normalize:
-            return vector
-        return vector / max(float(np.linalg.norm(vector)), 1e-12)
+    def _vector(self, output: Arrays, feature: Feature) -> Floats:
+        """Returns a text's vector from what the model gave for its tokens."""
+        if "sentence_embedding" in output:  # the graph has done the rest
+            vector = output_array(output, "sentence_embedding", shape=(None,))
+        else:
+            states = output_array(output, "last_hidden_state", shape=(feature.length, None))
+            vector = pool(states, self.poolings, skip=feature.prompt)
+            for step in (*self.steps, *([Normalize()] if self.normalize else [])):
+                vector = step(vector)
+        return vector[: self.texts.truncate_dim]
 
 
 def _prediction(vectors: Sequence[Floats]) -> Prediction:

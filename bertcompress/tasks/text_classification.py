@@ -2,21 +2,32 @@
 
 - one class: the largest logit; its softmax probability is the score. Decided by accuracy.
 - several classes: each whose sigmoid is 0.5 or more. Decided by micro F1.
-- a number: the logit itself. Decided by Pearson correlation.
+- a number: the logit through an activation, the logit itself beside it. Decided by Pearson
+  correlation.
+
+A model with one output may be a cross-encoder, which tells how alike two texts are. Its activation
+is the one that its files name (``config_sentence_transformers.json``, or in ``config.json``
+``sentence_transformers.activation_fn`` or ``sbert_ce_default_activation_function``), else the
+sigmoid, as `sentence_transformers.CrossEncoder` and Transformers' pipeline have it. Where
+``problem_type`` says that it is a regression, and no activation is named, the logit is the number.
+
+Source: Sentence Transformers 6.2, ``cross_encoder/model.py``; Transformers,
+``pipelines/text_classification.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.artifacts.model_config import ModelConfig, labels_of
+from bertcompress.artifacts.model_config import LONGEST, ModelConfig, labels_of
 from bertcompress.errors import DataError, LoadError
 from bertcompress.examples import Example, TextExample
+from bertcompress.tasks.activations import ACTIVATIONS
 from bertcompress.tasks.base import (
     Arrays,
     ClassScore,
@@ -26,7 +37,8 @@ from bertcompress.tasks.base import (
     Score,
     Tokenizer,
 )
-from bertcompress.tasks.encoding import encode_texts, pairs_of
+from bertcompress.tasks.cross_encoder import read_cross_encoder
+from bertcompress.tasks.encoding import encode_texts, lowercased, pairs_of
 from bertcompress.tasks.label_check import check_labels
 from bertcompress.tasks.metrics import count_classes, macro, mean, micro, pearson, spearman
 from bertcompress.tasks.outputs import (
@@ -37,6 +49,7 @@ from bertcompress.tasks.outputs import (
     sigmoid,
     softmax,
 )
+from bertcompress.tasks.transformer_settings import TransformerSettings
 
 Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 Label = str | tuple[str, ...] | float
@@ -57,6 +70,7 @@ _LABEL_TYPES: dict[Problem, tuple[type, str]] = {
     "regression": (float, "a number an example"),
 }
 _THRESHOLD = 0.5
+_NO_FILES: Mapping[str, bytes] = {}
 
 
 @dataclass(frozen=True)
@@ -66,20 +80,30 @@ class TextClassification:
     Attributes:
         labels: The class names in the order of the model's outputs; one for regression.
         problem: In the words of Transformers' ``problem_type``.
+        activation: What a cross-encoder's logit goes through, a key of
+            `bertcompress.tasks.activations.ACTIVATIONS`; None where the logit is the number.
+        texts: What a cross-encoder does to the texts.
     """
 
     labels: tuple[str, ...]
     problem: Problem = "single_label_classification"
+    activation: str | None = None
+    texts: TransformerSettings = field(default_factory=lambda: TransformerSettings(LONGEST))
 
     name = "text-classification"
     output_names = ("logits",)
 
     @classmethod
-    def from_config(cls, config: ModelConfig) -> Self:
-        """Returns the task of a model; a single output means regression, as in Transformers.
+    def from_config(cls, config: ModelConfig, files: Mapping[str, bytes] = _NO_FILES) -> Self:
+        """Returns the task of a model; a single output is a number.
+
+        Args:
+            config: The model's configuration.
+            files: Its side files, which cross-encoders have.
 
         Raises:
-            LoadError: The problem is not known, or a regression has several outputs.
+            LoadError: The problem is not known, a regression has several outputs, or a
+                cross-encoder asks for what is not known.
         """
         labels = labels_of(config)
         problem = config.problem_type or "single_label_classification"
@@ -94,13 +118,19 @@ class TextClassification:
                 "number can be scored: correct problem_type or id2label"
             )
         if len(labels) == 1 and problem != "multi_label_classification":
-            problem = "regression"
+            encoder = read_cross_encoder(config, files)
+            return cls(labels, "regression", encoder.activation, encoder.texts)
         return cls(labels, cast("Problem", problem))
 
     @property
     def primary_metric(self) -> str:
         """Accuracy, micro F1 or Pearson correlation."""
         return _PRIMARY[self.problem]
+
+    @property
+    def max_length(self) -> int | None:
+        """Where texts are cut, tokens; None for a cross-encoder whose files do not say it."""
+        return self.texts.max_length
 
     @property
     def label_kind(self) -> LabelKind:
@@ -127,12 +157,13 @@ class TextClassification:
         """Returns one feature an example; `labels` is its class, its classes or its number."""
         self.check(examples)
         texts = examples_of(examples, TextExample, self.name)
-        rows = encode_texts(
-            tokenizer, [text.text for text in texts], pairs_of(texts), max_length=max_length
-        )
+        if self.texts.lower_case:
+            tokenizer = lowercased(tokenizer)
+        firsts = [self.texts.prompt + text.text for text in texts]
+        rows = encode_texts(tokenizer, firsts, pairs_of(texts), max_length=max_length)
         numbers = {label: number for number, label in enumerate(self.labels)}
         return [
-            Feature(position, row, self._targets(text, numbers))
+            Feature(position, row.inputs, self._targets(text, numbers), is_cut=row.is_cut)
             for position, (row, text) in enumerate(zip(rows, texts, strict=True))
         ]
 
@@ -146,7 +177,13 @@ class TextClassification:
         shape = (len(self.labels),)
         logits = np.stack([output_array(one, "logits", shape=shape) for one in outputs])
         if self.problem == "regression":
-            return [Prediction(float(row[0])) for row in logits]
+            if self.activation is None:
+                return [Prediction(float(row[0])) for row in logits]
+            values = ACTIVATIONS[self.activation](logits[:, 0])
+            return [
+                Prediction(float(value), None, {"logit": float(logit)})
+                for value, logit in zip(values, logits[:, 0], strict=True)
+            ]
         if self.problem == "multi_label_classification":
             return [self._several(row) for row in sigmoid(logits)]
         return [self._one(row) for row in softmax(logits)]
@@ -197,7 +234,7 @@ class TextClassification:
     def to_json(self, example: Example, prediction: Prediction) -> dict[str, object]:
         """Returns id, answer and the probability of every class."""
         if self.problem == "regression":
-            return {"id": example.id, "value": prediction.answer}
+            return {"id": example.id, "value": prediction.answer, **prediction.details}
         if self.problem == "multi_label_classification":
             labels = list(cast("tuple[str, ...]", prediction.answer))
             return {"id": example.id, "labels": labels, **prediction.details}

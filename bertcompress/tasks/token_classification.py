@@ -20,7 +20,7 @@ from typing import ClassVar, Self, cast
 
 import numpy as np
 
-from bertcompress.artifacts.model_config import ModelConfig, labels_of
+from bertcompress.artifacts.model_config import LONGEST, ModelConfig, labels_of
 from bertcompress.data.tag_scheme import OUTSIDE, Entity, Tags, TagScheme, scheme_of
 from bertcompress.errors import DataError
 from bertcompress.examples import Example, TokenExample, UnsplitExample
@@ -62,6 +62,7 @@ class TokenClassification:
 
     name = "token-classification"
     output_names = ("logits",)
+    max_length: ClassVar[int | None] = LONGEST
     label_kind: ClassVar[LabelKind] = "class"
 
     @classmethod

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.calibration_table import CalibrationTable
 from bertcompress.graph.fingerprint import weights_fingerprint
+from bertcompress.inference.deployed import task_for
 from bertcompress.passes.context import Context
 from bertcompress.passes.ranges import Ranges
-from bertcompress.tasks import make_task
 from bertcompress_calibration.collect import calibrate
 from bertcompress_calibration.range_methods import method_named
 
@@ -44,7 +44,7 @@ def calibrate_ranges(
     return calibrate(
         model,
         context.examples,
-        task=make_task(model.task, model.config),
+        task=task_for(model),
         method=ranges.method,
         samples=ranges.samples,
         batch_size=ranges.batch_size,

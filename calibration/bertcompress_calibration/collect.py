@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.calibration_table import CalibrationTable
-from bertcompress.bert.families import cut_length, pad_token_of
+from bertcompress.bert.families import pad_token_of
 from bertcompress.errors import CalibrationError, UsageError
 from bertcompress.examples import Example, fingerprint_of
 from bertcompress.graph.attention_products import attention_operands
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import WeightProduct, weight_products
+from bertcompress.inference.deployed import length_for
 from bertcompress.passes.samples import draw_samples
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Feature, Task
@@ -118,7 +119,7 @@ def _products_of(graph: onnx.ModelProto) -> tuple[WeightProduct, ...]:
 def _features(
     model: OnnxModel, task: Task, drawn: Sequence[Example], *, max_length: int | None
 ) -> list[Feature]:
-    length = cut_length(model.config, max_length)
+    length = length_for(model, max_length)
     features = task.encode(model.tokenizer, drawn, max_length=length)
     if not features:
         raise CalibrationError(

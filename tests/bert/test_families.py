@@ -23,7 +23,6 @@ from bertcompress.bert.families import (
     FAMILIES,
     Family,
     check_model_type,
-    cut_length,
     input_names,
     longest_text,
     pad_token_of,
@@ -35,7 +34,7 @@ from bertcompress.bert.pruning.sweeps import swept
 from bertcompress.bert.register import AUTO_CLASSES
 from bertcompress.bert.structure import layers_of, shape_of
 from bertcompress.bert.surgery import cut
-from bertcompress.errors import LoadError, UsageError
+from bertcompress.errors import LoadError
 from bertcompress.examples import QuestionExample, TextExample, TokenExample
 from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
@@ -306,15 +305,6 @@ def test_what_a_model_is_fed_and_for_how_long() -> None:
     assert longest_text({"model_type": "other", "max_position_embeddings": 514}) == 514
     assert input_names(roberta) == ("input_ids", "attention_mask")
     assert input_names(two) == ("input_ids", "attention_mask", "token_type_ids")
-
-
-def test_longer_texts_are_cut_at_the_models_limit_up_to_512_tokens() -> None:
-    short, long = BertConfig(max_position_embeddings=40), BertConfig(max_position_embeddings=2048)
-
-    assert (cut_length(short), cut_length(long)) == (40, 512)
-    assert (cut_length(short, 16), cut_length(long, 1024)) == (16, 1024)
-    with pytest.raises(UsageError, match=r"max_length must be up to 40, .* positions for, got 41"):
-        cut_length(short, 41)
 
 
 def test_a_model_without_a_padding_token_is_padded_with_zeros() -> None:

@@ -192,7 +192,9 @@ def test_texts_become_the_examples_of_a_task() -> None:
 def test_a_limit_beyond_the_models_is_refused(folder: Path) -> None:
     assert Predictor.open(folder).max_length == 128
     assert Predictor.open(folder, max_length=20).max_length == 20
-    with pytest.raises(UsageError, match="max-length must be at most the model's 128, got 129"):
+    with pytest.raises(
+        UsageError, match=r"max_length must be up to 128, which the model has .*got 129"
+    ):
         Predictor.open(folder, max_length=129)
 
 

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
+from tokenizers import normalizers
 from transformers import PreTrainedTokenizerFast
 
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import TextExample
-from bertcompress.tasks.encoding import encode_texts, pairs_of
+from bertcompress.tasks.encoding import encode_texts, lowercased, pairs_of, prompt_length
 
 
 def test_rows_are_not_padded(tokenizer: PreTrainedTokenizerFast) -> None:
     rows = encode_texts(tokenizer, ["good film", "bad"], max_length=16)
 
-    assert [row["input_ids"].shape for row in rows] == [(4,), (3,)]
-    assert rows[0]["attention_mask"].tolist() == [1, 1, 1, 1]
+    assert [row.inputs["input_ids"].shape for row in rows] == [(4,), (3,)]
+    assert rows[0].inputs["attention_mask"].tolist() == [1, 1, 1, 1]
     assert encode_texts(tokenizer, [], max_length=16) == []
 
 
 def test_pairs_have_token_types_and_are_cut(tokenizer: PreTrainedTokenizerFast) -> None:
     rows = encode_texts(tokenizer, ["good"], ["bad film the film"], max_length=6)
 
-    assert rows[0]["token_type_ids"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert rows[0].inputs["token_type_ids"].tolist() == [0, 0, 0, 1, 1, 1]
+    assert [row.is_cut for row in rows] == [True]
+    assert not encode_texts(tokenizer, ["good"], max_length=6)[0].is_cut
 
 
 def test_token_types_that_a_tokenizer_leaves_out_are_zeros(
@@ -31,7 +36,7 @@ def test_token_types_that_a_tokenizer_leaves_out_are_zeros(
 
     rows = encode_texts(tokenizer, ["good"], ["bad"], max_length=8)
 
-    assert rows[0]["token_type_ids"].tolist() == [0] * 5
+    assert rows[0].inputs["token_type_ids"].tolist() == [0] * 5
 
 
 def test_a_length_without_room_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -46,3 +51,24 @@ def test_pairs_are_all_or_none() -> None:
     assert pairs_of([pair]) == ["b"]
     with pytest.raises(DataError, match="1 of 2 examples are pairs and 1 is not"):
         pairs_of([single, pair])
+
+
+def test_a_prompts_length_leaves_out_the_last_special_token(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    assert prompt_length(tokenizer, "good film", max_length=16) == 3
+    assert prompt_length(tokenizer, "good film bad", max_length=4) == 3
+
+
+def test_letters_become_small_before_the_tokenizers_own_rules(
+    tokenizer: PreTrainedTokenizerFast,
+) -> None:
+    cased = copy.deepcopy(tokenizer)
+    cased.backend_tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+    small = lowercased(cased)
+
+    rows = [encode_texts(each, ["GOOD [SEP]"], max_length=9)[0] for each in (cased, small)]
+
+    assert [row.inputs["input_ids"].shape for row in rows] == [(4,), (4,)]
+    assert rows[1].inputs["input_ids"][1] == tokenizer.convert_tokens_to_ids("good")
+    assert lowercased(cased) is small

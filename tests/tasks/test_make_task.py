@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,10 +33,16 @@ def test_the_configuration_is_used() -> None:
 
 
 def test_the_folder_says_how_to_pool(tmp_path: Path) -> None:
-    (tmp_path / "modules.json").write_text('[{"type": "sentence_transformers.models.Normalize"}]')
+    modules = [
+        {"type": f"sentence_transformers.models.{kind}", "path": path}
+        for kind, path in (("Transformer", ""), ("Pooling", "pool"), ("Normalize", "last"))
+    ]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "config.json").write_text('{"pooling_mode": "cls"}')
 
     assert make_task("feature-extraction", BertConfig(), folder=tmp_path) == SentenceEmbedding(
-        "mean", normalize=True
+        "cls", normalize=True
     )
 
 

@@ -1,60 +1,34 @@
-"""Sentence Transformers' own files."""
+"""Poolings, by hand."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
+import numpy as np
 import pytest
 
-from bertcompress.errors import LoadError
-from bertcompress.tasks import PoolingSettings, read_pooling
+from bertcompress.tasks.pooling import Pooling, pool
 
-
-def pooling(folder: Path, content: object) -> Path:
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(content))
-    return folder
-
-
-def test_without_files_it_is_the_mean(tmp_path: Path) -> None:
-    assert read_pooling(tmp_path) == PoolingSettings("mean", normalize=False)
+STATES = np.asarray([[1.0, -4.0], [3.0, 0.0], [2.0, 6.0]])
 
 
 @pytest.mark.parametrize(
-    ("content", "mode"),
+    ("pooling", "skip", "vector"),
     [
-        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, "cls"),
-        ({"pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}, "mean"),
-        ({"pooling_mode": "cls"}, "cls"),
+        ("cls", 0, [1.0, -4.0]),
+        ("cls", 1, [3.0, 0.0]),
+        ("max", 0, [3.0, 6.0]),
+        ("max", 2, [2.0, 6.0]),
+        ("mean", 0, [2.0, 2 / 3]),
+        ("mean", 1, [2.5, 3.0]),
+        ("mean_sqrt_len_tokens", 0, [6 / 3**0.5, 2 / 3**0.5]),
+        ("weightedmean", 0, [13 / 6, 14 / 6]),
+        ("weightedmean", 1, [12 / 5, 18 / 5]),
+        ("lasttoken", 0, [2.0, 6.0]),
+        ("lasttoken", 1, [2.0, 6.0]),
     ],
 )
-def test_the_files_decide(tmp_path: Path, content: object, mode: str) -> None:
-    modules = [{"type": "sentence_transformers.models.Transformer"}]
-    (tmp_path / "modules.json").write_text(json.dumps(modules))
-
-    settings = read_pooling(pooling(tmp_path, content))
-
-    assert (settings.pooling, settings.normalize) == (mode, False)
+def test_each_pooling(pooling: Pooling, skip: int, vector: list[float]) -> None:
+    assert pool(STATES, (pooling,), skip=skip).tolist() == pytest.approx(vector)
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ({"pooling_mode_max_tokens": True}, "asks for pooling_mode_max_tokens; only mean and cls"),
-        ({"pooling_mode_max_tokens": True, "pooling_mode_cls_token": True}, "asks for pooling_mo"),
-        ({"pooling_mode_cls_token": False}, "asks for no pooling"),
-        ([], "must hold a JSON object"),
-    ],
-)
-def test_other_pooling_is_refused(tmp_path: Path, content: object, sentence: str) -> None:
-    with pytest.raises(LoadError, match=sentence):
-        read_pooling(pooling(tmp_path, content))
-
-
-@pytest.mark.parametrize(("text", "sentence"), [("{", "can't be read"), ("{}", "a JSON list")])
-def test_broken_modules_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
-    (tmp_path / "modules.json").write_text(text)
-
-    with pytest.raises(LoadError, match=f"{sentence}.*restore it"):
-        read_pooling(tmp_path)
+def test_several_follow_each_other() -> None:
+    assert pool(STATES, ("lasttoken", "cls")).tolist() == [2.0, 6.0, 1.0, -4.0]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertcompress.artifacts.manifest import Kind, Manifest, kind_of, read_manifest, verify
+from bertcompress.artifacts.embedding_files import makes_vectors
+from bertcompress.artifacts.manifest import Manifest, kind_of, read_manifest, verify
 from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, task_of, task_of_class
 from bertcompress.bert.families import check_model_type, longest_text
 from bertcompress.bert.loading.config_fields import plain_fields
@@ -41,12 +42,14 @@ class Frontend:
         config: What its configuration says of the task.
         tokenizer: Its tokenizer.
         longest: The tokens that it has positions for.
+        says_task: Whether its files say the task, so that whatever opens them finds the same.
     """
 
     task: str
     config: ModelConfig
     tokenizer: PreTrainedTokenizerFast | PlainTokenizer
     longest: int
+    says_task: bool = True
 
 
 def load_frontend(
@@ -79,11 +82,21 @@ def load_frontend(
     config = read_config(folder, name, note=note)
     if kind == "checkpoint":
         check_known(config)
-    wanted = task_here(name, kind, config, manifest, task)
+    wanted = task_here(folder, name, config, manifest, task)
     if kind == "checkpoint":
         check_class(name, config, wanted)
     tokenizer = read_tokenizer(folder, name, config, note=note)
-    return Frontend(wanted, config, tokenizer, longest_text(config))
+    says_task = task is None or _says_task(folder, name, config, manifest, wanted)
+    return Frontend(wanted, config, tokenizer, longest_text(config), says_task)
+
+
+def _says_task(
+    folder: Path, name: str, config: ModelConfig, manifest: Manifest | None, wanted: str
+) -> bool:
+    try:
+        return task_here(folder, name, config, manifest, None) == wanted
+    except LoadError:
+        return False
 
 
 def _plain(
@@ -94,7 +107,7 @@ def _plain(
     config = plain_config(fields)
     if config is None or not (folder / TOKENIZER_FILE).is_file():
         return None
-    wanted = task_here(name, manifest.kind, config, manifest, task)
+    wanted = task_here(folder, name, config, manifest, task)
     core, settings = read_core(folder, name, fields, note=note)
     tokenizer = plain_tokenizer(
         core,
@@ -123,16 +136,20 @@ def check_task_name(task: str | None) -> None:
 
 
 def task_here(
-    name: str, kind: Kind, config: ModelConfig, manifest: Manifest | None, task: str | None
+    folder: Path, name: str, config: ModelConfig, manifest: Manifest | None, task: str | None
 ) -> str:
     """Returns the task of a model: of a graph its own, of a checkpoint the one asked for.
+
+    A Sentence Transformers folder says in ``modules.json`` that it makes vectors, whatever class
+    its encoder was saved as.
 
     Raises:
         LoadError: If a graph is for another task, or nothing says which it is.
     """
-    if kind == "checkpoint":
-        return task if task is not None else task_of(config)
-    built_for = manifest.task if manifest is not None else task_of(config)
+    stated = "feature-extraction" if makes_vectors(folder) else None
+    if kind_of(folder) == "checkpoint":
+        return task or stated or task_of(config)
+    built_for = manifest.task if manifest is not None else stated or task_of(config)
     if task not in (None, built_for):
         raise LoadError(f"{name} is a graph for {built_for}, not for {task}; leave --task out")
     return built_for

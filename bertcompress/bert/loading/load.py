@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import (
     ONNX_NAME,
-    SIDE_FILES,
     Artifact,
     Checkpoint,
     Engine,
@@ -21,7 +20,10 @@ from bertcompress.artifacts.artifact import (
     OnnxModel,
     kind_of,
 )
+from bertcompress.artifacts.artifact_files import read_side_files
+from bertcompress.artifacts.embedding_files import with_text_limit
 from bertcompress.artifacts.engine_file import read_engine
+from bertcompress.bert.families import longest_text
 from bertcompress.bert.loading.frontend import (
     check_class,
     check_task_name,
@@ -45,7 +47,7 @@ from bertcompress.progress import Note, logged
 
 if TYPE_CHECKING:
     import onnx
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedTokenizerFast
 
 
 def load(
@@ -79,7 +81,7 @@ def load(
     kind = kind_of(folder)
     if kind == "checkpoint":
         check_known(config)
-    wanted = task_here(str(model), kind, config, manifest, task)
+    wanted = task_here(folder, str(model), config, manifest, task)
     if kind != "checkpoint":
         found = _load_onnx(folder, str(model), config, manifest, wanted, note)
         return found if kind == "onnx" else _with_plan(found, folder)
@@ -87,12 +89,13 @@ def load(
     loaded, fit = read_model(folder, str(model), config, wanted)
     _check_not_packed(folder, str(model), fit)
     check_fit(str(model), wanted, fit)
+    tokenizer = read_tokenizer(folder, str(model), config, note=note)
     return Checkpoint(
         loaded,
-        read_tokenizer(folder, str(model), config, note=note),
+        tokenizer,
         wanted,
         manifest.history if manifest is not None else (),
-        _read_side_files(folder),
+        _side_files(folder, config, tokenizer),
     )
 
 
@@ -146,7 +149,6 @@ def load_encoder(
         read_tokenizer(folder, str(model), config, note=note),
         task,
         manifest.history if manifest is not None else (),
-        _read_side_files(folder),
     )
 
 
@@ -170,14 +172,23 @@ def _load_onnx(
     task: str,
     note: Note,
 ) -> OnnxModel:
+    tokenizer = read_tokenizer(folder, name, config, note=note)
     return OnnxModel(
         graph=_read_graph(folder / ONNX_NAME),
         config=config,
-        tokenizer=read_tokenizer(folder, name, config, note=note),
+        tokenizer=tokenizer,
         task=task,
         history=manifest.history if manifest is not None else (),
-        side_files=_read_side_files(folder),
+        side_files=_side_files(folder, config, tokenizer),
     )
+
+
+def _side_files(
+    folder: Path, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerFast
+) -> dict[str, bytes]:
+    """Returns the files that travel with a model, which tell the length that it cuts texts at."""
+    limit = min(tokenizer.model_max_length, longest_text(config))
+    return with_text_limit(read_side_files(folder), limit)
 
 
 def _with_plan(model: OnnxModel, folder: Path) -> Engine:
@@ -205,7 +216,3 @@ def _read_graph(path: Path) -> onnx.ModelProto:
     if not graph.graph.node:
         raise LoadError(f"{path} is an empty graph; make the artifact again")
     return graph
-
-
-def _read_side_files(folder: Path) -> dict[str, bytes]:
-    return {name: (folder / name).read_bytes() for name in SIDE_FILES if (folder / name).is_file()}

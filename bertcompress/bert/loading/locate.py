@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from bertcompress.artifacts.embedding_files import transformer_folder
 from bertcompress.errors import LoadError, did_you_mean
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -17,6 +18,9 @@ _OTHER_WEIGHTS = ("pytorch_model*.bin", "onnx/model.onnx*")
 
 def locate(model: str | Path, *, revision: str | None = None) -> Path:
     """Returns the folder of a model, with a ``config.json`` in it.
+
+    Of a Sentence Transformers model that is the folder that ``modules.json`` gives the Transformer,
+    which is another one than its root only in old models.
 
     Args:
         model: A folder, or a hub name.
@@ -35,6 +39,9 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
         if _is_meant_as_path(str(model)):
             raise LoadError(f"there is no folder {folder}{_nearest(folder)}")
         folder = _from_hub(str(model), revision)
+    inside = transformer_folder(folder)
+    if inside is not None and (inside / "config.json").is_file():
+        folder = inside
     check_no_adapter(folder, str(model))
     if not (folder / "config.json").is_file():
         raise LoadError(f"{model} has no config.json, so it is not a Transformers model folder")

@@ -34,6 +34,8 @@ class PlainConfig:
         problem_type: What a text classifier was trained for.
         input_names: The names of the inputs that the model takes.
         longest: The tokens that it has positions for.
+        sentence_transformers: What a cross-encoder says of itself, in version 4 and later.
+        sbert_ce_default_activation_function: And before.
     """
 
     model_type: str
@@ -42,6 +44,8 @@ class PlainConfig:
     problem_type: str | None
     input_names: tuple[str, ...]
     longest: int
+    sentence_transformers: object = None
+    sbert_ce_default_activation_function: object = None
 
     @property
     def num_labels(self) -> int:
@@ -80,6 +84,8 @@ def plain_config(fields: Mapping[str, object]) -> PlainConfig | None:
         problem_type=cast("str | None", problem),
         input_names=input_names_of(family, segments=cast("int", segments)),
         longest=longest_text(fields),
+        sentence_transformers=fields.get("sentence_transformers"),
+        sbert_ce_default_activation_function=fields.get("sbert_ce_default_activation_function"),
     )
 
 

@@ -15,6 +15,9 @@ from bertcompress.bert.loading.tokenizer_settings import TokenizerSettings
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
+UNTOLD_LENGTH = 10**30
+"""What Transformers takes for the limit of a tokenizer that has none."""
+
 Truncation = Literal["longest_first", "only_first", "only_second"]
 
 
@@ -34,6 +37,11 @@ class PlainEncoding(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def encodings(self) -> Sequence[Encoding]:
+        """What the tokenizers library made, by row."""
+        return self._encodings
+
     def word_ids(self, row: int) -> list[int | None]:
         """Returns the word that each token of a row is of, None for special tokens."""
         return list(self._encodings[row].word_ids)
@@ -52,6 +60,7 @@ class PlainTokenizer:
         pad_token: What texts are padded with.
         truncation_side: Where longer texts are cut.
         no_pairs: Why its pairs are not for the model, None if they are.
+        model_max_length: The longest text that it says its model takes, tokens.
     """
 
     def __init__(
@@ -62,10 +71,12 @@ class PlainTokenizer:
         pad_token: str | None,
         truncation_side: str,
         no_pairs: str | None = None,
+        model_max_length: int = UNTOLD_LENGTH,
     ) -> None:
         self._core = core
         self._side = truncation_side
         self.no_pairs = no_pairs
+        self.model_max_length = model_max_length
         self.model_input_names = list(input_names)
         self.pad_token_id = None if pad_token is None else core.token_to_id(pad_token)
 
@@ -155,4 +166,5 @@ def plain_tokenizer(
         pad_token=special_tokens(core, settings).get("pad_token"),
         truncation_side=settings.truncation_side,
         no_pairs=no_pairs,
+        model_max_length=settings.model_max_length or UNTOLD_LENGTH,
     )

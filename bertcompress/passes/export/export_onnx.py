@@ -29,12 +29,14 @@ from bertcompress.bert.surgery import stock_config
 from bertcompress.errors import ExportError, MissingDependencyError, UsageError
 from bertcompress.graph.kernels import count_kernels
 from bertcompress.graph.tidy import tidy
+from bertcompress.inference.deployed import task_for
 from bertcompress.parity.outputs import ParityFigures, check_parity
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
+from bertcompress.passes.export.embedding_model import OUTPUT, embedding_model
 from bertcompress.passes.settings import check_choice
 from bertcompress.runtimes.ort.runtime import import_onnxruntime, optimized_graph
-from bertcompress.tasks import make_task
+from bertcompress.tasks import SentenceEmbedding
 
 if TYPE_CHECKING:
     import onnx
@@ -73,12 +75,15 @@ class ExportOnnx(Pass[Checkpoint, OnnxModel]):
         tolerance: The largest difference to torch that is allowed, relative to the largest output
             (at least 1); float32 sums in another order differ by about 1e-6.
         seed: Draws the inputs of the parity check.
+        pooled: Whether an embedding's pooling and what follows it are in the graph, which then
+            gives ``sentence_embedding`` and not ``last_hidden_state``.
     """
 
     exporter: Exporter = "dynamo"
     opset: int | None = None
     tolerance: float = 1e-4
     seed: int = 0
+    pooled: bool = False
 
     consumes: ClassVar[Kind] = "checkpoint"
     produces: ClassVar[Kind] = "onnx"
@@ -91,6 +96,8 @@ class ExportOnnx(Pass[Checkpoint, OnnxModel]):
                 f"opset must be {lowest} to {highest} for the exporter {self.exporter}, "
                 f"got {self.opset}"
             )
+        if self.pooled and self.exporter != "dynamo":
+            raise UsageError("pooled is for the exporter dynamo; leave one of the two out")
         if self.tolerance <= 0:
             raise UsageError(f"tolerance must be above 0, got {self.tolerance:g}")
 
@@ -106,12 +113,15 @@ class ExportOnnx(Pass[Checkpoint, OnnxModel]):
         progress = context.progress
         opset = self.opset or OPSETS[self.exporter][1]
         progress("export", 0, 3)
+        model: PreTrainedModel = _pooled(checkpoint) if self.pooled else checkpoint.model
         if self.exporter == "optimum":
             graph = _export_optimum(checkpoint, opset)
+        elif self.pooled:
+            graph = _export_dynamo(model, (OUTPUT,), opset, root=_ROOT * 2)
         else:
-            graph = _export_dynamo(checkpoint, opset)
+            graph = _export_dynamo(model, task_for(checkpoint).output_names, opset)
         progress("export", 1, 3)
-        parity = check_parity(checkpoint.model, graph, tolerance=self.tolerance, seed=self.seed)
+        parity = check_parity(model, graph, tolerance=self.tolerance, seed=self.seed)
         progress("export", 2, 3)
         kernels = count_kernels(optimized_graph(graph))
         result = OnnxModel(
@@ -125,14 +135,27 @@ class ExportOnnx(Pass[Checkpoint, OnnxModel]):
         return result, ExportDetails(opset, parity.figures, kernels.counts)
 
 
-def _export_dynamo(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
+def _pooled(checkpoint: Checkpoint) -> Any:
+    """Returns the model with all that follows it.
+
+    Raises:
+        UsageError: It is no embedding, or leaves its prompt out.
+    """
+    task = task_for(checkpoint)
+    if not isinstance(task, SentenceEmbedding):
+        raise UsageError(f"--pooled is for feature-extraction, not for {task.name}; leave it out")
+    return embedding_model(checkpoint.model, task, mask_for(checkpoint.model))
+
+
+def _export_dynamo(
+    model: PreTrainedModel, names: tuple[str, ...], opset: int, *, root: str = _ROOT
+) -> onnx.ModelProto:
     import torch
 
-    taken = input_names(checkpoint.config)
-    names = make_task(checkpoint.task, checkpoint.config).output_names
-    wrapper = _wrap(checkpoint.model, names)
+    taken = input_names(model.config)
+    wrapper = _wrap(model, names)
     # Tensors of their own: the exporter takes one object given twice for one input.
-    ids = torch.arange(32).reshape(2, 16) % checkpoint.config.vocab_size
+    ids = torch.arange(32).reshape(2, 16) % model.config.vocab_size
     mask, segments = torch.ones(2, 16, dtype=torch.long), torch.zeros(2, 16, dtype=torch.long)
     batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
     axes = {0: batch, 1: sequence}
@@ -153,7 +176,7 @@ def _export_dynamo(checkpoint: Checkpoint, opset: int) -> onnx.ModelProto:
         raise ExportError(f"torch.onnx can't export this model: {_first_line(error)}") from error
     if program is None:
         raise ExportError("torch.onnx returned no graph")
-    return tidy(program.model_proto, root=_ROOT)
+    return tidy(program.model_proto, root=root)
 
 
 def _wrap(model: PreTrainedModel, output_names: tuple[str, ...]) -> Any:
@@ -161,7 +184,8 @@ def _wrap(model: PreTrainedModel, output_names: tuple[str, ...]) -> Any:
     import torch
     from torch import Tensor, nn
 
-    expanded = mask_for(model)
+    # What pools needs the plain mask, and widens it itself.
+    expanded = mask_for(model) if OUTPUT not in output_names else lambda mask: mask
     family = family_of(model.config)
     one_segment = family.has_token_types and "token_type_ids" not in input_names(model.config)
 

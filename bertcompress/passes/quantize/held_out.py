@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.examples import Example
+from bertcompress.inference.deployed import task_for
 from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.parity.outputs import signal_and_noise
 from bertcompress.runtimes.ort.runtime import OrtRuntime
-from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Prediction
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class HeldOut:
     """
 
     def __init__(self, model: OnnxModel, examples: Sequence[Example]) -> None:
-        make_task(model.task, model.config).check(examples)
+        task_for(model).check(examples)
         self._texts = Texts.of(model, tuple(examples))
         self.graph, self.metric = model.graph, self._texts.task.primary_metric
         self.examples, self.features = self._texts.examples, self._texts.features

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.bert.families import cut_length
 from bertcompress.data.partition import hold_out, sample
 from bertcompress.errors import PassError, UsageError
 from bertcompress.examples import Example
 from bertcompress.graph.edit import copy_of, drop_dead_nodes, drop_unused_initializers
 from bertcompress.graph.products import FLOAT, WeightProduct
+from bertcompress.inference.deployed import length_for
 from bertcompress.inference.texts import Texts, padded_batches
 from bertcompress.numerics.gram import Gram
 from bertcompress.runtimes.ort.runtime import OrtRuntime
@@ -71,7 +71,7 @@ def draw_texts(
     Raises:
         UsageError: There are fewer than two texts, or `max_length` is beyond the model's.
     """
-    cut_length(model.config, max_length)  # refuses a length before the number of texts
+    length_for(model, max_length)  # refuses a length before the number of texts
     if len(examples) < 2 or samples < 2:
         raise UsageError(
             f"weights are fitted to some texts and tried on others, got {len(examples)} texts and "

@@ -187,8 +187,6 @@ class BuildEngine(Pass[OnnxModel, Engine]):
 
     def _profiles(self, model: OnnxModel, context: Context) -> tuple[Profile, ...]:
         limit = longest_text(model.config)
-        if self.max_length is not None and self.max_length > limit:
-            raise UsageError(f"max_length must be up to the model's {limit}, got {self.max_length}")
         texts = Texts.of(model, context.examples, max_length=self.max_length)
         return engine_profiles(
             [feature.length for feature in texts.features],

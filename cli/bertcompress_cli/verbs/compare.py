@@ -167,14 +167,13 @@ def _open_both(
 def _measure(
     opened: tuple[Predictor, Predictor], data: Dataset, settings: CompareSettings, out: Path | None
 ) -> Comparison:
-    from bertcompress.bench.variant import Variant, subject_of
+    from bertcompress.bench.variant import subject_of, variant_of
     from bertcompress.gates.compare import compare as measure
     from bertcompress_cli.place import command_line
     from bertcompress_cli.progress import progress_on_stderr
 
     base, head = (
-        Variant(name, one.folder, one.runtime)
-        for name, one in zip(("base", "head"), opened, strict=True)
+        variant_of(name, model) for name, model in zip(("base", "head"), opened, strict=True)
     )
     with progress_on_stderr() as progress:
         return measure(

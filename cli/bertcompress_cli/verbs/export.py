@@ -38,6 +38,13 @@ def export(
         str,
         typer.Option(help="fp32, or for GPUs fp16 or bf16: what INT8 is compared with there."),
     ] = "fp32",
+    pooled: Annotated[
+        bool,
+        typer.Option(
+            "--pooled",
+            help="Embeddings: pooling, Dense and Normalize in the graph, as sentence_embedding.",
+        ),
+    ] = False,
     form: Annotated[
         str,
         typer.Option(
@@ -58,7 +65,7 @@ def export(
     from bertcompress_cli.make_artifact import run_verb
     from bertcompress_cli.place import place_of
 
-    asked = ExportOptions(exporter, opset, tolerance, precision, form)
+    asked = ExportOptions(exporter, opset, tolerance, precision, form, pooled)
     place = place_of("export", model, DataOptions(task=task), wants_checkpoint=not asked.mobile)
     passes = export_passes(
         asked, model=place.model, is_graph=is_graph(place.model), seed=place.seed
