@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, ClassVar
 from bertcompress.artifacts.engine_file import write_engine
 from bertcompress.artifacts.engine_record import EngineRecord
 from bertcompress.artifacts.folder import MANIFEST_NAME, check_writable, new_folder
+from bertcompress.artifacts.graph_file import ONNX_NAME, write_graph
 from bertcompress.artifacts.manifest import (
     FORMAT_VERSION,
-    ONNX_NAME,
     SIDE_FILES,
     Kind,
     Manifest,
@@ -227,7 +227,7 @@ def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> 
                 raise PassError(f"could not write {target}: {error}; nothing was kept") from error
         else:
             artifact.config.save_pretrained(staging)
-            _write_graph(artifact.graph, staging / ONNX_NAME)
+            write_graph(artifact.graph, staging / ONNX_NAME)
         if isinstance(artifact, Engine):
             write_engine(staging, artifact.plan, artifact.record)
         for name, content in artifact.side_files.items():
@@ -252,13 +252,6 @@ def _write_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     settings = folder / "tokenizer_config.json"
     text = settings.read_text(encoding="utf-8")
     settings.write_text(text.replace('"TokenizersBackend"', '"PreTrainedTokenizerFast"'), "utf-8")
-
-
-def _write_graph(graph: onnx.ModelProto, path: Path) -> None:
-    import onnx
-
-    path.parent.mkdir(parents=True)
-    onnx.save_model(graph, str(path))
 
 
 def model_card(artifact: Artifact) -> str:

@@ -35,6 +35,7 @@ from bertcompress.inference.best_settings import (
     runtime_settings_of,
     usable,
 )
+from bertcompress.inference.foreign_graph import longest_of_graph, which_runs
 from bertcompress.inference.streams import Outputs, Streams, open_entry_streams
 from bertcompress.machine.environment import available_threads, cpu_model
 from bertcompress.progress import Progress, silent
@@ -122,9 +123,15 @@ class Predictor:
             raise UsageError(f"threads must be 1 or more, got {threads}")
         folder = locate(model)
         chosen = runtime_here(folder, runtime, note=note)
-        unread = _UNREAD[ENTRIES[chosen].runs]
+        runs = ENTRIES[chosen].runs
+        unread = _UNREAD[runs]
         frontend = load_frontend(folder, str(folder), task=task, unread=unread)
         limit = min(LONGEST, frontend.longest)
+        if runs == "onnx":
+            limit = min(limit, longest_of_graph(folder) or limit)
+        said = which_runs(folder, chosen, runs)
+        if said:
+            note(said)
         if max_length is not None and max_length > limit:
             raise UsageError(f"max-length must be at most the model's {limit}, got {max_length}")
         return cls(

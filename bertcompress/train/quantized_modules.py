@@ -11,12 +11,11 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from torch import Tensor, nn
 
 from bertcompress.bert.structure import encoder_of, names_in
-from bertcompress.errors import PassError
 from bertcompress.train.fake_quant import InputRange
+from bertcompress.train.trainer import check_trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -146,12 +145,8 @@ def with_weights_of(model: PreTrainedModel, trained: PreTrainedModel) -> PreTrai
     copied: Any = copy.deepcopy(model)
     weights = {name: one.cpu() for name, one in trained.state_dict().items()}
     own = {name: weights[name] for name in copied.state_dict()}
-    for name, values in own.items():
-        if values.is_floating_point() and not bool(torch.isfinite(values).all()):
-            raise PassError(
-                f"training made {name} NaN or infinite; take a lower learning_rate, such as 1e-5"
-            )
     copied.load_state_dict(own)
+    check_trained(copied)
     return cast("PreTrainedModel", copied.eval())
 
 

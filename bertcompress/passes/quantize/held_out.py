@@ -12,6 +12,7 @@ from bertcompress.artifacts.artifact import OnnxModel
 from bertcompress.examples import Example
 from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
+from bertcompress.runtimes.fitting import IN_MEMORY
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks import make_task
 from bertcompress.tasks.base import Feature, Prediction
@@ -63,7 +64,9 @@ class HeldOut:
 
     def run(self, graph: onnx.ModelProto, at: Sequence[int]) -> list[Outputs]:
         """Returns the outputs for the features at these positions, without batch axis."""
-        with OrtRuntime(graph.SerializeToString(), threads=self._threads) as runtime:
+        with OrtRuntime(
+            graph.SerializeToString(), threads=self._threads, facts=IN_MEMORY
+        ) as runtime:
             return self._texts.outputs(runtime, batch_size=_BATCH_SIZE, at=at)
 
     def value(self, outputs: Sequence[Outputs]) -> float:
