@@ -14,6 +14,7 @@ See docs/adr/0010-codec.md for why no library does this.
 
 from __future__ import annotations
 
+import math
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -203,6 +204,8 @@ class _Reading:
             return plain
         if kind is float and isinstance(plain, int) and not isinstance(plain, bool):
             return float(plain)
+        if kind is float and plain is None and self.key_word is None:
+            return math.nan  # JSON has no word for it, see `files.json_text`
         if kind is float and self.key_word and isinstance(plain, str):
             try:
                 return float(plain)

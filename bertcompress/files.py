@@ -1,10 +1,12 @@
-"""Writes files whole or not at all: beside their place, then renamed into it."""
+"""Writes files whole or not at all, beside their place, then renamed into it; and their JSON."""
 
 from __future__ import annotations
 
+import json
+import math
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bertcompress.errors import RunError
@@ -59,3 +61,30 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
     for name, text in texts.items():
         write_atomically(folder / name, text)
     return tuple(folder / name for name in texts)
+
+
+def json_text(
+    value: object, *, indent: int | None = None, default: Callable[[object], object] | None = None
+) -> str:
+    """Returns a value as JSON, on one line without `indent`; a number that is not finite is null.
+
+    JSON has no NaN and no infinity: readers in other languages refuse a file with the words that
+    Python writes for them. All JSON that other programs read is made here.
+
+    Args:
+        value: Mappings, sequences, texts, numbers.
+        indent: Spaces of a level.
+        default: Makes what JSON has no form for into what it has.
+    """
+    plain = _without_not_a_number(value)
+    return json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False, default=default)
+
+
+def _without_not_a_number(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_not_a_number(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_not_a_number(item) for item in value]
+    return value

@@ -31,7 +31,7 @@ from bertcompress.artifacts.artifact import (
     read_manifest,
 )
 from bertcompress.errors import DataError, PassError, UsageError, did_you_mean
-from bertcompress.files import write_whole
+from bertcompress.files import json_text, write_whole
 
 FILE_NAME = "bertcompress.yaml"
 ARTIFACTS, REPORTS = "artifacts", "reports"
@@ -209,7 +209,7 @@ def record_measured(report: Path, folders: Mapping[str, Path]) -> None:
         for name, folder in folders.items()
         if (digest := _digest(read_manifest(folder))) is not None
     }
-    _write_text(report / MEASURED_NAME, json.dumps(known, indent=2) + "\n")
+    _write_text(report / MEASURED_NAME, json_text(known, indent=2) + "\n")
 
 
 def _write_text(path: Path, text: str) -> None:

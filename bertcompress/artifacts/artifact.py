@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, ClassVar
 from bertcompress.artifacts.engine_file import write_engine
 from bertcompress.artifacts.engine_record import EngineRecord
 from bertcompress.artifacts.folder import MANIFEST_NAME, check_writable, new_folder
+from bertcompress.artifacts.graph_file import ONNX_NAME, write_graph
 from bertcompress.artifacts.manifest import (
     FORMAT_VERSION,
-    ONNX_NAME,
     Kind,
     Manifest,
     Step,
@@ -214,7 +214,7 @@ def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> 
                 raise PassError(f"could not write {target}: {error}; nothing was kept") from error
         else:
             artifact.config.save_pretrained(staging)
-            _write_graph(artifact.graph, staging / ONNX_NAME)
+            write_graph(artifact.graph, staging / ONNX_NAME)
         if isinstance(artifact, Engine):
             write_engine(staging, artifact.plan, artifact.record)
         for name, content in artifact.side_files.items():
@@ -223,13 +223,6 @@ def save(artifact: Artifact, folder: Path | str, *, overwrite: bool = False) -> 
         (staging / "README.md").write_text(model_card(artifact), encoding="utf-8")
         write_manifest(staging, kind=artifact.kind, task=artifact.task, history=artifact.history)
     return target
-
-
-def _write_graph(graph: onnx.ModelProto, path: Path) -> None:
-    import onnx
-
-    path.parent.mkdir(parents=True)
-    onnx.save_model(graph, str(path))
 
 
 def model_card(artifact: Artifact) -> str:

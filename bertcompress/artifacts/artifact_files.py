@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bertcompress.artifacts.embedding_files import read_embedding_files
 from bertcompress.artifacts.folder import MANIFEST_NAME
+from bertcompress.artifacts.graph_file import graph_files, graph_path
 from bertcompress.artifacts.manifest import (
     ENGINES,
     PLAN_NAME,
@@ -26,11 +27,10 @@ def model_files(folder: Path) -> list[Path]:
         return sorted(file for file in peer.iterdir() if file.suffix in _PEER_SUFFIXES)
     if plans := sorted(folder.glob(f"{ENGINES}/*/{PLAN_NAME}")):
         return plans
-    graph = folder / "onnx" / "model.onnx"
-    if graph.is_file():
-        return sorted(file for file in graph.parent.glob("model.onnx*") if file.is_file())
     weights = sorted(folder.glob("*.safetensors"))
-    return weights or sorted([*folder.glob("pytorch_model*.bin"), *folder.glob("fake.json")])
+    weights = weights or sorted(folder.glob("pytorch_model*.bin"))
+    graph = graph_path(folder) if not weights else None
+    return [*graph_files(graph)] if graph is not None else weights or [*folder.glob("fake.json")]
 
 
 def manifest_of(folder: Path) -> Manifest | None:

@@ -20,6 +20,7 @@ from bertcompress.artifacts.manifest import (
     read_manifest,
 )
 from bertcompress.errors import LoadError
+from bertcompress.files import json_text
 
 _AGAIN = "build it again: bertcompress build"
 
@@ -29,7 +30,7 @@ def write_engine(folder: Path, plan: bytes, record: EngineRecord) -> None:
     place = folder / ENGINES / record.key
     place.mkdir(parents=True)
     (place / PLAN_NAME).write_bytes(plan)
-    text = json.dumps(record.to_json(), indent=2, ensure_ascii=False) + "\n"
+    text = json_text(record.to_json(), indent=2) + "\n"
     (place / SIDECAR_NAME).write_text(text, encoding="utf-8")
 
 

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from bertcompress.artifacts.folder import MANIFEST_NAME
+from bertcompress.artifacts.graph_file import graph_files, graph_path
 from bertcompress.errors import LoadError
+from bertcompress.files import json_text
 
 FORMAT_VERSION = 2
 """1 had no `Step.data`: a step's examples stood among its settings. It is still read."""
-ONNX_NAME = "onnx/model.onnx"
 RANGES_NAME = "trained_ranges.json"
 
 Kind = Literal["checkpoint", "onnx", "engine"]
@@ -105,7 +106,7 @@ def write_manifest(folder: Path, *, kind: Kind, task: str, history: Sequence[Ste
             if path.is_file()
         },
     }
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    text = json_text(manifest, indent=2) + "\n"
     (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
 
 
@@ -191,13 +192,17 @@ def verify(folder: Path, manifest: Manifest, *, but: Sequence[str] = ()) -> None
 
 
 def kind_of(folder: Path) -> Kind:
-    """Tells what a folder holds, by its manifest or, where it has none, by its files."""
+    """Tells what a folder holds, by its manifest or, where it has none, by its files.
+
+    Weights go before a graph beside them: all passes begin at them.
+
+    Raises:
+        LoadError: If there are several graphs and no weights, see `graph_path`.
+    """
     manifest = read_manifest(folder)
     if manifest is not None:
         return manifest.kind
-    if (folder / ONNX_NAME).is_file() and not _weight_files(folder):
-        return "onnx"
-    return "checkpoint"
+    return "checkpoint" if _weight_files(folder) or graph_path(folder) is None else "onnx"
 
 
 def plan_path(folder: Path) -> Path:
@@ -217,11 +222,11 @@ def plan_path(folder: Path) -> Path:
 
 def artifact_bytes(folder: Path) -> int:
     """Returns the bytes of what a runtime loads: engine, graph, or the checkpoint's weights."""
-    graph, kind = folder / ONNX_NAME, kind_of(folder)
+    graph, kind = graph_path(folder), kind_of(folder)
     if kind == "engine":
         return plan_path(folder).stat().st_size
-    if kind == "onnx":
-        return graph.stat().st_size
+    if kind == "onnx" and graph is not None:
+        return sum(path.stat().st_size for path in graph_files(graph))
     return sum(path.stat().st_size for path in _weight_files(folder))
 
 

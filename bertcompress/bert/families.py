@@ -196,6 +196,15 @@ def longest_text(config: PreTrainedConfig | Mapping[str, object]) -> int:
     return rows - int(fields.get("pad_token_id") or 0) - 1
 
 
+def first_position(config: PreTrainedConfig | Mapping[str, object]) -> int:
+    """Returns the number of the first token's position, see `longest_text`."""
+    fields = cast("Any", config if isinstance(config, Mapping) else config.to_dict())
+    family = known_family(fields.get("model_type"))
+    if family is None or not family.positions_after_padding:
+        return 0
+    return int(fields.get("pad_token_id", 1) or 0) + 1
+
+
 class NamesPadding(Protocol):
     """A tokenizer or a configuration."""
 

@@ -6,13 +6,12 @@ comes in two lists, because that action knows one direction a file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from bertcompress.codec import Json
-from bertcompress.files import write_texts
+from bertcompress.files import json_text, write_texts
 from bertcompress.gates.gate import GateResult
 from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, summarize
@@ -88,7 +87,7 @@ def smaller_is_better(report: Report, summary: Summary | None = None) -> str:
         entries.append(_entry(variant, "file", variant.result.size.file_bytes / 1e6, "MB"))
         if variant.peak_bytes is not None:
             entries.append(_entry(variant, "peak memory", variant.peak_bytes / 1e6, "MB"))
-    return json.dumps(entries, indent=2) + "\n"
+    return json_text(entries, indent=2) + "\n"
 
 
 def bigger_is_better(report: Report, summary: Summary | None = None) -> str:
@@ -103,7 +102,7 @@ def bigger_is_better(report: Report, summary: Summary | None = None) -> str:
         if best:
             rate = best.sentences_per_s.estimate
             entries.append(_entry(variant, "throughput", rate, "sentences/s"))
-    return json.dumps(entries, indent=2) + "\n"
+    return json_text(entries, indent=2) + "\n"
 
 
 def _entry(

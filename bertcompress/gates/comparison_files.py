@@ -6,13 +6,12 @@ github-action-benchmark's custom formats, for trends: they hold head's figures a
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from bertcompress.codec import Json, to_plain
-from bertcompress.files import write_texts
+from bertcompress.files import json_text, write_texts
 from bertcompress.formatting import bytes_text, count_text, metric_name, metric_text, seconds_text
 from bertcompress.gates.ci import BIGGER_NAME, JUNIT_NAME, SMALLER_NAME, gates_table, junit_of
 from bertcompress.gates.comparison import Build, Comparison
@@ -44,11 +43,11 @@ def write_comparison(comparison: Comparison, folder: Path) -> ComparisonFiles:
     """
     smaller, bigger = benchmark_lists(comparison)
     texts = {
-        JSON_NAME: json.dumps(to_plain(comparison), ensure_ascii=False, separators=(",", ":")),
+        JSON_NAME: json_text(to_plain(comparison)),
         MARKDOWN_NAME: comparison_markdown(comparison),
         JUNIT_NAME: junit_of(comparison.gates),
-        SMALLER_NAME: json.dumps(smaller, indent=2),
-        BIGGER_NAME: json.dumps(bigger, indent=2),
+        SMALLER_NAME: json_text(smaller, indent=2),
+        BIGGER_NAME: json_text(bigger, indent=2),
     }
     ended = {name: text if text.endswith("\n") else text + "\n" for name, text in texts.items()}
     return ComparisonFiles(*write_texts(folder, ended))

@@ -63,15 +63,16 @@ def tidy(graph: onnx.ModelProto, *, root: str = "") -> onnx.ModelProto:
         ExportError: If two products come from one module, so that names would not be unique.
     """
     tidied = copy_of(graph)
-    _split_gemms(tidied)
+    split_gemms(tidied)
     _name_products(tidied, root)
     join_heads(tidied)
     drop_unused_initializers(tidied)
-    _strip(tidied)
+    strip(tidied)
     return tidied
 
 
-def _split_gemms(graph: onnx.ModelProto) -> None:
+def split_gemms(graph: onnx.ModelProto) -> None:
+    """Makes a ``MatMul`` and an ``Add`` of each ``Gemm`` with a weight, in place."""
     from onnx import helper
 
     names = {tensor.name for tensor in graph.graph.initializer}
@@ -80,7 +81,8 @@ def _split_gemms(graph: onnx.ModelProto) -> None:
         if node.op_type != "Gemm" or node.input[1] not in names:
             continue
         attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-        if attributes.get("alpha", 1.0) != 1.0 or attributes.get("transA", 0):
+        scaled = attributes.get("alpha", 1.0) != 1.0 or attributes.get("beta", 1.0) != 1.0
+        if scaled or attributes.get("transA", 0):
             continue
         weight = node.input[1]
         if attributes.get("transB", 0):
@@ -108,7 +110,7 @@ def _name_products(graph: onnx.ModelProto, root: str) -> None:
     for node in graph.graph.node:
         if node.op_type != "MatMul" or node.input[1] not in weights:
             continue
-        module = _module_of(node).removeprefix(root)
+        module = module_of(node).removeprefix(root)
         if not module:
             continue
         if module in taken:
@@ -120,7 +122,7 @@ def _name_products(graph: onnx.ModelProto, root: str) -> None:
         add_initializer(graph, new, initializer_values(graph, old))
 
 
-def _module_of(node: onnx.NodeProto) -> str:
+def module_of(node: onnx.NodeProto) -> str:
     """Reads the module path from the dynamo exporter's metadata or TorchScript's node name."""
     metadata = {entry.key: entry.value for entry in node.metadata_props}
     if SCOPES_KEY in metadata:
@@ -130,7 +132,8 @@ def _module_of(node: onnx.NodeProto) -> str:
     return ".".join(path.strip("/").split("/")[:-1]) if path.startswith("/") else ""
 
 
-def _strip(graph: onnx.ModelProto) -> None:
+def strip(graph: onnx.ModelProto) -> None:
+    """Takes out what the exporter wrote for its own debugging, in place."""
     made = {name for node in graph.graph.node for name in node.output}
     kept = [value for value in graph.graph.value_info if value.name in made]
     del graph.graph.value_info[:]

@@ -13,8 +13,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.errors import RunError
 from bertcompress.examples import Example
 from bertcompress.inference.streams import Outputs, Runs, Streams
+from bertcompress.numerics.finite import all_finite
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Feature, Prediction, Task
 
@@ -128,6 +130,23 @@ def decoded(
         outputs: One for each feature, without batch axis and without padded positions.
         features: What was run.
         examples: What they were made from.
+
+    Raises:
+        RunError: If an output is NaN or infinite.
     """
+    _check_finite(outputs, features, examples)
     logits = [np.asarray(row["logits"], np.float32) for row in outputs if "logits" in row]
     return Answers(tuple(task.predict(outputs, features, examples)), tuple(logits))
+
+
+def _check_finite(
+    outputs: Sequence[Outputs], features: Sequence[Feature], examples: Sequence[Example]
+) -> None:
+    for row, feature in zip(outputs, features, strict=False):  # counts are checked by the task
+        for name, values in row.items():
+            if not all_finite(values):
+                raise RunError(
+                    f"the model's {name} for {examples[feature.example_index].id} holds NaN or "
+                    "infinity, so there is no answer; a graph in float16 may overflow (type: "
+                    "bertcompress export MODEL --precision fp32), else its weights are damaged"
+                )

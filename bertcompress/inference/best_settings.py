@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bertcompress.artifacts.folder import MANIFEST_NAME
 from bertcompress.artifacts.manifest import Manifest
 from bertcompress.errors import LoadError, UsageError
-from bertcompress.files import write_whole
+from bertcompress.files import json_text, write_whole
 
 TOKEN_BUDGET = 16_384
 """Positions in a batch where nothing was measured: 32 texts of 512 tokens."""
@@ -107,7 +107,7 @@ def _saved(folder: Path, key: str, facts: Mapping[str, object]) -> bool:
         raw["runtime"] = {**raw.get("runtime", {}), key: dict(facts)}
     except (ValueError, TypeError, AttributeError) as error:
         raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
-    return _replaced(path, json.dumps(raw, indent=2, ensure_ascii=False) + "\n")
+    return _replaced(path, json_text(raw, indent=2) + "\n")
 
 
 def runtime_settings_of(manifest: Manifest | None, runtime: str) -> RuntimeSettings | None:

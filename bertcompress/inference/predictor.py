@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +37,7 @@ from bertcompress.inference.best_settings import (
     usable,
 )
 from bertcompress.inference.deployed import text_length
+from bertcompress.inference.foreign_graph import longest_of_graph, which_runs
 from bertcompress.inference.streams import Feed, Outputs, Streams, open_entry_streams
 from bertcompress.machine.environment import available_threads, cpu_model
 from bertcompress.progress import Note, Progress, silent
@@ -126,8 +128,15 @@ class Predictor:
             raise UsageError(f"threads must be 1 or more, got {threads}")
         folder = locate(model)
         chosen = runtime_here(folder, runtime, note=note)
-        unread = _UNREAD[ENTRIES[chosen].runs]
+        runs = ENTRIES[chosen].runs
+        unread = _UNREAD[runs]
         frontend = load_frontend(folder, str(folder), task=task, unread=unread, note=note)
+        if runs == "onnx":
+            longest = longest_of_graph(folder) or frontend.longest
+            frontend = replace(frontend, longest=min(frontend.longest, longest))
+        said = which_runs(folder, chosen, runs)
+        if said:
+            note(said)
         return cls(
             folder,
             frontend,

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from bertcompress.errors import UsageError
 from bertcompress.inference.best_settings import TOKEN_BUDGET
 from bertcompress.runtimes import open_entry, open_runtimes
-from bertcompress.runtimes.base import follows_sequence
 from bertcompress.runtimes.catalog import Entry
+from bertcompress.runtimes.fitting import follows_sequence
 from bertcompress.tasks.base import Feature, pad
 
 Feed = Mapping[str, NDArray[np.int64]]

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
-from bertcompress.artifacts.manifest import ONNX_NAME
+from bertcompress.artifacts.graph_file import ONNX_NAME
 from bertcompress.bert.loading.load import load
 from bertcompress.parity.outputs import signal_and_noise
 from bertcompress.parity.watch_points import Side, WatchPoint, watch_points, with_outputs

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from bertcompress.codec import Json, to_plain
-from bertcompress.files import write_texts
+from bertcompress.files import json_text, write_texts
 from bertcompress.formatting import metric_name, metric_text, percent_text
 from bertcompress.parity.step import ParityLadder, ParityStep
 
@@ -97,7 +96,7 @@ def write_parity(ladder: ParityLadder, folder: Path) -> Path:
     Raises:
         RunError: If the folder can't be written.
     """
-    text = json.dumps(plain(ladder), indent=1, ensure_ascii=False)
+    text = json_text(plain(ladder), indent=1)
     _, shown = write_texts(folder, {JSON_NAME: text + "\n", MARKDOWN_NAME: markdown(ladder)})
     return shown
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bertcompress.artifacts.manifest import ONNX_NAME, kind_of
+from bertcompress.artifacts.graph_file import graph_path
+from bertcompress.artifacts.manifest import kind_of
 from bertcompress.profiling.operations import Operations
 from bertcompress.profiling.operations_checkpoint import checkpoint_operations
 from bertcompress.profiling.operations_graph import graph_operations, read_graph
@@ -16,6 +17,7 @@ def operations_of(folder: Path) -> Operations | None:
     Returns:
         None where the folder holds neither a graph nor the safetensors of a BERT.
     """
-    if kind_of(folder) != "checkpoint":
-        return graph_operations(read_graph(folder / ONNX_NAME))
+    graph = graph_path(folder) if kind_of(folder) != "checkpoint" else None
+    if graph is not None:
+        return graph_operations(read_graph(graph))
     return checkpoint_operations(folder)

@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bertcompress.artifacts.artifact import ONNX_NAME
 from bertcompress.errors import RunError, UsageError
 from bertcompress.graph.run_products import module_names, run_products
 from bertcompress.profiling.openvino_products import products_of
@@ -23,7 +22,8 @@ from bertcompress.profiling.ort_trace import read_trace
 from bertcompress.profiling.profiled_run import ProfiledRun, RanNode, Seconds
 from bertcompress.runtimes import runtime_for
 from bertcompress.runtimes.base import Arrays, Runtime
-from bertcompress.runtimes.catalog import ENTRIES
+from bertcompress.runtimes.catalog import ENTRIES, facts_of, graph_of
+from bertcompress.runtimes.fitting import ModelFacts
 from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 from bertcompress.runtimes.ort.runtime import Audit, OrtRuntime
 
@@ -47,7 +47,7 @@ def profile_run(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: in
         RunError: If it can't run what the folder holds.
         MissingDependencyError: If its library is not installed.
     """
-    chosen, path = runtime_for(folder, name), folder / ONNX_NAME
+    chosen = runtime_for(folder, name)
     if chosen == "tensorrt":
         raise RunError(
             f"TensorRT told the layers of {folder} when it was built; type: bertcompress show "
@@ -62,26 +62,30 @@ def profile_run(folder: Path, name: str, feeds: Sequence[Arrays], *, threads: in
         raise UsageError(
             f"{chosen} does not tell what it ran; the runtimes that do are {', '.join(TELLING)}"
         )
+    path, facts = graph_of(folder), facts_of(folder)
     if chosen == "ort-cpu":
-        with OrtRuntime(path, threads=threads) as runtime:
+        with OrtRuntime(path, threads=threads, facts=facts) as runtime:
             plain_s = _timed(runtime, feeds)
-        return ProfiledRun(chosen, *_traced(path, feeds, threads), plain_s)
+        return ProfiledRun(chosen, *_traced(path, feeds, threads, facts), plain_s)
     precision = chosen.partition("-")[2] or "f32"
-    with OpenVinoRuntime(path, threads=threads, precision=precision) as plain:
+    with OpenVinoRuntime(path, threads=threads, precision=precision, facts=facts) as plain:
         plain_s = _timed(plain, feeds)
-    with OpenVinoRuntime(path, threads=threads, precision=precision, counted=True) as counted:
+    with OpenVinoRuntime(
+        path, threads=threads, precision=precision, counted=True, facts=facts
+    ) as counted:
         return ProfiledRun(chosen, *_counted(counted, path, feeds), plain_s)
 
 
 def _traced(
-    path: Path, feeds: Sequence[Arrays], threads: int
+    path: Path, feeds: Sequence[Arrays], threads: int, facts: ModelFacts | None
 ) -> tuple[tuple[RanNode, ...], Seconds]:
     """Runs a graph in ONNX Runtime with a trace; the first runs are not counted."""
     import onnx
 
     with tempfile.TemporaryDirectory(prefix="bertcompress-trace-") as folder:
         optimized, prefix = Path(folder) / "optimized.onnx", Path(folder) / "trace"
-        with OrtRuntime(path, threads=threads, audit=Audit(optimized, prefix)) as runtime:
+        audit = Audit(optimized, prefix)
+        with OrtRuntime(path, threads=threads, audit=audit, facts=facts) as runtime:
             _timed(runtime, feeds)
             events = json.loads(runtime.end_trace().read_text(encoding="utf-8"))
         products = run_products(onnx.load_model(str(optimized)))

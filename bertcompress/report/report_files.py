@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bertcompress.codec import Json, from_plain, schema_of, to_plain
 from bertcompress.errors import DataError
-from bertcompress.files import write_texts
+from bertcompress.files import json_text, write_texts
 from bertcompress.report.markdown import markdown_of
 from bertcompress.report.page import html_of
 from bertcompress.report.roofline import shares_of
@@ -80,7 +80,7 @@ def json_of(report: Report, summary: Summary | None = None) -> str:
     plain = to_plain(report)
     assert isinstance(plain, dict)
     plain["summary"] = summary_json(report, summary)
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json_text(plain) + "\n"
 
 
 def summary_json(report: Report, summary: Summary | None = None) -> dict[str, Json]:

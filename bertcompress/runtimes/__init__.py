@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from bertcompress.artifacts.artifact import ONNX_NAME, kind_of
+from bertcompress.artifacts.graph_file import ONNX_NAME, graph_path
+from bertcompress.artifacts.manifest import kind_of
 from bertcompress.errors import MissingError, RunError, UsageError, did_you_mean
 from bertcompress.runtimes.base import FakeRuntime, Runtime
 from bertcompress.runtimes.catalog import CATALOG, ENTRIES, Entry
@@ -57,7 +58,7 @@ def runtime_for(folder: Path, name: str = "auto") -> str:
         raise RunError(
             f"{folder} has no engine, which {chosen} runs; type: bertcompress build {folder} -o OUT"
         )
-    if wanted == "onnx" and kind == "checkpoint":
+    if wanted == "onnx" and kind == "checkpoint" and graph_path(folder) is None:
         raise RunError(
             f"{folder} has no {ONNX_NAME}, which {chosen} runs; type: bertcompress export {folder}"
         )

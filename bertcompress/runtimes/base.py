@@ -16,16 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bertcompress.errors import RunError
+from bertcompress.runtimes.fitting import Fitting, ModelFacts, fitting_of
 
 Arrays = Mapping[str, NDArray[np.generic]]
-
-SPAN_OUTPUTS = ("start_logits", "end_logits")
-"""Outputs of shape [batch, sequence]; all others that follow the sequence have a third axis."""
-
-
-def follows_sequence(name: str, values: NDArray[np.generic]) -> bool:
-    """Whether an output has one entry a token, in its second axis."""
-    return name in SPAN_OUTPUTS or values.ndim >= 3
 
 
 @dataclass(frozen=True)
@@ -136,9 +129,12 @@ class CheckedRuntime:
     one_shape = False
     """Whether all inputs have to be of one shape."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: ModelFacts | None = None) -> None:
+        self._model_facts = model
+        self._fitting: Fitting | None = None
         self.inputs: tuple[TensorSpec, ...] = ()
         self.outputs: tuple[str, ...] = ()
+        self._output_names: tuple[str, ...] = ()
         self.longest: int | None = None
         self.needs_padding = True
         self.max_batch: int | None = None
@@ -157,6 +153,8 @@ class CheckedRuntime:
         """
         self._check_open()
         self._check(feed)
+        if self._fitting is not None:
+            return self._fitting.run(feed, self._run)
         return self._run(feed)
 
     def _run(self, feed: Arrays) -> dict[str, NDArray[np.generic]]:
@@ -165,10 +163,25 @@ class CheckedRuntime:
 
     def _open_for(self, inputs: Iterable[TensorSpec], outputs: Iterable[str]) -> None:
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        self._output_names = self.outputs  # as the graph has them
+        if self._model_facts is not None:
+            self._fit(self._model_facts)
         self._expected = {
             spec.name: (np.dtype(spec.dtype) if spec.dtype else None, len(spec.shape))
             for spec in self.inputs
         }
+
+    def _fit(self, model: ModelFacts) -> None:
+        """Shows what tasks give and read, where the graph declares another form of it."""
+        declared = {spec.name: (spec.dtype, spec.shape) for spec in self.inputs}
+        fitting = self._fitting = fitting_of(declared, self.outputs, model)
+        if fitting is None:
+            return
+        others = {spec.name: spec for spec in self.inputs if spec.name not in fitting.roles}
+        self.inputs = tuple(others.get(name, TensorSpec(name)) for name in fitting.offered)
+        self.outputs = tuple(fitting.renamed.get(name, name) for name in self.outputs)
+        if fitting.sequence is not None:
+            self.longest = min(self.longest or fitting.sequence, fitting.sequence)
 
     def _close(self) -> None:
         self._expected = None

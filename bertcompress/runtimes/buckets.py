@@ -20,7 +20,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.runtimes.base import Arrays, follows_sequence
+from bertcompress.runtimes.base import Arrays
+from bertcompress.runtimes.fitting import follows_sequence
 
 LENGTHS = (16, 32, 64, 96, 128, 192, 256, 384, 512)
 """Tokens of a text that there are buckets for."""

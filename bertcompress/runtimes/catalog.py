@@ -16,11 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from bertcompress.artifacts.artifact import ONNX_NAME, Kind
+from bertcompress.artifacts.graph_file import ONNX_NAME, graph_path
+from bertcompress.artifacts.manifest import Kind, read_manifest
+from bertcompress.artifacts.model_config import task_of_class
+from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Runtime, SharedRuntime
 from bertcompress.runtimes.torch.settings import TORCH_RUNTIMES, TorchSettings
 
 if TYPE_CHECKING:
+    from bertcompress.runtimes.fitting import ModelFacts
     from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
     from bertcompress.runtimes.tensorrt.runtime import TensorRtRuntime
 
@@ -70,7 +74,9 @@ def _open_ort(folder: Path, threads: int, task: str | None = None) -> Runtime:
     from bertcompress.runtimes.ort.runtime import OrtRuntime
 
     settings = ProviderSettings(longest=_longest_said(folder))
-    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
+    return OrtRuntime(
+        graph_of(folder), threads=threads, settings=settings, facts=facts_of(folder, task)
+    )
 
 
 def _check_ort_on_gpu(name: str) -> None:
@@ -84,7 +90,9 @@ def _open_ort_cuda(folder: Path, threads: int, task: str | None = None) -> Runti
     from bertcompress.runtimes.ort.runtime import OrtRuntime
 
     settings = ProviderSettings("cuda", graphs=True, longest=_longest(folder))
-    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
+    return OrtRuntime(
+        graph_of(folder), threads=threads, settings=settings, facts=facts_of(folder, task)
+    )
 
 
 def _open_ort_tensorrt(folder: Path, threads: int, task: str | None = None) -> Runtime:
@@ -96,7 +104,9 @@ def _open_ort_tensorrt(folder: Path, threads: int, task: str | None = None) -> R
     root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     cache = root / "bertcompress" / "ort-tensorrt"
     settings = ProviderSettings("tensorrt", longest=longest, shapes=shapes, cache=cache)
-    return OrtRuntime(folder / ONNX_NAME, threads=threads, settings=settings)
+    return OrtRuntime(
+        graph_of(folder), threads=threads, settings=settings, facts=facts_of(folder, task)
+    )
 
 
 def _ort_gpu_entry(name: str, opened: Open) -> Entry:
@@ -111,6 +121,49 @@ def _longest(folder: Path) -> int:
 
 def _longest_said(folder: Path) -> int | None:
     return _longest(folder) if (folder / "config.json").is_file() else None
+
+
+def graph_of(folder: Path) -> Path:
+    """Returns the file of a folder's graph.
+
+    Raises:
+        LoadError: If there are several, and none has the usual name.
+        RunError: If there is none.
+    """
+    path = graph_path(folder)
+    if path is None:
+        raise RunError(f"there is no graph {folder / ONNX_NAME}")
+    return path
+
+
+def facts_of(folder: Path, task: str | None = None) -> ModelFacts | None:
+    """Returns what a folder says of the model whose graph it holds, None if nothing.
+
+    Args:
+        folder: The model's.
+        task: Its task, where the folder says none or another.
+    """
+    from bertcompress.bert.families import first_position, input_names_of, known_family
+    from bertcompress.graph.signature import SEGMENTS
+    from bertcompress.runtimes.fitting import ModelFacts
+
+    path = folder / "config.json"
+    if not path.is_file():
+        return None
+    fields, manifest = json.loads(path.read_text(encoding="utf-8")), read_manifest(folder)
+    family = known_family(fields.get("model_type"))
+    classes = [task_of_class(str(name)) for name in fields.get("architectures") or ()]
+    said = manifest.task if manifest is not None else next(iter(classes), None)
+    task = task or said
+    if family is None:
+        return ModelFacts(str(folder), task)
+    segments = int(fields.get("type_vocab_size", 2) or 0)
+    return ModelFacts(
+        str(folder),
+        task,
+        segments=SEGMENTS in input_names_of(family, segments=segments),
+        first_position=first_position(fields),
+    )
 
 
 def _open_torch(
@@ -148,11 +201,12 @@ def _openvino(precision: str, folder: Path, threads: int, streams: int = 1) -> O
     from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 
     return OpenVinoRuntime(
-        folder / ONNX_NAME,
+        graph_of(folder),
         threads=threads,
         streams=streams,
         precision=precision,
         longest=_longest_said(folder),
+        facts=facts_of(folder),
     )
 
 

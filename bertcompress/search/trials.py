@@ -17,6 +17,7 @@ from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.machine.environment import available_threads
 from bertcompress.profiling.profile_run import profile_run
+from bertcompress.runtimes.fitting import IN_MEMORY
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.search.int8_candidates import Judgement
 from bertcompress.search.latency_table import MeasureLatency
@@ -99,7 +100,7 @@ class QuantizationTrials:
     def _answers(self, texts: Texts, model: OnnxModel) -> _Answers:
         with tempfile.TemporaryDirectory(prefix="bertcompress-judge-") as folder:
             path = save(model, Path(folder) / "model") / ONNX_NAME
-            with OrtRuntime(path, threads=self._threads) as runtime:
+            with OrtRuntime(path, threads=self._threads, facts=IN_MEMORY) as runtime:
                 outputs = texts.outputs(runtime, batch_size=1)
         return _Answers(outputs, texts.predictions(outputs))
 

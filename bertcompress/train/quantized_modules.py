@@ -11,12 +11,11 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-import torch
 from torch import Tensor, nn
 
 from bertcompress.bert.structure import encoder_of, names_in
-from bertcompress.errors import PassError
 from bertcompress.train.fake_quant import InputRange
+from bertcompress.train.trainer import check_trained
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -145,13 +144,8 @@ def with_weights_of(model: PreTrainedModel, trained: PreTrainedModel) -> PreTrai
     """
     copied: Any = copy.deepcopy(model)
     weights = {name: tensor.cpu() for name, tensor in trained.state_dict().items()}
-    kept = {name: weights[name] for name in copied.state_dict()}
-    for name, values in kept.items():
-        if values.is_floating_point() and not bool(torch.isfinite(values).all()):
-            raise PassError(
-                f"training made {name} NaN or infinite; take a lower learning_rate, such as 1e-5"
-            )
-    copied.load_state_dict(kept)
+    copied.load_state_dict({name: weights[name] for name in copied.state_dict()})
+    check_trained(copied)
     return cast("PreTrainedModel", copied.eval())
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertcompress.errors import MissingDependencyError, UsageError
+from bertcompress.errors import MissingDependencyError, PassError, UsageError
+from bertcompress.numerics.finite import first_not_finite
 from bertcompress.passes.samples import torch_batch
 from bertcompress.passes.settings import check_counts
 from bertcompress.progress import Progress
@@ -109,6 +110,7 @@ def train_model(
 
     Raises:
         MissingDependencyError: If Accelerate is not installed.
+        PassError: If training left a weight that is not a finite number.
     """
     with tempfile.TemporaryDirectory() as scratch, _quiet_trainer():
         folder = state or Path(scratch)
@@ -128,7 +130,17 @@ def train_model(
         trainer.args.eval_on_start = measures_start and bool(validation) and not resumable
         trainer.train(resume_from_checkpoint=resumable or None)
         log = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
+    check_trained(model)
     return tuple(Epoch(round(entry["epoch"], 2), round(entry["eval_loss"], 6)) for entry in log)
+
+
+def check_trained(model: torch.nn.Module) -> None:
+    """Fails with a PassError that names the first weight that training made NaN or infinite."""
+    name = first_not_finite(model.state_dict().items())
+    if name is not None:
+        raise PassError(
+            f"training made {name} NaN or infinite; take a lower learning_rate, such as 1e-5"
+        )
 
 
 def require_accelerate(purpose: str) -> None:

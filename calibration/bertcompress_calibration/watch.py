@@ -30,6 +30,7 @@ from bertcompress.errors import CalibrationError
 from bertcompress.graph.attention_products import AttentionOperand
 from bertcompress.graph.products import FLOAT, WeightProduct
 from bertcompress.progress import Progress, silent
+from bertcompress.runtimes.fitting import IN_MEMORY
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import Feature, IntArray, pad
 from bertcompress_calibration.statistics import Observer, Statistics
@@ -76,7 +77,7 @@ def watch(
     done = 0
     with tempfile.TemporaryDirectory() as folder:
         path = write_watched(graph, tuple(observers), Path(folder))
-        with OrtRuntime(path, threads=threads) as runtime:
+        with OrtRuntime(path, threads=threads, facts=IN_MEMORY) as runtime:
             for batch in batches([features[at] for at in longest_first], batch_size, tokens):
                 _observe(observers, runtime, pad(batch, pad_token_id=pad_token_id))
                 done += len(batch)

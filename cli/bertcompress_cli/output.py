@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from bertcompress.files import json_text
 
 if TYPE_CHECKING:
     from bertcompress.report.tables.blocks import Table
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 def result(text: object, facts: Mapping[str, object], *, as_json: bool) -> None:
     """Prints the result: its text, or all its facts as one JSON object on one line."""
-    print(json.dumps(facts, ensure_ascii=False, default=str) if as_json else text)
+    print(json_text(facts, default=str) if as_json else text)
 
 
 def note(sentence: str) -> None:

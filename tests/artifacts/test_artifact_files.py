@@ -11,7 +11,8 @@ from bertcompress.artifacts.manifest import write_manifest
 from bertcompress.errors import LoadError
 
 CHECKPOINT = ("config.json", "model-00001.safetensors", "model-00002.safetensors")
-GRAPH = (*CHECKPOINT, "onnx/model.onnx", "onnx/model.onnx.data", "onnx/notes.txt")
+GRAPH = ("config.json", "onnx/model.onnx", "onnx/notes.txt")
+BOTH = (*CHECKPOINT, *GRAPH)  # the runtime that is taken unasked runs the weights
 ENGINE = (*GRAPH, "engines/ab/model.plan", "engines/ab/model.json")
 PEER = (*ENGINE, "peer/b.bin", "peer/a.xml", "peer/readme.md")
 
@@ -22,11 +23,12 @@ PEER = (*ENGINE, "peer/b.bin", "peer/a.xml", "peer/readme.md")
         (("config.json",), []),
         (("pytorch_model.bin", "training_args.bin"), ["pytorch_model.bin"]),
         (("pytorch_model.bin", *CHECKPOINT), [*CHECKPOINT[1:]]),
-        (GRAPH, ["onnx/model.onnx", "onnx/model.onnx.data"]),
+        (GRAPH, ["onnx/model.onnx"]),
+        (BOTH, [*CHECKPOINT[1:]]),
         (ENGINE, ["engines/ab/model.plan"]),
         (PEER, ["peer/a.xml", "peer/b.bin"]),
     ],
-    ids=["nothing", "pickles", "checkpoint", "graph", "engine", "peer"],
+    ids=["nothing", "pickles", "checkpoint", "graph", "both", "engine", "peer"],
 )
 def test_what_is_nearest_to_the_runtime_wins(
     files: tuple[str, ...], loaded: list[str], tmp_path: Path

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel, save
-from bertcompress.artifacts.manifest import ONNX_NAME
+from bertcompress.artifacts.graph_file import ONNX_NAME
 from bertcompress.bert.loading.weights import read_model
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.examples import Example, QuestionExample, TextExample, UnsplitExample

@@ -14,9 +14,9 @@ from bertcompress.runtimes.base import (
     CheckedRuntime,
     FakeRuntime,
     TensorSpec,
-    follows_sequence,
     token_inputs,
 )
+from bertcompress.runtimes.fitting import follows_sequence
 
 IDS = np.ones((2, 3), dtype=np.int64)
 TOKENS = token_inputs(("input_ids", "attention_mask"))

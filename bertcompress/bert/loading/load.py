@@ -23,7 +23,8 @@ from bertcompress.artifacts.artifact import (
 from bertcompress.artifacts.artifact_files import read_side_files
 from bertcompress.artifacts.embedding_files import with_text_limit
 from bertcompress.artifacts.engine_file import read_engine
-from bertcompress.bert.families import longest_text
+from bertcompress.artifacts.graph_file import graph_path, read_graph
+from bertcompress.bert.families import first_position, input_names, longest_text
 from bertcompress.bert.loading.frontend import (
     check_class,
     check_task_name,
@@ -39,10 +40,11 @@ from bertcompress.bert.loading.weights import (
     check_fit,
     read_model,
     renew_head,
-    sentence,
 )
 from bertcompress.bert.structure import check_known
 from bertcompress.errors import LoadError
+from bertcompress.graph.normal_form import normal_form
+from bertcompress.graph.signature import fixed_length
 from bertcompress.progress import Note, logged
 
 if TYPE_CHECKING:
@@ -172,9 +174,14 @@ def _load_onnx(
     task: str,
     note: Note,
 ) -> OnnxModel:
+    graph = _read_graph(folder, config, manifest, task)
+    length = fixed_length(graph)
+    if length is not None:  # it was traced with so many tokens, and has positions for no more
+        rows = min(config.max_position_embeddings, length + first_position(config))
+        config.max_position_embeddings = rows
     tokenizer = read_tokenizer(folder, name, config, note=note)
     return OnnxModel(
-        graph=_read_graph(folder / ONNX_NAME),
+        graph=graph,
         config=config,
         tokenizer=tokenizer,
         task=task,
@@ -205,14 +212,18 @@ def _with_plan(model: OnnxModel, folder: Path) -> Engine:
     )
 
 
-def _read_graph(path: Path) -> onnx.ModelProto:
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
-
-    try:
-        graph = onnx.load_model(str(path))
-    except (DecodeError, OSError, onnx.checker.ValidationError) as error:
-        raise LoadError(f"{path} is not an ONNX model, or is cut off: {sentence(error)}") from error
-    if not graph.graph.node:
-        raise LoadError(f"{path} is an empty graph; make the artifact again")
-    return graph
+def _read_graph(
+    folder: Path, config: PreTrainedConfig, manifest: Manifest | None, task: str
+) -> onnx.ModelProto:
+    """Reads a folder's graph; one that this library did not export takes its form."""
+    path = graph_path(folder) or folder / ONNX_NAME
+    graph = read_graph(path)
+    if manifest is not None:
+        return graph
+    return normal_form(
+        graph,
+        name=str(path),
+        task=task,
+        segments="token_type_ids" in input_names(config),
+        first_position=first_position(config),
+    )

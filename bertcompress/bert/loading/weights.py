@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bertcompress.bert.families import family_of
 from bertcompress.errors import LoadError
+from bertcompress.numerics.finite import first_not_finite
 from bertcompress.quiet import quiet_transformers
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def read_model(
         task: A key of `AUTO_CLASS_OF_TASK`.
 
     Raises:
-        LoadError: If the weights can't be read.
+        LoadError: If the weights can't be read, or one is not a finite number.
     """
     import torch
     import transformers
@@ -81,6 +82,12 @@ def read_model(
         *(SafetensorError, pickle.UnpicklingError),
     ) as error:
         raise LoadError(_why_not(name, error)) from error
+    bad = first_not_finite(model.state_dict().items())
+    if bad is not None:
+        raise LoadError(
+            f"the weights of {name} hold NaN or infinity in {bad}, so its answers mean nothing; "
+            "copy or download them again, or train again with a lower learning rate"
+        )
     model.config.architectures = [type(model).__name__]
     return cast("PreTrainedModel", model.eval()), _fit(info, f"{family.encoder}.layer.")
 

@@ -42,6 +42,7 @@ from bertcompress.numerics.blocks import (
 from bertcompress.numerics.gptq import Matrix, hessian_error
 from bertcompress.numerics.knapsack import cheapest_within
 from bertcompress.passes.quantize.blocks import BlockPiece
+from bertcompress.runtimes.fitting import IN_MEMORY
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import IntArray
 
@@ -83,7 +84,7 @@ class FloatAnswers:
         self._own = {name: initializer_values(model.graph, name) for name in weights}
         self._batches = batches
         self._problem = model.config.problem_type
-        self._runtime = OrtRuntime(_with_inputs(model.graph, weights), threads=1)
+        self._runtime = OrtRuntime(_with_inputs(model.graph, weights), threads=1, facts=IN_MEMORY)
         self._wanted: list[dict[str, torch.Tensor]] = []
 
     def __enter__(self) -> Self:

@@ -12,6 +12,7 @@ from bertcompress.inference.deployed import task_for
 from bertcompress.inference.streams import Outputs
 from bertcompress.inference.texts import Texts
 from bertcompress.parity.outputs import signal_and_noise
+from bertcompress.runtimes.fitting import IN_MEMORY
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import Prediction
 
@@ -48,7 +49,7 @@ class HeldOut:
 
     def run(self, graph: onnx.ModelProto, at: Sequence[int]) -> list[Outputs]:
         """Returns the outputs for the features at these positions, without batch axis."""
-        with OrtRuntime(graph.SerializeToString(), threads=1) as runtime:
+        with OrtRuntime(graph.SerializeToString(), threads=1, facts=IN_MEMORY) as runtime:
             return self._texts.outputs(runtime, batch_size=_BATCH_SIZE, at=at)
 
     def value(self, outputs: Sequence[Outputs]) -> float:

@@ -21,6 +21,7 @@ from bertcompress.graph.products import FLOAT, WeightProduct
 from bertcompress.inference.deployed import length_for
 from bertcompress.inference.texts import Texts, padded_batches
 from bertcompress.numerics.gram import Gram
+from bertcompress.runtimes.fitting import IN_MEMORY
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.tasks.base import IntArray
 
@@ -141,7 +142,7 @@ def _watch(
     grams: dict[str, Gram] = {}
     sums: dict[str, NDArray[np.float64]] = {}
     counts: Counter[str] = Counter()
-    with OrtRuntime(watched(graph, tensors), threads=1) as runtime:
+    with OrtRuntime(watched(graph, tensors), threads=1, facts=IN_MEMORY) as runtime:
         for batch in batches:
             values = runtime.run({name: batch[name] for name in runtime.input_names})
             for tensor in tensors:

@@ -34,6 +34,7 @@ from bertcompress.errors import (
 from bertcompress.graph.kernels import INTEGER_KERNELS
 from bertcompress.quiet import without_telemetry
 from bertcompress.runtimes.base import Arrays, CheckedRuntime, TensorSpec
+from bertcompress.runtimes.fitting import ModelFacts
 
 PRECISIONS = ("f32", "bf16")
 """What float operators compute in; an integer product stays one in both."""
@@ -82,6 +83,7 @@ class OpenVinoRuntime(CheckedRuntime):
         precision: What float operators compute in, one of `PRECISIONS`.
         counted: Whether each operator is timed, see `operators`.
         longest: Tokens that the model has positions for; None if nobody says.
+        facts: What is known of the model whose graph it is, see `bertcompress.runtimes.fitting`.
 
     Raises:
         UsageError: If there is no such precision, or streams is below 1.
@@ -99,8 +101,9 @@ class OpenVinoRuntime(CheckedRuntime):
         precision: str = "f32",
         counted: bool = False,
         longest: int | None = None,
+        facts: ModelFacts | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(facts)
         if precision not in PRECISIONS:
             raise UsageError(
                 f"precision must be {' or '.join(PRECISIONS)}, got {precision!r}"
@@ -124,7 +127,7 @@ class OpenVinoRuntime(CheckedRuntime):
         self._request = self._compiled.create_infer_request()
         self._open_for(
             (_spec(port) for port in self._compiled.inputs),
-            (port.get_any_name() for port in self._compiled.outputs),
+            (_name_of(port) for port in self._compiled.outputs),
         )
         return self
 
@@ -151,6 +154,7 @@ class OpenVinoRuntime(CheckedRuntime):
             streams=self._streams,
             precision=self._precision,
             longest=self.longest,
+            facts=self._model_facts,
         )
         twin._compiled = self._compiled
         return twin
@@ -160,7 +164,7 @@ class OpenVinoRuntime(CheckedRuntime):
             found = self._request.infer(dict(feed))
         except RuntimeError as error:
             raise RunError(f"OpenVINO refused the inputs: {_last_line(error)}") from error
-        return {name: np.array(found[at]) for at, name in enumerate(self.outputs)}
+        return {name: np.array(found[at]) for at, name in enumerate(self._output_names)}
 
     def kernels(self) -> dict[str, int]:
         """Returns how many matrix products ran in which kernel, as OpenVINO names it.
@@ -222,7 +226,17 @@ def _spec(port: Any) -> TensorSpec:
     shape = port.get_partial_shape()
     axes = (dim.get_length() if dim.is_static else None for dim in shape)
     known = tuple(axes) if shape.rank.is_static else ()
-    return TensorSpec(port.get_any_name(), port.get_element_type().to_dtype().name, known)
+    return TensorSpec(_name_of(port), port.get_element_type().to_dtype().name, known)
+
+
+def _name_of(port: Any) -> str:
+    """Returns the graph's name of an input or an output.
+
+    Where OpenVINO takes out an operator that does nothing, such as a cast to the same type, the
+    port keeps the names on both sides of it; those of operators are paths.
+    """
+    names: set[str] = port.get_names()
+    return min(names, key=lambda name: ("/" in name, len(name), name))
 
 
 def _integer_products(graph: Any) -> int:

@@ -22,6 +22,7 @@ from bertcompress.errors import MissingDependencyError, MissingHardwareError, Ru
 from bertcompress.machine.gpus import require_gpu
 from bertcompress.runtimes.base import Arrays, CheckedRuntime, TensorSpec
 from bertcompress.runtimes.buckets import LENGTHS, shape_of
+from bertcompress.runtimes.fitting import IN_MEMORY, ModelFacts
 from bertcompress.runtimes.ort.binding import BoundRuns
 from bertcompress.runtimes.ort.checks import (
     RECORD_PLACEMENT,
@@ -103,6 +104,8 @@ class OrtRuntime(CheckedRuntime):
         threads: Threads of one run.
         settings: The provider, and how it runs; the CPU's if left out.
         audit: What is wanted beside the answers.
+        facts: What is known of the model whose graph it is, see `bertcompress.runtimes.fitting`;
+            None for a graph that is fed as it declares.
     """
 
     library = "ONNX Runtime"
@@ -114,8 +117,9 @@ class OrtRuntime(CheckedRuntime):
         threads: int,
         settings: ProviderSettings = _CPU,
         audit: Audit = _NO_AUDIT,
+        facts: ModelFacts | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(facts)
         self.longest, self.max_batch = settings.longest, None
         if settings.provider == "tensorrt":
             self.max_batch, self.longest = settings.shapes.most
@@ -200,7 +204,7 @@ class OrtRuntime(CheckedRuntime):
             values = self._session.run(None, dict(feed))
         except _ort_errors() as error:
             raise RunError(f"ONNX Runtime refused the inputs: {_first_line(error)}") from error
-        return dict(zip(self.outputs, values, strict=True))
+        return dict(zip(self._output_names, values, strict=True))
 
     def end_trace(self) -> Path:
         """Ends the trace that was asked for by `Audit.trace_prefix` and returns its file.
@@ -248,7 +252,8 @@ def run_graph(
 ) -> list[dict[str, NDArray[np.generic]]]:
     """Runs a graph that is in memory over several feeds; inputs it lacks are left out."""
     content = graph if isinstance(graph, bytes) else graph.SerializeToString()
-    with OrtRuntime(content, threads=threads, audit=Audit(as_written=as_written)) as runtime:
+    audit = Audit(as_written=as_written)
+    with OrtRuntime(content, threads=threads, audit=audit, facts=IN_MEMORY) as runtime:
         return [runtime.run({name: feed[name] for name in runtime.input_names}) for feed in feeds]
 
 

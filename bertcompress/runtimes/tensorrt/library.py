@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from bertcompress.artifacts.artifact import Engine
 from bertcompress.artifacts.engine_file import check_plan, read_engine
 from bertcompress.artifacts.engine_record import PACKED, EngineRecord, Platform, differences
-from bertcompress.artifacts.manifest import ONNX_NAME
+from bertcompress.artifacts.graph_file import ONNX_NAME
 from bertcompress.errors import LoadError, MissingDependencyError, MissingError, RunError
 from bertcompress.graph.fingerprint import graph_sha256
 from bertcompress.graph.tensorrt.pack_tokens import pack_tokens

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bertcompress.errors import UsageError
+from bertcompress.files import json_text
 from bertcompress_cli.options import (
     DataOptions,
     MaxLengthOption,
@@ -75,7 +75,7 @@ def predict(
         with progress_on_stderr() as progress:
             answers = opened.predict(examples, progress=progress)
     for example, prediction in zip(examples, answers.predictions, strict=True):
-        print(json.dumps(task.to_json(example, prediction), ensure_ascii=False))
+        print(json_text(task.to_json(example, prediction)))
 
 
 def _split(words: list[str], *, in_workspace: bool) -> tuple[str | None, list[str]]:

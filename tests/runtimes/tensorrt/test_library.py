@@ -13,7 +13,8 @@ import pytest
 import transformers
 
 from bertcompress.artifacts.artifact import OnnxModel
-from bertcompress.artifacts.manifest import MANIFEST_NAME, ONNX_NAME, plan_path
+from bertcompress.artifacts.graph_file import ONNX_NAME
+from bertcompress.artifacts.manifest import MANIFEST_NAME, plan_path
 from bertcompress.errors import (
     LoadError,
     MissingDependencyError,

@@ -15,7 +15,8 @@ import pytest
 import transformers
 
 from bertcompress.artifacts.artifact import Engine, OnnxModel, save
-from bertcompress.artifacts.manifest import ONNX_NAME, plan_path
+from bertcompress.artifacts.graph_file import ONNX_NAME
+from bertcompress.artifacts.manifest import plan_path
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import (
     RunError,
