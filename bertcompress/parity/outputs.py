@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bertcompress.bert.families import longest_text
 from bertcompress.errors import ParityError
-from bertcompress.runtimes.base import follows_sequence
+from bertcompress.runtimes.fitting import follows_sequence
 from bertcompress.runtimes.ort.runtime import run_graph
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 

@@ -52,12 +52,14 @@ def pool(states: Floats, poolings: Sequence[Pooling], *, skip: int = 0) -> Float
 def _pooled(states: Floats, weights: Floats, pooling: Pooling) -> Floats:
     first = int(weights.argmax())
     if pooling == "cls":
-        return states[first]
+        token: Floats = states[first]
+        return token
     if pooling == "max":
         largest: Floats = states[first:].max(axis=0)
         return largest
     if pooling == "lasttoken":
-        return states[-1] * weights[-1]
+        last: Floats = states[-1] * weights[-1]
+        return last
     if pooling == "weightedmean":
         weights = weights * np.arange(1, len(states) + 1)[:, None]
     total: Floats = (states * weights).sum(axis=0)
