@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import TextExample
-from bertcompress.tasks.encoding import encode_texts, pairs_of
+from bertcompress.tasks.encoding import encode_texts, pairs_of, spaced
 
 
 def test_rows_are_not_padded(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -46,3 +49,24 @@ def test_pairs_are_all_or_none() -> None:
     assert pairs_of([pair]) == ["b"]
     with pytest.raises(DataError, match="1 of 2 examples are pairs and 1 is not"):
         pairs_of([single, pair])
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_words_of_a_list_are_split_as_after_a_space(prefix: bool) -> None:
+    words = ["Anna", "", " in", "Berlin"]
+    judge, core = (
+        Tokenizer(models.BPE({letter: at for at, letter in enumerate(alphabet)}, []))
+        for alphabet in [sorted(pre_tokenizers.ByteLevel.alphabet())] * 2
+    )
+    judge.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+    fast: Any = PreTrainedTokenizerFast
+    wrapped = fast(tokenizer_object=core, add_prefix_space=prefix)
+
+    ids = core.encode(spaced(wrapped, words), is_pretokenized=True).ids
+
+    assert ids == judge.encode(words, is_pretokenized=True).ids
+
+
+def test_other_tokenizers_get_the_words_as_they_are(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert spaced(tokenizer, ("good", "film")) == ["good", "film"]
