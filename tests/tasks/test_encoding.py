@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
-from tokenizers import normalizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import TextExample
-from bertcompress.tasks.encoding import encode_texts, lowercased, pairs_of, prompt_length
+from bertcompress.tasks.encoding import (
+    encode_texts,
+    lowercased,
+    pairs_of,
+    prompt_length,
+    spaced,
+)
 
 
 def test_rows_are_not_padded(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -72,3 +79,24 @@ def test_letters_become_small_before_the_tokenizers_own_rules(
     assert [row.inputs["input_ids"].shape for row in rows] == [(4,), (4,)]
     assert rows[1].inputs["input_ids"][1] == tokenizer.convert_tokens_to_ids("good")
     assert lowercased(cased) is small
+
+
+@pytest.mark.parametrize("prefix", [True, False])
+def test_words_of_a_list_are_split_as_after_a_space(prefix: bool) -> None:
+    words = ["Anna", "", " in", "Berlin"]
+    judge, core = (
+        Tokenizer(models.BPE({letter: at for at, letter in enumerate(alphabet)}, []))
+        for alphabet in [sorted(pre_tokenizers.ByteLevel.alphabet())] * 2
+    )
+    judge.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=prefix)
+    fast: Any = PreTrainedTokenizerFast
+    wrapped = fast(tokenizer_object=core, add_prefix_space=prefix)
+
+    ids = core.encode(spaced(wrapped, words), is_pretokenized=True).ids
+
+    assert ids == judge.encode(words, is_pretokenized=True).ids
+
+
+def test_other_tokenizers_get_the_words_as_they_are(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert spaced(tokenizer, ("good", "film")) == ["good", "film"]
