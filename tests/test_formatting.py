@@ -7,14 +7,15 @@ import doctest
 import pytest
 
 from bertcompress import formatting as units
-from bertcompress.bench import answer_text
+from bertcompress.data import labels, tag_scheme
 from bertcompress.formatting import bytes_text, change_text, p_text, rate_text, seconds_text
 from bertcompress.report import svg
 from bertcompress.stats import intervals as statistics
 from bertcompress.stats.intervals import Interval
+from bertcompress.tasks import entity_scores
 
 
-@pytest.mark.parametrize("module", [answer_text, statistics, svg, units])
+@pytest.mark.parametrize("module", [entity_scores, labels, statistics, svg, tag_scheme, units])
 def test_the_worked_examples_hold(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]  # a module
 
