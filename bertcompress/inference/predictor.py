@@ -39,7 +39,7 @@ from bertcompress.inference.streams import Outputs, Streams, open_entry_streams
 from bertcompress.machine.environment import available_threads, cpu_model
 from bertcompress.progress import Progress, silent
 from bertcompress.runtimes import runtime_for
-from bertcompress.runtimes.catalog import ENTRIES
+from bertcompress.runtimes.catalog import ENTRIES, for_task
 from bertcompress.tasks import Feature, Task, Tokenizer, make_task
 
 Note = Callable[[str], None]
@@ -210,7 +210,10 @@ class Predictor:
         if self._streams is None or streams > len(self._streams):
             self.close()
             opening = open_entry_streams(
-                ENTRIES[self.runtime], self.folder, streams=streams, threads=each
+                for_task(ENTRIES[self.runtime], self.task.name),
+                self.folder,
+                streams=streams,
+                threads=each,
             )
             self._streams = self._opened.enter_context(opening)
         return self._streams

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,10 +105,12 @@ def _longest_said(folder: Path) -> int | None:
     return _longest(folder) if (folder / "config.json").is_file() else None
 
 
-def _open_torch(settings: TorchSettings, folder: Path, threads: int) -> Runtime:
+def _open_torch(
+    settings: TorchSettings, folder: Path, threads: int, task: str | None = None
+) -> Runtime:
     from bertcompress.runtimes.torch.runtime import TorchRuntime
 
-    return TorchRuntime(folder, threads=threads, settings=settings)
+    return TorchRuntime(folder, threads=threads, settings=settings, task=task)
 
 
 def _check_torch(name: str, settings: TorchSettings) -> None:
@@ -208,5 +210,13 @@ CATALOG = (
     *(_torch_entry(name) for name in TORCH_RUNTIMES if name != "torch-cpu"),
 )
 """All runtimes. ``auto`` is the first one that runs the kind of artifact at hand."""
+
+
+def for_task(entry: Entry, task: str) -> Entry:
+    """Returns an entry that loads checkpoints for a task, which their folder need not say."""
+    if entry.runs != "checkpoint":
+        return entry
+    return replace(entry, open=partial(_open_torch, TORCH_RUNTIMES[entry.name], task=task))
+
 
 ENTRIES = {entry.name: entry for entry in CATALOG}

@@ -47,6 +47,7 @@ class TorchRuntime(CheckedRuntime):
         threads: Threads of one run; set for the whole process, as torch has it.
         settings: The device, and what is made of the model.
         recorder: Makes what records CUDA graphs; another one on devices without them.
+        task: What a folder is loaded for, where it does not say it itself.
 
     Raises:
         UsageError: If CUDA graphs are asked for on a CPU.
@@ -62,6 +63,7 @@ class TorchRuntime(CheckedRuntime):
         threads: int,
         settings: TorchSettings = _CPU,
         recorder: Callable[[], Recorder] = CudaRecorder,
+        task: str | None = None,
     ) -> None:
         if settings.graphs and settings.device == "cpu" and recorder is CudaRecorder:
             raise UsageError("CUDA graphs need the device cuda")
@@ -69,6 +71,7 @@ class TorchRuntime(CheckedRuntime):
         self.needs_padding = not settings.packed
         self.name = _name_of(settings)
         self._source = model
+        self._task = task
         self._threads = threads
         self._settings = settings
         self._recorder = recorder
@@ -151,7 +154,7 @@ class TorchRuntime(CheckedRuntime):
         import torch
 
         settings = self._settings
-        own: Any = _loaded(self._source, self.name)
+        own: Any = _loaded(self._source, self.name, self._task)
         if settings in (_CPU, TorchSettings(compiled=True)):
             return cast("PreTrainedModel", own)
         if not isinstance(self._source, Path):
@@ -233,12 +236,12 @@ def _arrays(tensors: Tensors) -> dict[str, NDArray[np.generic]]:
     return {name: np.array(values.float().cpu().numpy()) for name, values in tensors.items()}
 
 
-def _loaded(source: Path | PreTrainedModel, runtime: str) -> PreTrainedModel:
+def _loaded(source: Path | PreTrainedModel, runtime: str, task: str | None) -> PreTrainedModel:
     if not isinstance(source, Path):
         return source
     from bertcompress.bert.loading.load import load
 
-    checkpoint = load(source)
+    checkpoint = load(source, task=task)
     if not isinstance(checkpoint, Checkpoint):
         raise RunError(f"{source} holds a graph, which {runtime} can't run")
     return checkpoint.model
