@@ -83,7 +83,12 @@ def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     if chosen.label is not None:
         values = [record.values.get(chosen.label) for record in records]
         # Which rows have none is looked at when their split is known, see `only_labelled`.
-        labels = parse_labels(values, places, replace(settings, require_labels=False))
+        try:
+            labels = parse_labels(values, places, replace(settings, require_labels=False))
+        except DataError as error:
+            if settings.require_labels:
+                raise
+            skipped = (*skipped, f"labels were passed over, which nothing here needs: {error}")
         if settings.require_labels and all(label is None for label in labels):
             raise DataError(_no_label(places[0]))
     examples = tuple(

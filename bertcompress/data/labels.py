@@ -92,6 +92,18 @@ def rename_labels(
     )
 
 
+def without_labels(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Returns the examples with nothing but their texts."""
+    return tuple(
+        replace(example, tags=None)
+        if isinstance(example, TokenExample)
+        else replace(example, label=None)
+        if isinstance(example, TextExample)
+        else replace(example, answers=())
+        for example in examples
+    )
+
+
 def _kind_of(values: Sequence[object], settings: ReadSettings) -> LabelKind:
     present = [value for value in values if value is not None]
     if settings.columns.label_separator is not None:

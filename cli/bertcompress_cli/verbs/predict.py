@@ -118,6 +118,7 @@ def _read(given: Path, options: DataOptions, task: Task, seed: int) -> tuple[Exa
         seed=seed,
         require_labels=False,
         whole=True,
+        fits=task.check,
     )
     notes(data.notes)
     return data.examples
