@@ -264,8 +264,14 @@ class _Asking:
             artifact = load(artifact, task=self.task)
         if isinstance(artifact, Engine):
             artifact = artifact.source
-        kind = task_for(artifact).label_kind
-        splits = Splits(self.source, task=artifact.task, label_kind=kind, seed=self.seed)
+        task = task_for(artifact)
+        splits = Splits(
+            self.source,
+            task=artifact.task,
+            label_kind=task.label_kind,
+            seed=self.seed,
+            fits=task.check,
+        )
         context = RecipeContext(splits, progress=self.progress)
         if self.examples:
             fitted, held_out = hold_out(tuple(self.examples))

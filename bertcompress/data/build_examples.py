@@ -87,8 +87,15 @@ def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     if chosen.label is not None:
         values = [record.values.get(chosen.label) for record in records]
         # Which rows have none is looked at when their split is known, see `only_labelled`.
-        labels, label_notes = parse_labels(values, places, replace(settings, require_labels=False))
-        notes += label_notes
+        try:
+            labels, label_notes = parse_labels(
+                values, places, replace(settings, require_labels=False)
+            )
+            notes += label_notes
+        except DataError as error:
+            if settings.require_labels:
+                raise
+            notes += (f"labels were passed over, which nothing here needs: {error}",)
         if settings.require_labels and all(label is None for label in labels):
             raise DataError(_no_label(places[0]))
     examples = tuple(

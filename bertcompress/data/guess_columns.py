@@ -151,6 +151,8 @@ def _label(
         return label
     if settings.task == "feature-extraction" and taken[1] is None:
         return None  # A label says nothing about the embedding of one text.
+    if not settings.require_labels and len(_all_found(table, _LABEL_NAMES)) > 1:
+        return None  # Nothing here needs them, so that nobody has to say which is meant.
     label = _optional(table, _LABEL_NAMES, option="--label", taken=taken)
     if label is None and settings.require_labels and settings.task == "text-classification":
         raise DataError(_nothing(table, "a label", "--label"))

@@ -125,6 +125,18 @@ def rename_labels(
     )
 
 
+def without_labels(examples: Sequence[Example]) -> tuple[Example, ...]:
+    """Returns the examples with nothing but their texts."""
+    return tuple(
+        replace(example, tags=None)
+        if isinstance(example, TokenExample)
+        else replace(example, label=None)
+        if isinstance(example, TextExample)
+        else replace(example, answers=())
+        for example in examples
+    )
+
+
 def _present(values: Sequence[object]) -> list[object]:
     """Returns the values with None for all that is no label, and texts without blanks around."""
     given = [value.strip() if isinstance(value, str) else value for value in values]

@@ -49,8 +49,9 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; convert it, "
-            f"for instance with: iconv -f latin1 -t utf-8 {path.name}"
+            f"{path} is not UTF-8: byte 0x{content[error.start]:02x} in line {line}; convert it "
+            "from the encoding that it was written in: iconv -f ENCODING -t utf-8 (iconv -l lists "
+            "them)"
         ) from error
     if not text.strip():
         raise DataError(

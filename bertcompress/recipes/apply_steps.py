@@ -148,8 +148,15 @@ def starting_point(
 
 def splits_for(artifact: Artifact, recipe: Recipe, *, note: Note = logged) -> Splits:
     """Returns a recipe's data as the model's task takes it."""
-    kind = task_for(artifact).label_kind
-    return Splits(recipe.data, task=artifact.task, label_kind=kind, seed=recipe.seed, note=note)
+    task = task_for(artifact)
+    return Splits(
+        recipe.data,
+        task=artifact.task,
+        label_kind=task.label_kind,
+        seed=recipe.seed,
+        note=note,
+        fits=task.check,
+    )
 
 
 def with_recipe(

@@ -8,16 +8,16 @@ split, so that nothing is measured on what it was made from. A single file is pa
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from bertcompress.codec import decode
-from bertcompress.errors import UsageError
+from bertcompress.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from bertcompress.examples import Dataset
+    from bertcompress.examples import Dataset, Example
     from bertcompress.tasks.base import LabelKind
 
 Role = Literal["train", "validation", "test"]
@@ -74,6 +74,7 @@ class DataSource:
         seed: int = 0,
         require_labels: bool = True,
         whole: bool = False,
+        fits: Callable[[Sequence[Example]], None] | None = None,
     ) -> Dataset:
         """Reads the examples of one role.
 
@@ -84,11 +85,39 @@ class DataSource:
             seed: For the sample and for a partition.
             require_labels: Whether an example without a label is an error.
             whole: Whether a single file that is no named split is taken whole for ``test``.
+            fits: Fails where labels are not the model's. Where none are required, such labels are
+                passed over, which is noted.
 
         Raises:
             UsageError: There is no data for this role.
             DataError: It can't be read.
         """
+        found = self._loaded(
+            role, task, label_kind, seed, require_labels=require_labels, whole=whole
+        )
+        if require_labels or fits is None:
+            return found
+        from bertcompress.data.labels import without_labels
+
+        try:
+            fits(found.examples)
+        except DataError as error:
+            bare = without_labels(found.examples)
+            fits(bare)  # what else is wrong
+            note = f"labels were passed over, which nothing here needs: {error}"
+            return replace(found, examples=bare, notes=(*found.notes, note))
+        return found
+
+    def _loaded(
+        self,
+        role: Role,
+        task: str,
+        label_kind: str,
+        seed: int,
+        *,
+        require_labels: bool,
+        whole: bool,
+    ) -> Dataset:
         from bertcompress.data import Columns, load_dataset
 
         source = getattr(self, role) or self.source

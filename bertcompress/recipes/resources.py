@@ -33,6 +33,7 @@ class Splits:
         task: The task's name.
         label_kind: What its labels are.
         seed: For samples.
+        fits: Fails where labels are not the model's, as in `DataSource.load`.
         note: Is told what was guessed, passed over or converted while reading, each once.
     """
 
@@ -44,9 +45,10 @@ class Splits:
         label_kind: str = "auto",
         seed: int = 0,
         note: Callable[[str], None] = _unsaid,
+        fits: Callable[[Sequence[Example]], None] | None = None,
     ) -> None:
         self.data = data
-        self._note, self._said = note, set[str]()
+        self._note, self._fits, self._said = note, fits, set[str]()
         self._train_read: dict[bool, Dataset] = {}
         self._task, self._label_kind, self._seed = task, label_kind, seed
 
@@ -134,6 +136,7 @@ class Splits:
             label_kind=self._label_kind,
             seed=self._seed,
             require_labels=require_labels,
+            fits=self._fits,
         )
         for sentence in dataset.notes:
             if sentence not in self._said:

@@ -52,6 +52,12 @@ def predict(
     from bertcompress_cli.place import place_in
     from bertcompress_cli.progress import progress_on_stderr
 
+    if options.data is not None:
+        raise UsageError("predict reads a file of texts from --input, not from --data")
+    if given is None:
+        _refuse_data_options(options)
+    elif pair is not None:
+        raise UsageError("--pair goes with texts; of a file, name the column: --text-pair NAME")
     workspace = find_workspace(Path())
     model, texts = _split(words or [], in_workspace=workspace is not None)
     place = place_in(workspace, "predict", model, options)
@@ -85,9 +91,22 @@ def _split(words: list[str], *, in_workspace: bool) -> tuple[str | None, list[st
     return words[0], words[1:]
 
 
+def _refuse_data_options(options: DataOptions) -> None:
+    """Fails where something is typed about a file and none is read."""
+    from dataclasses import fields
+
+    for option in fields(options):
+        if option.name in ("data", "task", "seed"):
+            continue
+        if getattr(options, option.name) not in (None, False):
+            name = option.name.replace("_", "-")
+            raise UsageError(f"--{name} is about a file; give one with --input, or leave it out")
+
+
 def _read(given: Path, options: DataOptions, task: Task, seed: int) -> tuple[Example, ...]:
     from dataclasses import replace
 
+    from bertcompress_cli.output import notes
     from bertcompress_cli.place import source_from_options
 
     source = source_from_options(replace(options, data=str(given)), None)
@@ -99,5 +118,7 @@ def _read(given: Path, options: DataOptions, task: Task, seed: int) -> tuple[Exa
         seed=seed,
         require_labels=False,
         whole=True,
+        fits=task.check,
     )
+    notes(data.notes)
     return data.examples
