@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bertcompress.errors import LoadError
 
@@ -19,6 +19,9 @@ _TASKS_BY_HEAD = {
 }
 TASK_NAMES = tuple(_TASKS_BY_HEAD.values())
 """The tasks by the names that Transformers pipelines use."""
+
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
+"""What a text classifier answers, by Transformers' names."""
 
 LONGEST = 512
 """Longer texts are cut here unless it is asked for, whatever the model has positions for: attention

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -92,7 +92,7 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
     if tokenizer not in _LOWERCASED:
         lower = copy.deepcopy(tokenizer)
         core = cast("_HasCore", lower).backend_tokenizer
-        before = core.normalizer
+        before: Any = core.normalizer  # a sequence can be walked, which its stubs do not say
         steps = [*before] if isinstance(before, Normalizers) else [before] if before else []
         if not any(isinstance(step, Lowercase) for step in steps):
             core.normalizer = Normalizers([Lowercase(), *steps])

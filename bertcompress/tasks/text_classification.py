@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.artifacts.model_config import LONGEST, ModelConfig, labels_of
+from bertcompress.artifacts.model_config import LONGEST, ModelConfig, Problem, labels_of
 from bertcompress.errors import DataError, LoadError
 from bertcompress.examples import Example, TextExample
 from bertcompress.tasks.activations import ACTIVATIONS
@@ -51,7 +51,6 @@ from bertcompress.tasks.outputs import (
 )
 from bertcompress.tasks.transformer_settings import TransformerSettings
 
-Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 Label = str | tuple[str, ...] | float
 
 _PRIMARY: dict[Problem, str] = {

@@ -24,6 +24,7 @@ from bertcompress.artifacts.artifact_files import read_side_files
 from bertcompress.artifacts.embedding_files import with_text_limit
 from bertcompress.artifacts.engine_file import read_engine
 from bertcompress.artifacts.graph_file import graph_path, read_graph
+from bertcompress.artifacts.model_config import Problem
 from bertcompress.bert.families import first_position, input_names, longest_text
 from bertcompress.bert.loading.frontend import (
     check_class,
@@ -106,7 +107,7 @@ def load_encoder(
     *,
     task: str,
     labels: Sequence[str] = (),
-    problem: str | None = None,
+    problem: Problem | None = None,
     seed: int = 0,
     revision: str | None = None,
     note: Note = logged,
