@@ -1,6 +1,8 @@
 """The ONNX graph of an encoder: the only place that knows what such a graph looks like.
 
 tidy.py             from an exporter's graph to ours: named products, joined heads
+normal_form.py      from the graph of another exporter to ours
+signature.py        which input and output is which, by name
 products.py         the matrix products with weights, and the embedding tables
 for_onnxruntime.py  the same answers in the operators that ONNX Runtime is fast at
 edit.py             replacing initializers and nodes

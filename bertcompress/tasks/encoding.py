@@ -92,8 +92,9 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
     if tokenizer not in _LOWERCASED:
         lower = copy.deepcopy(tokenizer)
         core = cast("_HasCore", lower).backend_tokenizer
-        before: Any = core.normalizer  # a sequence can be walked, which its stubs do not say
-        steps = [*before] if isinstance(before, Normalizers) else [before] if before else []
+        before: Any = core.normalizer
+        is_list = isinstance(before, Normalizers)  # can be walked, which its stubs do not say
+        steps = [*before] if is_list else [before] if before else []
         if not any(isinstance(step, Lowercase) for step in steps):
             core.normalizer = Normalizers([Lowercase(), *steps])
         _LOWERCASED[tokenizer] = lower
