@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from bertcompress.errors import LoadError
 
@@ -19,6 +19,9 @@ _TASKS_BY_HEAD = {
 }
 TASK_NAMES = tuple(_TASKS_BY_HEAD.values())
 """The tasks by the names that Transformers pipelines use."""
+
+Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
+"""What texts have, in the words of Transformers' ``problem_type``."""
 
 CLASS_PREFIXES = ("Bert", "Roberta", "XLMRoberta", "Camembert", "Electra", "DistilBert")
 """What the names of the known model classes begin with, after ``Pruned`` where layers differ."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bertcompress.artifacts.artifact import Artifact
+from bertcompress.artifacts.model_config import Problem
 from bertcompress.bert.loading.frontend import load_config
 from bertcompress.bert.loading.load import load, load_encoder
 from bertcompress.data.labels import natural_key
@@ -21,7 +22,6 @@ from bertcompress.recipes.recipe import Recipe
 from bertcompress.recipes.resources import Splits
 from bertcompress.tasks import make_task, task_of
 from bertcompress.tasks.base import LabelKind
-from bertcompress.tasks.text_classification import Problem
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Self, cast
+from typing import Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bertcompress.artifacts.model_config import ModelConfig, labels_of
+from bertcompress.artifacts.model_config import ModelConfig, Problem, labels_of
 from bertcompress.errors import DataError, LoadError
 from bertcompress.examples import Example, TextExample
 from bertcompress.tasks.base import (
@@ -38,7 +38,6 @@ from bertcompress.tasks.outputs import (
     softmax,
 )
 
-Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 Label = str | tuple[str, ...] | float
 
 _PRIMARY: dict[Problem, str] = {

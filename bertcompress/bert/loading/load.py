@@ -22,6 +22,7 @@ from bertcompress.artifacts.artifact import (
     kind_of,
 )
 from bertcompress.artifacts.engine_file import read_engine
+from bertcompress.artifacts.model_config import Problem
 from bertcompress.bert.loading.frontend import (
     check_class,
     check_task_name,
@@ -91,7 +92,7 @@ def load_encoder(
     *,
     task: str,
     labels: Sequence[str] = (),
-    problem: str | None = None,
+    problem: Problem | None = None,
     seed: int = 0,
     revision: str | None = None,
 ) -> Checkpoint:
