@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -229,9 +229,9 @@ def test_what_predict_prints_is_what_is_scored(name: str, tokenizer: Any) -> Non
 
     predictions = task.predict(outputs, features, examples)
 
-    printed = sum(len(row.details["entities"]) for row in predictions)  # type: ignore[arg-type]  # a list
+    printed = sum(len(cast("list[object]", row.details["entities"])) for row in predictions)
     answered = [
-        TokenExample(row.id, row.words, tuple(str(tag) for tag in said.answer))  # type: ignore[attr-defined]  # a tuple
+        TokenExample(row.id, row.words, cast("tuple[str, ...]", said.answer))
         for row, said in zip(examples, predictions, strict=True)
     ]
     as_gold = task.score(predictions, answered)
