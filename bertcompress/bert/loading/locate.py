@@ -14,6 +14,8 @@ _FILES = ("*.json", "*.txt", "model*.safetensors", "modeling_pruned_*.py")
 _ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
 _OTHER_WEIGHTS = ("pytorch_model*.bin", "onnx/model.onnx*")
 """Fetched only where there is no safetensors file: hub folders hold the same weights many times."""
+_OTHER_TOKENIZERS = "*.model"
+"""SentencePiece models, fetched only where there is no tokenizer.json."""
 
 
 def locate(model: str | Path, *, revision: str | None = None) -> Path:
@@ -111,6 +113,8 @@ def _from_hub(name: str, revision: str | None) -> Path:
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*_FILES]))
         if not any(folder.glob("model*.safetensors")):
             snapshot_download(name, revision=revision, allow_patterns=[*_OTHER_WEIGHTS])
+        if not (folder / "tokenizer.json").is_file():
+            snapshot_download(name, revision=revision, allow_patterns=[_OTHER_TOKENIZERS])
     except LocalEntryNotFoundError as error:
         raise LoadError(
             f"there is no folder {name}, and the hub's model of that name is not on this machine "

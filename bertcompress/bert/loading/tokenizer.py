@@ -105,21 +105,21 @@ def _made_of_vocabulary(
 
     files = [file for file in _VOCABULARIES if (folder / file).is_file()]
     _check_files(folder, name, files, settings)
+    refused = (
+        f"{name} has {' and '.join(files)}, of which the tokenizer class "
+        f"{settings.class_name or f'of {config.model_type}'} makes no fast tokenizer"
+    )
+    remedy = "copy its tokenizer.json, or the class's own vocabulary, from the original"
     try:
         with quiet_transformers():
-            made: Any = AutoTokenizer.from_pretrained(
+            built: Any = AutoTokenizer.from_pretrained(
                 str(folder), config=config, use_fast=True, trust_remote_code=False
             )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise LoadError(f"the tokenizer of {name} can't be read: {sentence(error)}") from error
-    core: Tokenizer | None = made.backend_tokenizer if made.is_fast else None
-    kinds = {_VOCABULARIES[file] for file in files}
-    if core is None or type(core.model).__name__ not in kinds:
-        raise LoadError(
-            f"{name} has {' and '.join(files)}, of which its tokenizer class "
-            f"{settings.class_name or type(made).__name__} makes no fast tokenizer; "
-            "copy its tokenizer.json, or the class's own vocabulary, from the original"
-        )
+        raise LoadError(f"{refused} ({sentence(error)}); {remedy}") from error
+    core: Tokenizer | None = built.backend_tokenizer if built.is_fast else None
+    if core is None or type(core.model).__name__ not in {_VOCABULARIES[file] for file in files}:
+        raise LoadError(f"{refused}; {remedy}")
     core.no_truncation()
     core.no_padding()
     return core
