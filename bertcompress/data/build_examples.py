@@ -19,7 +19,13 @@ from bertcompress.data.table import (
 )
 from bertcompress.data.tag_scheme import sentences_to_iob2
 from bertcompress.errors import DataError
-from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
+from bertcompress.examples import (
+    Example,
+    QuestionExample,
+    TextExample,
+    TokenExample,
+    UnsplitExample,
+)
 
 _TASKS_BY_TYPE: dict[type, tuple[str, ...]] = {
     TextExample: TEXT_TASKS,
@@ -82,10 +88,11 @@ def _text_examples(table: RecordTable, settings: ReadSettings) -> Reading:
 
 def _token_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     chosen = token_columns(table, settings)
-    words = [_words(record, chosen.text) for record in table.records]
     if chosen.label is None:
-        bare = zip(table.records, words, strict=True)
-        return Reading(tuple(TokenExample(row.place, own) for row, own in bare), chosen.notes)
+        named = settings.columns.text is not None
+        bare = tuple(_untagged(record, chosen.text, named=named) for record in table.records)
+        return Reading(bare, chosen.notes)
+    words = [_words(record, chosen.text) for record in table.records]
     tags = [_tags(record, chosen.label) for record in table.records]
     for record, own, gold in zip(table.records, words, tags, strict=True):
         if len(own) != len(gold):
@@ -124,6 +131,14 @@ def _text(record: Record, column: str) -> str:
         f"{record.place}: column {column!r} holds {found} where a text was asked; "
         "repair the row, or type --text NAME"
     )
+
+
+def _untagged(record: Record, column: str, *, named: bool) -> TokenExample:
+    """Returns words or, of a column that the user named, a text that the tokenizer will split."""
+    value = record.values.get(column)
+    if named and isinstance(value, str) and value.strip():
+        return UnsplitExample(record.place, tuple(value.split()), text=value)
+    return TokenExample(record.place, _words(record, column))
 
 
 def _words(record: Record, column: str) -> tuple[str, ...]:
