@@ -20,7 +20,13 @@ from bertcompress.data.table import (
 )
 from bertcompress.data.tag_scheme import sentences_to_iob2
 from bertcompress.errors import DataError, UsageError
-from bertcompress.examples import Example, QuestionExample, TextExample, TokenExample
+from bertcompress.examples import (
+    Example,
+    QuestionExample,
+    TextExample,
+    TokenExample,
+    UnsplitExample,
+)
 
 _TASKS_BY_TYPE: dict[type, tuple[str, ...]] = {
     TextExample: TEXT_TASKS,
@@ -163,11 +169,11 @@ def _rows(count: int) -> str:
 def _token_examples(table: RecordTable, settings: ReadSettings) -> Reading:
     chosen = token_columns(table, settings)
     records, skipped = _with(table, chosen.text, what="word")
-    words = [_words(record, chosen.text) for record in records]
     if chosen.label is None:
-        bare = zip(records, words, strict=True)
-        examples = tuple(TokenExample(row.place, own) for row, own in bare)
-        return Reading(examples, (*chosen.notes, *skipped))
+        named = settings.columns.text is not None
+        bare = tuple(_untagged(record, chosen.text, named=named) for record in records)
+        return Reading(bare, (*chosen.notes, *skipped))
+    words = [_words(record, chosen.text) for record in records]
     tags = [_tags(record, chosen.label) for record in records]
     for record, own, gold in zip(records, words, tags, strict=True):
         if len(own) != len(gold):
@@ -211,6 +217,14 @@ def _text(record: Record, column: str) -> str:
         f"{record.place}: column {column!r} holds {found} where a text was asked; "
         "repair the row, or type --text NAME"
     )
+
+
+def _untagged(record: Record, column: str, *, named: bool) -> TokenExample:
+    """Returns words or, of a column that the user named, a text that the tokenizer will split."""
+    value = record.values.get(column)
+    if named and isinstance(value, str) and value.strip():
+        return UnsplitExample(record.place, tuple(value.split()), text=value)
+    return TokenExample(record.place, _words(record, column))
 
 
 def _words(record: Record, column: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from bertcompress.errors import DataError
 from bertcompress.examples import TokenExample
 
 _DOCUMENT = "-DOCSTART-"
-_TAG = re.compile(r"O|[BILESU]-\S+")
+_TAG = re.compile(r"O|[BILESUMW]-\S+")
 _COMMENT = re.compile(r"# ?id\b|#\s*\S+\s*=|#\s+\S+://")
 _WORD_HEADERS = ("word", "words", "token", "tokens")
 _TAG_HEADERS = ("tag", "tags", "label", "labels", "ner", "ner_tag", "ner_tags")

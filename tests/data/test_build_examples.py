@@ -9,7 +9,7 @@ import pytest
 
 from bertcompress.data import Columns, load_dataset
 from bertcompress.errors import DataError
-from bertcompress.examples import Answer, QuestionExample, TextExample, TokenExample
+from bertcompress.examples import Answer, QuestionExample, TextExample, TokenExample, UnsplitExample
 
 TEXT = "text-classification"
 
@@ -107,3 +107,12 @@ def test_a_text_task_refuses_tagged_words(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match=r"words with tags \(CoNLL\).*task is text-classification"):
         load_dataset(path, task="text-classification")
+
+
+def test_a_column_of_texts_is_left_to_the_tokenizer(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.jsonl", json.dumps({"said": "Anna lives."}))
+    columns = Columns(text="said")
+
+    data = load_dataset(path, task="token-classification", columns=columns, require_labels=False)
+
+    assert data.examples == (UnsplitExample("t.jsonl:1", ("Anna", "lives."), text="Anna lives."),)
