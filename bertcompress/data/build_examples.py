@@ -138,7 +138,8 @@ def _with(
         DataError: None has.
     """
     needed = [column for column in columns if column is not None]
-    kept, empty = [], []
+    kept: list[Record] = []
+    empty: list[Record] = []
     for record in table.records:
         lacks = any(record.values.get(column) in (None, [], ()) for column in needed)
         (empty if lacks else kept).append(record)
