@@ -97,7 +97,7 @@ def read_dense(config: Mapping[str, object], files: Mapping[str, bytes], path: s
     place = f"{path}/config.json"
     size = (config.get("out_features"), config.get("in_features"))
     weights = _weights(files, path)
-    shapes = {"linear.weight": size}
+    shapes: dict[str, tuple[object, ...]] = {"linear.weight": size}
     if config.get("bias", True):
         shapes["linear.bias"] = size[:1]
     residual = bool(config.get("use_residual", False))
