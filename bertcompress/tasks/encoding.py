@@ -90,7 +90,7 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
         lower = copy.deepcopy(tokenizer)
         core = cast("_HasCore", lower).backend_tokenizer
         before = core.normalizer
-        steps = [*before] if isinstance(before, Normalizers) else [before] if before else []
+        steps = list(before) if isinstance(before, Normalizers) else [before] if before else []
         if not any(isinstance(step, Lowercase) for step in steps):
             core.normalizer = Normalizers([Lowercase(), *steps])
         _LOWERCASED[tokenizer] = lower

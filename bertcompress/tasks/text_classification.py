@@ -120,7 +120,7 @@ class TextClassification:
         if len(labels) == 1 and problem != "multi_label_classification":
             encoder = read_cross_encoder(config, files)
             return cls(labels, "regression", encoder.activation, encoder.texts)
-        return cls(labels, cast("Problem", problem))
+        return cls(labels, problem)
 
     @property
     def primary_metric(self) -> str:

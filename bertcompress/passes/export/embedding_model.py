@@ -159,7 +159,7 @@ def _linear(
     return linear
 
 
-def _fill(parameter: torch.nn.Parameter, values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+def _fill(parameter: Tensor, values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
     import torch
 
     parameter.data = torch.from_numpy(values.astype(np.float32))
