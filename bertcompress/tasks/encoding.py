@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from weakref import WeakKeyDictionary
 
@@ -16,6 +16,7 @@ from bertcompress.tasks.base import INPUT_NAMES, IntArray, Tokenizer
 if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as Core
+    from tokenizers.normalizers import Normalizer
     from transformers import BatchEncoding
 
 _SHORTEST = 4
@@ -90,7 +91,9 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
         lower = copy.deepcopy(tokenizer)
         core = cast("_HasCore", lower).backend_tokenizer
         before = core.normalizer
-        steps = list(before) if isinstance(before, Normalizers) else [before] if before else []
+        steps: list[Normalizer] = [before] if before else []
+        if isinstance(before, Normalizers):  # it is iterable, which its types do not say
+            steps = list(cast("Iterable[Normalizer]", before))
         if not any(isinstance(step, Lowercase) for step in steps):
             core.normalizer = Normalizers([Lowercase(), *steps])
         _LOWERCASED[tokenizer] = lower
