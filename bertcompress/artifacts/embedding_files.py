@@ -241,13 +241,14 @@ def _root_of(folder: Path) -> Path | None:
 
 def _modules_text(root: Path, entries: Sequence[ModuleEntry]) -> bytes:
     """Returns ``modules.json`` with old class names and the Transformer in the root."""
-    raw = json.loads((root / MODULES_NAME).read_bytes())
+    content = (root / MODULES_NAME).read_bytes()
+    raw = json.loads(content)
     for entry, fields in zip(entries, raw, strict=True):
         if entry.kind in _MOVED:
             fields["type"] = f"{_PACKAGE}.models.{entry.kind}"
         if entry.kind == "Transformer":
             fields["path"] = ""
-    return json_bytes(raw)
+    return content if raw == json.loads(content) else json_bytes(raw)
 
 
 def _transformer(root: Path, entry: ModuleEntry) -> dict[str, bytes]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,6 +16,7 @@ from bertcompress.tasks.base import INPUT_NAMES, IntArray, Tokenizer
 if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as Core
+    from tokenizers.normalizers import Normalizer
     from transformers import BatchEncoding
 
 _SHORTEST = 4
@@ -92,9 +93,10 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
     if tokenizer not in _LOWERCASED:
         lower = copy.deepcopy(tokenizer)
         core = cast("_HasCore", lower).backend_tokenizer
-        before: Any = core.normalizer
-        is_list = isinstance(before, Normalizers)  # can be walked, which its stubs do not say
-        steps = [*before] if is_list else [before] if before else []
+        before = core.normalizer
+        steps: list[Normalizer] = [before] if before else []
+        if isinstance(before, Normalizers):  # it is iterable, which its types do not say
+            steps = list(cast("Iterable[Normalizer]", before))
         if not any(isinstance(step, Lowercase) for step in steps):
             core.normalizer = Normalizers([Lowercase(), *steps])
         _LOWERCASED[tokenizer] = lower

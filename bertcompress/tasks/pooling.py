@@ -51,17 +51,19 @@ def pool(states: Floats, poolings: Sequence[Pooling], *, skip: int = 0) -> Float
 
 def _pooled(states: Floats, weights: Floats, pooling: Pooling) -> Floats:
     first = int(weights.argmax())
+    vector: Floats
     if pooling == "cls":
-        token: Floats = states[first]
-        return token
+        vector = states[first]
+        return vector
     if pooling == "max":
-        largest: Floats = states[first:].max(axis=0)
-        return largest
+        vector = states[first:].max(axis=0)
+        return vector
     if pooling == "lasttoken":
-        last: Floats = states[-1] * weights[-1]
-        return last
+        vector = states[-1] * weights[-1]
+        return vector
     if pooling == "weightedmean":
         weights = weights * np.arange(1, len(states) + 1)[:, None]
-    total: Floats = (states * weights).sum(axis=0)
     count = max(float(weights.sum()), _SMALLEST)
-    return total / (np.sqrt(count) if pooling == "mean_sqrt_len_tokens" else count)
+    divisor = count**0.5 if pooling == "mean_sqrt_len_tokens" else count
+    vector = (states * weights).sum(axis=0) / divisor
+    return vector

@@ -118,7 +118,11 @@ def test_pooling_files_travel_with_the_model(tiny_folder: Callable[..., Path]) -
 
     side_files = checkpoint(folder).side_files
 
-    assert sorted(side_files) == ["1_Pooling/config.json", "modules.json"]
+    assert sorted(side_files) == [
+        "1_Pooling/config.json",
+        "modules.json",
+        "sentence_bert_config.json",
+    ]
     assert side_files["modules.json"] == (folder / "modules.json").read_bytes()
 
 
