@@ -36,14 +36,14 @@ FORMS = {
     "hub order": Form(order=(0, 2, 1)),
     "other names": Form(inputs=GOOGLE, outputs=("output_0",)),
     "int32": Form(dtype=torch.int32),
-    "one shape": Form(shape=(1, 24)),
-    "batches of 3": Form(shape=(3, 24), dtype=torch.int32),
+    "one shape": Form(shape=(1, 32)),
+    "batches of 3": Form(shape=(3, 32), dtype=torch.int32),
     "positions": Form(positions=True, inputs=GOOGLE),
     "no mask": Form(inputs=("input_ids", "", "token_type_ids")),
     "at the root": Form(place="model.onnx"),
     "a name of its own": Form(place="encoder.onnx"),
     "dynamo": Form(exporter="dynamo"),
-    "dynamo, one shape": Form(exporter="dynamo", shape=(2, 24), dtype=torch.int32),
+    "dynamo, one shape": Form(exporter="dynamo", shape=(2, 32), dtype=torch.int32),
 }
 QUICK = ("other names", "batches of 3", "positions", "no mask", "dynamo")
 TASKS = tuple(OUTPUTS)
@@ -161,9 +161,9 @@ def test_all_forms_are_quantized(
 
 def test_a_text_longer_than_the_graph_is_cut_as_at_any_limit(folder: Folder) -> None:
     with Predictor.open(folder("batches of 3", TASKS[0])) as model:
-        assert model.max_length == 24
+        assert model.max_length == 32
         (feature,) = model.encode(examples(("good " * 40,)))
-        assert feature.length == 24
+        assert feature.length == 32
         assert len(model.run([feature])) == 1
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel, save
+from bertcompress.graph.edit import copy_of
 from bertcompress.inference import foreign_graph
 from bertcompress.inference.foreign_graph import has_graph, longest_of_graph, which_runs
 
@@ -25,10 +26,11 @@ def test_a_graph_without_history_is_looked_through(
     tiny_graph: Callable[..., OnnxModel], tmp_path: Path
 ) -> None:
     model = tiny_graph()
-    axis = model.graph.graph.input[0].type.tensor_type.shape.dim[1]
+    graph = copy_of(model.graph)
+    axis = graph.graph.input[0].type.tensor_type.shape.dim[1]
     axis.Clear()
     axis.dim_value = 9
-    folder = save(OnnxModel(model.graph, model.config, model.tokenizer, model.task), tmp_path / "x")
+    folder = save(OnnxModel(graph, model.config, model.tokenizer, model.task), tmp_path / "x")
 
     assert longest_of_graph(folder) == 9
 
