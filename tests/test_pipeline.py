@@ -84,6 +84,7 @@ def test_the_wrong_start_is_refused(tiny_checkpoint: Checkpoints) -> None:
         Pipeline([QuantizeDynamic()])(tiny_checkpoint())
 
 
+@pytest.mark.slow
 def test_the_history_has_every_step(tiny_checkpoint: Checkpoints) -> None:
     result = Pipeline([PruneHeads(0.4), PruneFfn(0.5, multiple=8), ExportOnnx()])(tiny_checkpoint())
     assert isinstance(result, OnnxModel)
@@ -131,6 +132,7 @@ def test_another_model_runs_everything(tiny_checkpoint: Checkpoints, tmp_path: P
     assert runs.marks == ["a", "a"]
 
 
+@pytest.mark.slow
 def test_an_interruption_keeps_what_was_finished(
     tiny_checkpoint: Checkpoints, tmp_path: Path
 ) -> None:

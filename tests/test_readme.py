@@ -21,6 +21,7 @@ DOCUMENTS = sorted(
 _LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 
 
+@pytest.mark.slow
 def test_the_tables_are_those_of_the_reports() -> None:
     done = subprocess.run(
         [sys.executable, "benchmarks/tables.py", "--check"],

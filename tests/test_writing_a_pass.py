@@ -66,6 +66,7 @@ def test_what_it_can_not_do_is_refused(
         page.BalanceClasses()(tiny_checkpoint(task=task), Context(examples(task)))
 
 
+@pytest.mark.slow
 def test_in_a_chain_it_is_kept_saved_and_exported(
     page: ModuleType, tiny_checkpoint: Make, examples: Examples, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_without_tuning_nothing_is_tried_or_written(
     assert QUICK.tune is False
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_does_not_tune_again(
     variants: Sequence[Variant], subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,6 +26,7 @@ from gpu.subjects import ModelFolders, gpu_subjects
 RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu" / "run.sh"
 
 
+@pytest.mark.slow
 def test_a_dry_run_and_the_harness_on_the_cpu(
     tiny_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

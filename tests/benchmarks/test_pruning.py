@@ -70,6 +70,7 @@ def test_a_metric_that_can_t_be_rebuilt_is_an_error() -> None:
         difference([wrong], [wrong])
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(
     tiny_folder: Callable[..., Path],
     data: Path,

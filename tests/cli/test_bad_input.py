@@ -170,6 +170,7 @@ def test_a_missing_extra_is_exit_code_5(
     assert nothing_left(workspace / "artifacts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb", [("prune", "--heads", "0.3"), ("export",), ("quantize", "--method", "dynamic")]
 )

@@ -18,6 +18,7 @@ def recipe(model: Path, data: Path | None) -> Recipe:
     return Recipe("calibrate", str(model), Path(), {"calibrate": ()}, data=source, seed=3)
 
 
+@pytest.mark.slow
 def test_training_examples_or_random_words_give_a_table(model: Path, data: Path) -> None:
     notes: list[str] = []
     asked = CalibrateOptions(Ranges("minmax", 6))
@@ -37,6 +38,7 @@ def test_training_examples_or_random_words_give_a_table(model: Path, data: Path)
     assert notes[2].startswith("the texts are random words")
 
 
+@pytest.mark.slow
 def test_an_unknown_method_is_refused(model: Path, data: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'percentile'"):
         calibration_of(recipe(model, data), CalibrateOptions(Ranges("percentil")))

@@ -14,6 +14,8 @@ from bertcompress.examples import TextExample
 from bertcompress.search import latency_table as measure_latency
 from bertcompress.search.latency_table import MeasureLatency, Timing
 
+pytestmark = pytest.mark.slow
+
 TEXTS = tuple(TextExample(str(at), "the film is not bad" + " good" * at) for at in range(6))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
@@ -14,6 +15,8 @@ from bertcompress.examples import TextExample
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.search.latency_table import MeasureLatency, Timing
 from bertcompress.search.trials import QuantizationTrials
+
+pytestmark = pytest.mark.slow
 
 Checkpoints = Callable[..., Checkpoint]
 

@@ -52,6 +52,7 @@ def test_slowdowns_of_three_and_five_percent_are_caught(noise: float) -> None:
     assert share("failed", 0.05, noise) >= 0.99
 
 
+@pytest.mark.slow
 def test_a_slowdown_that_is_allowed_hardly_ever_gets_through_on_a_noisy_machine() -> None:
     assert share("passed", 0.03, 0.06) <= 0.0125
     assert share("abstained", 0.0, 0.06) > 0.3

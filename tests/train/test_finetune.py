@@ -69,6 +69,7 @@ def test_twice_the_same_weights(tiny_checkpoint: Checkpoints) -> None:
         assert value.equal(second.model.state_dict()[name])
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_an_interruption(tiny_checkpoint: Checkpoints, tmp_path: Path) -> None:
     context = Context(train=labelled(32), state=tmp_path / "state")
     finetune = Finetune(epochs=3, learning_rate=1e-3)

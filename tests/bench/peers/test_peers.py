@@ -11,6 +11,8 @@ from bertcompress.bench import peers
 from bertcompress.bench.peers import PEERS, Peer, make_peers
 from fixtures.peers import drawn_features
 
+pytestmark = pytest.mark.slow
+
 Folder = Callable[..., Path]
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from bertcompress.report.report_files import read_report
 
+pytestmark = pytest.mark.slow
+
 Ok = Callable[..., str]
 Run = Callable[..., CompletedProcess[str]]
 

@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bertcompress.artifacts.artifact import OnnxModel, save
 
 Ok = Callable[..., str]
 Fails = Callable[..., str]
 
 
+@pytest.mark.slow
 def test_a_graph_and_a_checkpoint_are_written_for_mobile_builds(
     tiny_graph: Callable[..., OnnxModel], model: Path, here: Path, ok: Ok, fails: Fails
 ) -> None:

@@ -20,6 +20,7 @@ def test_outside_a_workspace_the_same_line_says_what_to_type(fails: Ok, here: Pa
     assert not any(here.iterdir())
 
 
+@pytest.mark.slow
 def test_prune_after_quantize_names_the_checkpoint_to_give(
     ok: Ok, fails: Ok, workspace: Path
 ) -> None:

@@ -6,11 +6,14 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bertcompress.artifacts.artifact import OnnxModel, read_manifest, save
 
 Ok = Callable[..., str]
 
 
+@pytest.mark.slow
 def test_prune_and_quantize_work_as_typed(ok: Ok, workspace: Path) -> None:
     assert ok("prune", "--heads", "0.3") == "artifacts/001-prune"
     assert ok("quantize", "--bits", "8") == "artifacts/002-quantize"
@@ -22,6 +25,7 @@ def test_prune_and_quantize_work_as_typed(ok: Ok, workspace: Path) -> None:
     assert (workspace / "artifacts/002-quantize/onnx/model.onnx").is_file()
 
 
+@pytest.mark.slow
 def test_what_is_too_slow_is_kept_and_marked_rejected(fails: Ok, ok: Ok, workspace: Path) -> None:
     sentence = fails(4, "quantize", "--target-latency", "0.001ms")
 

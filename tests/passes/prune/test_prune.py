@@ -123,6 +123,7 @@ def test_a_model_pruned_before_is_pruned_on(
     assert sum(shape.layer_ffn) == 32
 
 
+@pytest.mark.slow
 def test_it_exports_with_unequal_layers(tiny_checkpoint: Checkpoints, examples: Examples) -> None:
     result = Prune(heads=0.6, ffn=0.6, **SMALL)(tiny_checkpoint(), Context(examples()))
 

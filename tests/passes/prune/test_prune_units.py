@@ -77,6 +77,7 @@ def test_twice_the_same_and_the_input_is_left_alone(
     assert weights_equal(checkpoint, untouched)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("prune", PASSES)
 def test_saved_loaded_and_exported_it_answers_the_same(
     prune: PruneUnits, tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path

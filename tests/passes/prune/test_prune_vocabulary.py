@@ -68,6 +68,7 @@ def test_what_is_not_used_leaves(tiny_checkpoint: Checkpoints) -> None:
     )
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(text=st.text(max_size=30))
 def test_any_text_that_could_be_encoded_still_can_be(
@@ -97,6 +98,7 @@ def test_rare_tokens_leave_and_are_split(tiny_checkpoint: Checkpoints) -> None:
     assert not notes[1].startswith("0.00%")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_it_saves_loads_and_exports(
     task: str, tiny_checkpoint: Checkpoints, examples: Examples, tmp_path: Path

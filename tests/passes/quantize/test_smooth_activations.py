@@ -61,6 +61,7 @@ def test_large_channels_are_smoothed_and_int8_answers_better(
     assert after > before + 1
 
 
+@pytest.mark.slow
 def test_what_pruning_leaves_is_smoothed(
     tiny_checkpoint: Callable[..., Checkpoint], context: Context
 ) -> None:

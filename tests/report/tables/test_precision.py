@@ -121,6 +121,7 @@ def test_a_busy_machine_is_told() -> None:
     assert "Other processes" in " ".join(sentences(replace(MAP, plain_s=5e-3)))
 
 
+@pytest.mark.slow
 def test_markdown_and_page_have_the_section_for_the_variant_that_has_a_map(
     mapped_report: Report,
 ) -> None:
