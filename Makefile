@@ -23,7 +23,8 @@ test-slow: $(VENV)/.test  ## Matrices and whole runs, each of several seconds
 	$(call PYTEST,$(VENV)) -m slow
 
 test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
-	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks
+	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks \
+	  tests/borders/test_model_folders.py
 
 check: $(VENV)/.dev  ## Style, types, layers
 	$(VENV)/bin/ruff check .
