@@ -37,7 +37,7 @@ def test_data_decides_where_it_is_given(
     pruned = prune_model(tiny_checkpoint(), threshold=0.5, data=examples())
     assert pruned.history[-1].name == "Prune"
     assert pruned.history[-1].details["notes"] == [
-        "measured on 20 samples, no labels; the rest re-fitted",
+        "measured on 19 samples, no labels; the rest re-fitted",
         "answers as the model before to 100.0% on samples held out",
     ]
     without = prune_model(tiny_checkpoint(), threshold=0.5)

@@ -161,7 +161,8 @@ def _is_mask(values: NDArray[np.generic]) -> bool:
     if values.size == 1:
         return not np.isnan(values.astype(np.float32)).any()
     kinds = np.unique(values.astype(np.float32))
-    return not np.isnan(kinds).any() and len(kinds) <= 2 and float(kinds[0]) == -np.inf
+    is_mask = len(kinds) <= 2 and float(kinds[0]) == -np.inf
+    return is_mask and bool(np.isfinite(kinds[1:]).all())
 
 
 def _float_types() -> tuple[int, ...]:

@@ -42,7 +42,8 @@ _OTHER_OUTPUTS = {
     "end_logits": ("end", "end_scores", "output_end_logits"),
     "logits": ("output_logits", "scores"),
 }
-_POOLED = ("sentence_embedding", "pooler_output", "pooled_output")
+_VECTOR = "sentence_embedding"
+_POOLED = (_VECTOR, "pooler_output", "pooled_output")
 _SAYS_NOTHING = re.compile(r"(output|unstack)?[._]?\d*")
 
 
@@ -101,6 +102,8 @@ def output_roles(task: str, names: Sequence[str]) -> dict[str, str]:
     {'output_0': 'start_logits', 'output_1': 'end_logits'}
     """
     wanted = _STANDARD_OUTPUTS[task]
+    if task == "feature-extraction" and [*names] == [_VECTOR]:
+        return {_VECTOR: _VECTOR}  # pooled in the graph, as `export --pooled` does
     found: dict[str, str] = {}
     for role in wanted:
         same = [name for name in names if _bare(name) == role]

@@ -32,7 +32,6 @@ from bertcompress.graph.signature import (
     SEGMENTS,
     check_inputs,
     check_outputs,
-    input_roles,
 )
 
 Arrays = Mapping[str, NDArray[np.generic]]
@@ -194,7 +193,7 @@ def fitting_of(
     """
     names = [*inputs]
     if model.task is None:
-        roles, renamed = input_roles(names), {}
+        roles, renamed = {name: name for name in names if name in _ROLES}, {}
         if INPUT_IDS not in roles.values():
             return None
     else:

@@ -190,7 +190,7 @@ def test_a_plain_encoder_is_pooled_by_its_mean(tiny_folder: Callable[..., Path])
     ("name", "arguments"),
     [
         ("pruned", ["prune", "--ffn", "0.5"]),
-        pytest.param("shorter", ["prune", "--layers", "1"], marks=pytest.mark.slow),
+        pytest.param("narrow", ["prune", "--heads", "0.5"], marks=pytest.mark.slow),
     ],
 )
 def test_a_pruned_folder_is_the_same_model_there(

@@ -24,7 +24,7 @@ def test_another_label_set_lists_both_sides(
 ) -> None:
     other = write_csv(workspace / "stars.csv", 30, labels=("one", "two", "three"))
 
-    sentence = fails(1, "prune", "--heads", "0.3", "--data", other)
+    sentence = fails(1, "evaluate", "--data", other)
 
     assert "one, three, two" in sentence
     assert "negative, positive" in sentence

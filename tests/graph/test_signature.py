@@ -66,7 +66,12 @@ def test_inputs_of_no_encoder_have_no_roles() -> None:
         ("feature-extraction", ["token_embeddings", "sentence_embedding"], None),
         ("feature-extraction", ["output_0", "output_1"], None),
         ("feature-extraction", ["last_hidden_state", "pooler_output"], None),
-        ("feature-extraction", ["sentence_embedding"], {}),
+        (
+            "feature-extraction",
+            ["sentence_embedding"],
+            {"sentence_embedding": "sentence_embedding"},
+        ),
+        ("feature-extraction", ["pooler_output"], {}),
     ],
 )
 def test_outputs_are_known_by_their_names(

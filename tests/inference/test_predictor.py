@@ -58,10 +58,14 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     seen: Opened = []
 
     @contextmanager
-    def recorded(entry: Entry, folder: Path, *, streams: int, threads: int) -> Iterator[Streams]:
+    def recorded(
+        entry: Entry, folder: Path, *, streams: int, threads: int, task: str | None = None
+    ) -> Iterator[Streams]:
         seen.append((streams, threads))
-        with open_entry_streams(entry, folder, streams=streams, threads=threads) as made:
-            yield made
+        with open_entry_streams(
+            entry, folder, streams=streams, threads=threads, task=task
+        ) as running:
+            yield running
 
     monkeypatch.setattr(module, "open_entry_streams", recorded)
     return seen

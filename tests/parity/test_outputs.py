@@ -15,7 +15,7 @@ from bertcompress.parity.outputs import Parity, compare_outputs, parity_feeds, s
 MASK = {"attention_mask": np.array([[1, 1, 0], [1, 0, 0]])}
 
 
-def compared(expected: np.ndarray, got: np.ndarray, name: str = "last_hidden_state") -> Parity:
+def compared(expected: np.ndarray, got: np.ndarray, name: str = "start_logits") -> Parity:
     return compare_outputs([{name: expected}], [{name: got}], [MASK])
 
 

@@ -33,7 +33,7 @@ def test_a_single_file_is_evaluated_whole_and_partitioned_for_pruning(
     ok("prune", model, "--heads", "0.3", "--data", file, "-o", "small")
     manifest = read_manifest(here / "small")
     assert manifest is not None
-    assert str(manifest.history[0].data["examples"]).startswith("40 examples")
+    assert str(manifest.history[0].data["examples"]).startswith("36 examples")
 
 
 def test_splits_limits_and_label_maps_are_obeyed(
