@@ -63,6 +63,7 @@ def test_bad_settings(tiny_checkpoint: Checkpoints) -> None:
         prune_model(tiny_checkpoint(), threshold=30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "asked", "typed"),
     [

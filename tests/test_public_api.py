@@ -59,6 +59,7 @@ def test_lazily_imported_it_brings_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_importing_it_is_enough_for_auto_classes(
     tiny_checkpoint: Callable[..., Checkpoint], tmp_path: Path
 ) -> None:

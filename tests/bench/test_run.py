@@ -50,6 +50,7 @@ def test_the_limits_are_measured_twice_and_kept_when_interrupted(
     assert positions[0][0] >= report.results[0].measurements[-1].tokens[0][0]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_keeps_its_finished_rounds(
     subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -232,6 +232,7 @@ def test_words_and_questions_are_encoded_for_the_model(family: Family, tiny_fami
     assert task.predict([outputs], [window], [asked])[0].answer == "berlin"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trusted", [False, True], ids=["registered", "trusted"])
 def test_a_fresh_process_gives_the_same_answers(
     trusted: bool, tiny_family: Tiny, inputs: Inputs, tmp_path: Path

@@ -52,6 +52,7 @@ def interrupt_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], None
     return set_stage
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", PHASES)
 def test_an_interrupted_verb_leaves_the_workspace_usable(
     bc: Run,
@@ -89,6 +90,7 @@ def test_an_interrupted_pruning_measures_nothing_again(
     assert ok(*PHASES["re-fit"]) == "artifacts/001-prune"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["answers", "timing"])
 def test_an_interrupted_benchmark_writes_no_report(
     bc: Run,
@@ -125,6 +127,7 @@ def test_a_recipe_goes_on_where_it_stopped(
     assert ok("run", recipe, "-o", "out") == "out/both"
 
 
+@pytest.mark.slow
 def test_a_real_signal_ends_all_processes_and_finished_rounds_are_kept(
     ok: Ok, here: Path, model: Path, data: Path
 ) -> None:

@@ -24,6 +24,7 @@ from fixtures.reports import synthetic_report
 Ok = Callable[..., str]
 
 
+@pytest.mark.slow
 def test_python_and_the_command_measure_the_same(
     ok: Ok, here: Path, model: Path, data: Path, short_quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -158,6 +158,7 @@ def test_ranges_of_other_weights_are_refused(
         shipped(tiny_graph())
 
 
+@pytest.mark.slow
 def test_interrupted_it_goes_on_and_ends_the_same(
     made: Made, tiny_checkpoint: Checkpoints, tmp_path: Path
 ) -> None:

@@ -135,6 +135,7 @@ def refusing_hub() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_the_hubs_refusals_are_one_sentence_each(refusing_hub: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\nsys.path[:0] = {sys.path!r}\n{ASK}"],

@@ -6,9 +6,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 Ok = Callable[..., str]
 
 
+@pytest.mark.slow
 def test_log_shows_what_a_bench_measured(ok: Ok, workspace: Path, short_quick: None) -> None:
     ok("prune", "--heads", "0.3")
     ok("export")

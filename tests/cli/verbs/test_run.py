@@ -43,6 +43,7 @@ def pruned_times(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return calls
 
 
+@pytest.mark.slow
 def test_variants_are_made_measured_and_compared(
     ok: Ok, here: Path, quick_recipe: WriteRecipe, pruned_times: list[float]
 ) -> None:
@@ -86,6 +87,7 @@ def test_the_plan_says_what_is_finished(ok: Ok, here: Path, quick_recipe: WriteR
     assert "PruneHeads" in ok("run", recipe, "-o", "out", "--dry-run")
 
 
+@pytest.mark.slow
 def test_a_broken_gate_is_told_after_the_report(
     fails: Ok, here: Path, quick_recipe: WriteRecipe
 ) -> None:
@@ -118,6 +120,7 @@ def test_a_wrong_order_names_the_two_passes(
     assert "ExportOnnx" in sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb",
     [

@@ -71,6 +71,7 @@ def work(tiny_graph: Callable[..., OnnxModel]) -> NncfWork:
     return NncfWork(graph, nodes, [feed_of(6, seed) for seed in range(4)], silent)
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_written_at_home_or_printed(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SPY],

@@ -16,6 +16,7 @@ from bertcompress.runtimes.ort.runtime import OrtRuntime
 Sessions = Callable[..., onnxruntime.InferenceSession]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("graphs", [True, False])
 @pytest.mark.parametrize("task", ["text-classification", "question-answering"])
 def test_bound_tensors_answer_as_a_plain_run(
