@@ -103,7 +103,7 @@ def test_answers_that_are_no_numbers_fail(
 
     assert "not finite" in step.broken[0]
     assert step.divergence is not None
-    assert step.divergence.sqnr_db is None
+    assert step.divergence.sqnr_db is None or step.divergence.sqnr_db < 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
