@@ -23,6 +23,7 @@ import numpy as np
 import onnx
 
 from bertcompress.artifacts.artifact import Checkpoint, library_versions
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.bench.peers.make import fuse as fuse_graph
 from bertcompress.bench.peers.make import stock_export
 from bertcompress.bert.loading.load import load
@@ -31,7 +32,6 @@ from bertcompress.machine.environment import read_environment
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.runtimes.ort.runtime import OrtRuntime, optimized_graph
 from bertcompress.tasks import make_task, pad
-from bertcompress.tasks.base import INPUT_NAMES
 
 ROUNDS, TEXTS = 12, 40
 Graph = onnx.ModelProto

@@ -18,16 +18,15 @@ from bertcompress.bert.loading.load import load
 from bertcompress.data.partition import hold_out
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.examples import Dataset, Example
-from bertcompress.inference.deployed import task_for
 from bertcompress.passes.base import AnyPass
 from bertcompress.pipeline import Pipeline
-from bertcompress.progress import Progress, silent
+from bertcompress.progress import Progress, silent, unsaid
 from bertcompress.recipes.apply_steps import make_artifact, refuse_rejected
 from bertcompress.recipes.data_source import DataSource
 from bertcompress.recipes.prune_recipe import PruneOptions, prune_passes
 from bertcompress.recipes.quantize_recipe import QuantizeOptions, quantize_pass
 from bertcompress.recipes.recipe import Recipe, or_default, with_exports
-from bertcompress.recipes.resources import RecipeContext, Splits
+from bertcompress.recipes.resources import RecipeContext, splits_for
 
 Model = Artifact | str | Path
 """An artifact, its folder, or a hub name."""
@@ -264,14 +263,7 @@ class _Asking:
             artifact = load(artifact, task=self.task)
         if isinstance(artifact, Engine):
             artifact = artifact.source
-        task = task_for(artifact)
-        splits = Splits(
-            self.source,
-            task=artifact.task,
-            label_kind=task.label_kind,
-            seed=self.seed,
-            fits=task.check,
-        )
+        splits = splits_for(artifact, self.source, seed=self.seed, note=unsaid)
         context = RecipeContext(splits, progress=self.progress)
         if self.examples:
             fitted, held_out = hold_out(tuple(self.examples))

@@ -21,3 +21,27 @@ def silent(stage: str, done: int, total: int) -> None:
 def logged(sentence: str) -> None:
     """Is the note that nobody asked for."""
     _LOGGER.info("%s", sentence)
+
+
+def unsaid(sentence: str) -> None:
+    """Is the note of a caller who wants none."""
+    del sentence
+
+
+def once(note: Note) -> Note:
+    """Returns a note that passes on each sentence the first time only.
+
+    >>> tell = once(print)
+    >>> tell("so"), tell("so"), tell("or so")
+    so
+    or so
+    (None, None, None)
+    """
+    said: set[str] = set()
+
+    def tell(sentence: str) -> None:
+        if sentence not in said:
+            said.add(sentence)
+            note(sentence)
+
+    return tell

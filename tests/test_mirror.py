@@ -23,7 +23,6 @@ WITHOUT_A_TEST_FILE = {
     "bertcompress/bench/names.py": "three constants",
     "bertcompress/bench/results.py": "a class without behaviour",
     "bertcompress/profiling/profiled_run.py": "two classes without behaviour",
-    "bertcompress/progress.py": "a type, and a function that does nothing",
     "cli/bertcompress_cli/app.py": "tests/cli/test_help.py asks all verbs for their help",
     "cli/bertcompress_cli/main.py": "tests/cli/test_help.py and test_interrupt.py start it",
     "cli/bertcompress_cli/verbs/doctor.py": "tests/cli/test_help.py starts it without libraries",

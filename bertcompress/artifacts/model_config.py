@@ -23,6 +23,9 @@ TASK_NAMES = tuple(_TASKS_BY_HEAD.values())
 Problem = Literal["single_label_classification", "multi_label_classification", "regression"]
 """What a text classifier answers, by Transformers' names."""
 
+INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
+"""What models are fed, each int64 ``[batch, sequence]``; some families take no segments."""
+
 LONGEST = 512
 """Longer texts are cut here unless it is asked for, whatever the model has positions for: attention
 costs the square of the length."""

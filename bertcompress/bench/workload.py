@@ -20,9 +20,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.errors import DataError, UsageError
 from bertcompress.inference.streams import batches_of
-from bertcompress.tasks.base import INPUT_NAMES, Feature, pad
+from bertcompress.tasks.base import Feature, pad
 
 Scenario = Literal["single-stream", "grid", "offline", "best-single-stream", "best-offline"]
 BEST_OFFLINE, BEST_SINGLE_STREAM = "offline at best", "own-lengths at best"

@@ -11,13 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.errors import LoadError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
-
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
-"""What encoders take; some take no segments."""
 
 
 @dataclass(frozen=True)

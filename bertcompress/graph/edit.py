@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +74,17 @@ def set_initializer(graph: onnx.ModelProto, name: str, values: NDArray[np.generi
 def makers_of(graph: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
     """Returns the node that makes each tensor, by the tensor's name."""
     return {name: node for node in graph.graph.node for name in node.output}
+
+
+def added_to(graph: onnx.ModelProto, names: Container[str]) -> dict[str, str]:
+    """Returns which of the named tensors is added to a tensor, by that tensor's name."""
+    added = {}
+    for node in graph.graph.node:
+        if node.op_type == "Add":
+            for value, other in (tuple(node.input), tuple(reversed(node.input))):
+                if other in names:
+                    added[value] = other
+    return added
 
 
 def replace_nodes(

@@ -27,6 +27,7 @@ import numpy as np
 
 from bertcompress.graph.edit import (
     add_initializer,
+    added_to,
     copy_of,
     drop_dead_nodes,
     drop_unused_initializers,
@@ -177,7 +178,7 @@ def _make_inputs(graph: onnx.ModelProto, *, segments: bool, first_position: int)
 def _name_products(graph: onnx.ModelProto) -> None:
     """Names each product and its weight after its module, as far as that can be told."""
     weights = {tensor.name for tensor in graph.graph.initializer if len(tensor.dims) == 2}
-    biases = _biases(graph)
+    biases = added_to(graph, {tensor.name for tensor in graph.graph.initializer})
     products = [
         node
         for node in graph.graph.node
@@ -198,18 +199,6 @@ def _name_products(graph: onnx.ModelProto) -> None:
         taken.add(module)
         add_initializer(graph, module + WEIGHT_SUFFIX, initializer_values(graph, node.input[1]))
         node.name, node.input[1] = module, module + WEIGHT_SUFFIX
-
-
-def _biases(graph: onnx.ModelProto) -> dict[str, str]:
-    """Returns the initializer that is added to a tensor, by the tensor's name."""
-    known = {tensor.name for tensor in graph.graph.initializer}
-    found = {}
-    for node in graph.graph.node:
-        if node.op_type == "Add":
-            for value, other in (tuple(node.input), tuple(reversed(node.input))):
-                if other in known:
-                    found[value] = other
-    return found
 
 
 def _of_tensor(name: str) -> str:

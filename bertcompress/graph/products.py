@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bertcompress.graph.edit import added_to
+
 if TYPE_CHECKING:
     import onnx
 
@@ -54,12 +56,7 @@ def weight_products(graph: onnx.ModelProto) -> tuple[WeightProduct, ...]:
     """Returns the float weight products in the graph's order."""
     floats = _float_matrices(graph)
     biases = {tensor.name for tensor in graph.graph.initializer if len(tensor.dims) == 1}
-    bias_of = {}
-    for node in graph.graph.node:
-        if node.op_type == "Add":
-            for value, other in (tuple(node.input), tuple(reversed(node.input))):
-                if other in biases:
-                    bias_of[value] = other
+    bias_of = added_to(graph, biases)
     return tuple(
         WeightProduct(
             module=node.name,

@@ -21,9 +21,10 @@ from typing import Any, cast
 
 import torch
 
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.errors import UsageError
 from bertcompress.inference.predictor import Predictor
-from bertcompress.tasks.base import INPUT_NAMES, Feature, pad
+from bertcompress.tasks.base import Feature, pad
 from bertcompress.tasks.encoding import encode_texts, lowercased, prompt_length
 from bertcompress.tasks.sentence_embedding import SentenceEmbedding
 

@@ -40,7 +40,7 @@ from bertcompress.inference.deployed import text_length
 from bertcompress.inference.foreign_graph import longest_of_graph, which_runs
 from bertcompress.inference.streams import Feed, Outputs, Streams, open_entry_streams
 from bertcompress.machine.environment import available_threads, cpu_model
-from bertcompress.progress import Note, Progress, silent
+from bertcompress.progress import Note, Progress, silent, unsaid
 from bertcompress.runtimes import runtime_for
 from bertcompress.runtimes.catalog import ENTRIES
 from bertcompress.tasks import Feature, Task, Tokenizer, make_task
@@ -52,10 +52,6 @@ _UNREAD: dict[Kind, tuple[str, ...]] = {
     "engine": (),
 }
 """The files that need no check for a runtime of each kind of artifact."""
-
-
-def _unsaid(sentence: str) -> None:
-    """Keeps a note to itself."""
 
 
 class Predictor:
@@ -105,7 +101,7 @@ class Predictor:
         runtime: str = "auto",
         threads: int | None = None,
         max_length: int | None = None,
-        note: Note = _unsaid,
+        note: Note = unsaid,
     ) -> Predictor:
         """Reads a model, all but its weights, and finds the runtime that deploys it.
 
@@ -288,7 +284,7 @@ def examples_of(
     return tuple(examples)
 
 
-def runtime_here(folder: Path, runtime: str = "auto", *, note: Note = _unsaid) -> str:
+def runtime_here(folder: Path, runtime: str = "auto", *, note: Note = unsaid) -> str:
     """Returns the runtime that deploys an artifact here.
 
     Args:

@@ -23,7 +23,6 @@ from bertcompress.errors import (
     UnexpectedPassError,
     UsageError,
 )
-from bertcompress.inference.deployed import task_for
 from bertcompress.passes.base import AnyPass
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.smooth_activations import SmoothActivations
@@ -34,7 +33,7 @@ from bertcompress.progress import Note, Progress, logged, silent
 from bertcompress.recipes.new_head import start_of_training
 from bertcompress.recipes.recipe import Recipe, with_exports
 from bertcompress.recipes.recipe_file import RECIPE_NAME, recipe_text
-from bertcompress.recipes.resources import RecipeContext, Splits
+from bertcompress.recipes.resources import RecipeContext, Splits, splits_for
 from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.prune_to_target import PruneToTarget
 from bertcompress.train.distill_checkpoint import Recover
@@ -143,20 +142,7 @@ def starting_point(
     if passes and isinstance(artifact, Engine):
         note(f"{recipe.model} holds an engine: this begins at the graph that it was made from")
         artifact = artifact.source
-    return artifact, splits_for(artifact, recipe, note=note)
-
-
-def splits_for(artifact: Artifact, recipe: Recipe, *, note: Note = logged) -> Splits:
-    """Returns a recipe's data as the model's task takes it."""
-    task = task_for(artifact)
-    return Splits(
-        recipe.data,
-        task=artifact.task,
-        label_kind=task.label_kind,
-        seed=recipe.seed,
-        note=note,
-        fits=task.check,
-    )
+    return artifact, splits_for(artifact, recipe.data, seed=recipe.seed, note=note)
 
 
 def with_recipe(

@@ -11,9 +11,8 @@ from bertcompress.passes.context import Context
 from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.ranges import Ranges
 from bertcompress.progress import Note, Progress, logged, silent
-from bertcompress.recipes.apply_steps import splits_for
 from bertcompress.recipes.recipe import Recipe
-from bertcompress.recipes.resources import RecipeContext
+from bertcompress.recipes.resources import RecipeContext, splits_for
 from bertcompress_calibration import RANDOM, calibrate_over_seeds, calibrate_ranges, random_texts
 
 
@@ -79,7 +78,8 @@ def _context(
 ) -> Context:
     """Returns a context with training examples, or texts of random words if asked for by name."""
     if not asked.random:
-        return RecipeContext(splits_for(artifact, recipe, note=note), progress=progress)
+        splits = splits_for(artifact, recipe.data, seed=recipe.seed, note=note)
+        return RecipeContext(splits, progress=progress)
     note("the texts are random words: the ranges are for trying things out, not for use")
     count = asked.ranges.samples * (asked.seeds or 1)
     texts = random_texts(artifact, count, seed=recipe.seed)

@@ -18,7 +18,7 @@ from bertcompress.bert.loading.load import load, load_encoder
 from bertcompress.data.labels import natural_key
 from bertcompress.errors import DataError, LoadError, UsageError
 from bertcompress.examples import Example, TextExample, TokenExample
-from bertcompress.progress import Note
+from bertcompress.progress import Note, once
 from bertcompress.recipes.recipe import Recipe
 from bertcompress.recipes.resources import Splits
 from bertcompress.tasks import make_task, task_of
@@ -60,7 +60,7 @@ def start_of_training(recipe: Recipe, note: Note) -> tuple[Artifact, Splits]:
         LoadError: The model can't be loaded.
         DataError: The training data can't be read, or no head can be learned from it.
     """
-    tell = _once(note)  # the data is read again for another kind of labels
+    tell = once(note)  # the data is read again for another kind of labels
     config = load_config(recipe.model)
     its_task = _task_named_in(config)
     task = recipe.task or (its_task if its_task != "feature-extraction" else None)
@@ -116,18 +116,6 @@ def head_for(task: str, examples: Sequence[Example]) -> NewHead:
 
 def _splits(recipe: Recipe, task: str, kind: LabelKind, note: Note) -> Splits:
     return Splits(recipe.data, task=task, label_kind=kind, seed=recipe.seed, note=note)
-
-
-def _once(note: Note) -> Note:
-    """Returns a note that does not say the same sentence twice."""
-    said: set[str] = set()
-
-    def tell(sentence: str) -> None:
-        if sentence not in said:
-            said.add(sentence)
-            note(sentence)
-
-    return tell
 
 
 def _fits(task: str, config: PreTrainedConfig, examples: Sequence[Example]) -> bool:

@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 from bertcompress.data.partition import hold_out, sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
+from bertcompress.inference.deployed import task_for
 from bertcompress.passes.context import Context
-from bertcompress.progress import Progress, silent
+from bertcompress.progress import Note, Progress, logged, once, silent, unsaid
 from bertcompress.recipes.data_source import DataSource, Role, is_named_for
 from bertcompress.runtimes.tensorrt.library import machine_name
 from bertcompress_calibration import calibrate_ranges
 
 if TYPE_CHECKING:
-    from bertcompress.artifacts.artifact import Checkpoint
-
-
-def _unsaid(sentence: str) -> None:
-    """Keeps a note to itself."""
+    from bertcompress.artifacts.artifact import Artifact, Checkpoint
 
 
 class Splits:
@@ -44,11 +41,11 @@ class Splits:
         task: str,
         label_kind: str = "auto",
         seed: int = 0,
-        note: Callable[[str], None] = _unsaid,
+        note: Note = unsaid,
         fits: Callable[[Sequence[Example]], None] | None = None,
     ) -> None:
         self.data = data
-        self._note, self._fits, self._said = note, fits, set[str]()
+        self._tell, self._fits = once(note), fits
         self._train_read: dict[bool, Dataset] = {}
         self._task, self._label_kind, self._seed = task, label_kind, seed
 
@@ -139,10 +136,23 @@ class Splits:
             fits=self._fits,
         )
         for sentence in dataset.notes:
-            if sentence not in self._said:
-                self._note(sentence)
-        self._said.update(dataset.notes)
+            self._tell(sentence)
         return dataset
+
+
+def splits_for(
+    artifact: Artifact, data: DataSource | None, *, seed: int = 0, note: Note = logged
+) -> Splits:
+    """Returns a data source as an artifact's task takes it, see `Splits`."""
+    task = task_for(artifact)
+    return Splits(
+        data,
+        task=artifact.task,
+        label_kind=task.label_kind,
+        seed=seed,
+        note=note,
+        fits=task.check,
+    )
 
 
 class RecipeContext(Context):

@@ -1,8 +1,13 @@
 """Tasks: columns to features, outputs to answers, answers to scores."""
 
-from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, labels_of, task_of
-from bertcompress.tasks.base import (
+from bertcompress.artifacts.model_config import (
     INPUT_NAMES,
+    TASK_NAMES,
+    ModelConfig,
+    labels_of,
+    task_of,
+)
+from bertcompress.tasks.base import (
     ClassScore,
     Feature,
     Prediction,

@@ -24,9 +24,6 @@ Arrays = Mapping[str, NDArray[np.generic]]
 LabelKind = Literal["auto", "class", "multi", "number"]
 """What a task's labels are, in the words of `bertcompress.data.load_dataset`."""
 
-INPUT_NAMES = ("input_ids", "attention_mask", "token_type_ids")
-"""What models are fed, each int64 ``[batch, sequence]``; some families take no segments."""
-
 
 @dataclass(frozen=True)
 class Feature:

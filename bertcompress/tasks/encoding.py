@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.errors import DataError, UsageError
 from bertcompress.examples import TextExample
-from bertcompress.tasks.base import INPUT_NAMES, IntArray, Tokenizer
+from bertcompress.tasks.base import IntArray, Tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Encoding

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from bertcompress.graph.edit import (
     ORT_DOMAIN,
     add_initializer,
+    added_to,
     copy_of,
     drop_dead_nodes,
     drop_unused_initializers,
@@ -103,3 +104,15 @@ def test_the_runtimes_operators_are_declared_once(graph: onnx.ModelProto) -> Non
     import_ort_domain(graph)
 
     assert [one.domain for one in graph.opset_import].count(ORT_DOMAIN) == 1
+
+
+def test_what_is_added_is_known_by_what_it_is_added_to() -> None:
+    nodes = [
+        helper.make_node("Add", ["a", "bias"], ["one"]),
+        helper.make_node("Add", ["offset", "b"], ["two"]),
+        helper.make_node("Add", ["a", "b"], ["three"]),
+        helper.make_node("Mul", ["c", "bias"], ["four"]),
+    ]
+    graph = helper.make_model(helper.make_graph(nodes, "sums", [], []))
+
+    assert added_to(graph, {"bias", "offset"}) == {"a": "bias", "b": "offset"}

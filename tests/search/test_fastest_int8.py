@@ -46,7 +46,7 @@ class Stand(QuantizationTrials):
         return {name: Judgement(self.drop * bad[name], 0.1 * bad[name]) for name in models}
 
     @property
-    def latency(self) -> Stand:  # type: ignore[override]
+    def latency(self) -> Stand:  # type: ignore[override]  # a field there
         """Stands for what times the graphs, too."""
         return self
 

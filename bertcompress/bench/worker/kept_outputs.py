@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.workload import Feed
-from bertcompress.tasks.base import INPUT_NAMES
 
 
 class KeptOutputs:

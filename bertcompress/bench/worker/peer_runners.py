@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.bench.peer_folder import FILES, HEAD_NAME, ONNX_NAME, OPENVINO_NAME, Opening
 from bertcompress.errors import RunError
 from bertcompress.runtimes.base import Arrays, CheckedRuntime, Runtime, token_inputs
@@ -18,7 +19,6 @@ from bertcompress.runtimes.openvino.runtime import OpenVinoRuntime
 from bertcompress.runtimes.ort.runtime import OrtRuntime
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 from bertcompress.runtimes.torch.settings import TorchSettings
-from bertcompress.tasks.base import INPUT_NAMES
 
 _INSIDE = {
     "BertForSequenceClassification": ("pooler_output", ("logits",)),

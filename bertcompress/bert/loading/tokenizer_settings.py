@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertcompress.bert.families import INPUT_NAMES, known_family
+from bertcompress.artifacts.model_config import INPUT_NAMES
+from bertcompress.bert.families import known_family
 from bertcompress.bert.loading.locate import json_object
 
 ROLES = ("unk", "sep", "pad", "cls", "mask", "bos", "eos")

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bertcompress.artifacts.artifact import OnnxModel, save
+from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.bench.worker.fake import FakeArtifact, SlowedRuntime, open_fake, write_fake
 from bertcompress.runtimes.base import Arrays, FakeRuntime
-from bertcompress.tasks.base import INPUT_NAMES
 
 
 def feed() -> Arrays:
