@@ -1,8 +1,4 @@
-"""What a recipe is: a model, its data, and the passes that make each variant.
-
-This is the only place that knows passes by name: a recipe's file says ``prune-heads``, and `STEPS`
-says which class that is. A step's settings are the class's fields.
-"""
+"""What a recipe is: a model, its data, and the passes that make each variant."""
 
 from __future__ import annotations
 
@@ -15,50 +11,7 @@ from bertcompress.bench.settings import BenchSettings
 from bertcompress.gates.gate import GateLimits
 from bertcompress.passes.base import AnyPass
 from bertcompress.passes.export.export_onnx import ExportOnnx
-from bertcompress.passes.export.halve_precision import HalvePrecision
-from bertcompress.passes.export.write_ort_format import WriteOrtFormat
-from bertcompress.passes.prune.prune import Prune
-from bertcompress.passes.prune.prune_layers import PruneLayers
-from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
-from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
-from bertcompress.passes.prune.relayout import Relayout
-from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
-from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
-from bertcompress.passes.quantize.quantize_static import QuantizeStatic
-from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
-from bertcompress.passes.quantize.smooth_activations import SmoothActivations
-from bertcompress.passes.tensorrt.build_engine import BuildEngine
-from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.recipes.data_source import DataSource
-from bertcompress.search.fastest_int8 import QuantizeBest
-from bertcompress.search.prune_to_target import PruneToTarget
-from bertcompress.train.distill_checkpoint import Recover
-from bertcompress.train.finetune import Finetune
-from bertcompress.train.train_quantized import TrainQuantized
-
-STEPS: Mapping[str, type[AnyPass]] = {
-    "finetune": Finetune,
-    "prune": Prune,
-    "prune-to-target": PruneToTarget,
-    "prune-heads": PruneHeads,
-    "prune-ffn": PruneFfn,
-    "prune-layers": PruneLayers,
-    "prune-vocabulary": PruneVocabulary,
-    "recover": Recover,
-    "train-quantized": TrainQuantized,
-    "layout": Relayout,
-    "export": ExportOnnx,
-    "smooth": SmoothActivations,
-    "halve-precision": HalvePrecision,
-    "quantize": QuantizeBest,
-    "quantize-static": QuantizeStatic,
-    "quantize-dynamic": QuantizeDynamic,
-    "quantize-weights": QuantizeWeights,
-    "quantize-nncf": QuantizeNncf,
-    "quantize-tensorrt": QuantizeTensorrt,
-    "ort-format": WriteOrtFormat,
-    "build-engine": BuildEngine,
-}
 
 T = TypeVar("T")
 

@@ -1,5 +1,8 @@
 """One step of a recipe's file: a name and settings on one side, a pass on the other.
 
+This is the only place that knows passes by name: a recipe's file says ``prune-heads``, and `STEPS`
+says which class that is. A step's settings are the class's fields.
+
 A group of settings inside a pass (`Ranges`, `Timing`) stands flat in the file, among the pass's
 own: ``quantize-static: {method: minmax, keep_float: [classifier]}``. Paths start at the recipe's
 folder, and a step that names no seed has the recipe's.
@@ -17,12 +20,53 @@ from typing import Any
 from bertcompress.codec import decode, to_plain
 from bertcompress.errors import UsageError, did_you_mean
 from bertcompress.passes.base import AnyPass
+from bertcompress.passes.export.export_onnx import ExportOnnx
+from bertcompress.passes.export.halve_precision import HalvePrecision
+from bertcompress.passes.export.write_ort_format import WriteOrtFormat
 from bertcompress.passes.prune.prune import Prune
+from bertcompress.passes.prune.prune_layers import PruneLayers
+from bertcompress.passes.prune.prune_units import PruneFfn, PruneHeads
+from bertcompress.passes.prune.prune_vocabulary import PruneVocabulary
+from bertcompress.passes.prune.relayout import Relayout
+from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
+from bertcompress.passes.quantize.quantize_nncf import QuantizeNncf
+from bertcompress.passes.quantize.quantize_static import QuantizeStatic
+from bertcompress.passes.quantize.quantize_weights import QuantizeWeights
+from bertcompress.passes.quantize.smooth_activations import SmoothActivations
 from bertcompress.passes.settings import PATH
+from bertcompress.passes.tensorrt.build_engine import BuildEngine
+from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
 from bertcompress.recipes.data_source import portable, resolved
 from bertcompress.recipes.prune_recipe import check_goal
-from bertcompress.recipes.recipe import STEPS
+from bertcompress.search.fastest_int8 import QuantizeBest
 from bertcompress.search.prune_to_target import PruneToTarget
+from bertcompress.train.distill_checkpoint import Recover
+from bertcompress.train.finetune import Finetune
+from bertcompress.train.train_quantized import TrainQuantized
+
+STEPS: Mapping[str, type[AnyPass]] = {
+    "finetune": Finetune,
+    "prune": Prune,
+    "prune-to-target": PruneToTarget,
+    "prune-heads": PruneHeads,
+    "prune-ffn": PruneFfn,
+    "prune-layers": PruneLayers,
+    "prune-vocabulary": PruneVocabulary,
+    "recover": Recover,
+    "train-quantized": TrainQuantized,
+    "layout": Relayout,
+    "export": ExportOnnx,
+    "smooth": SmoothActivations,
+    "halve-precision": HalvePrecision,
+    "quantize": QuantizeBest,
+    "quantize-static": QuantizeStatic,
+    "quantize-dynamic": QuantizeDynamic,
+    "quantize-weights": QuantizeWeights,
+    "quantize-nncf": QuantizeNncf,
+    "quantize-tensorrt": QuantizeTensorrt,
+    "ort-format": WriteOrtFormat,
+    "build-engine": BuildEngine,
+}
 
 _SEED = "seed"
 _GONE: Mapping[str, tuple[str, ...]] = {

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from bertcompress.errors import MissingHardwareError, RunError
 from bertcompress.runtimes import FakeRuntime
-from bertcompress.runtimes.torch.graphs import EagerRecorder
 from bertcompress.runtimes.torch.settings import TorchSettings
 from gpu.main import execute, main
 from gpu.measure import Scale, drawn_lengths, feed_of, graphs_on_and_off, token_batches
@@ -22,6 +21,7 @@ from gpu.models import TINY, make_checkpoint
 from gpu.plan import Run
 from gpu.steps import Kept, SkippedError, Step, run_steps
 from gpu.subjects import ModelFolders, gpu_subjects
+from tests.fixtures.recorder import EagerRecorder
 
 RUN = Path(__file__).resolve().parents[2] / "benchmarks" / "gpu" / "run.sh"
 

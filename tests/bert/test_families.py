@@ -42,12 +42,12 @@ from bertcompress.passes.prune.prune_layers import PruneLayers
 from bertcompress.passes.prune.relayout import stock_layout
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.runtimes.ort.runtime import run_graph
-from bertcompress.runtimes.torch.graphs import EagerRecorder
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 from bertcompress.runtimes.torch.settings import TorchSettings
 from bertcompress.tasks import make_task
 from bertcompress.train.finetune import Finetune
 from bertcompress.train.losses import distillation_loss
+from tests.fixtures.recorder import EagerRecorder
 
 Tiny = Callable[..., Checkpoint]
 Answer = Callable[[PreTrainedModel, Mapping[str, torch.Tensor]], torch.Tensor]

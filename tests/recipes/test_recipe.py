@@ -6,7 +6,8 @@ from bertcompress.passes.export.export_onnx import ExportOnnx
 from bertcompress.passes.prune.prune_units import PruneHeads
 from bertcompress.passes.quantize.quantize_dynamic import QuantizeDynamic
 from bertcompress.passes.tensorrt.quantize_tensorrt import QuantizeTensorrt
-from bertcompress.recipes.recipe import STEPS, or_default, with_exports
+from bertcompress.recipes.recipe import or_default, with_exports
+from bertcompress.recipes.step_settings import STEPS
 
 
 def test_exports_are_put_where_they_are_needed() -> None:

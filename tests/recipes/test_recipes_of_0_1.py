@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import transformers
 
-from bertcompress.recipes.recipe import STEPS
 from bertcompress.recipes.recipe_file import read_recipe, recipe_text
 from bertcompress.recipes.run_recipe import plan
+from bertcompress.recipes.step_settings import STEPS
 
 RECIPES = sorted(Path(__file__).with_name("recipes_of_0_1").glob("*.yaml"))
 

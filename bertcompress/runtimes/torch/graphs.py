@@ -44,7 +44,7 @@ class RecordedRuns:
 
     Args:
         forward: Takes and returns tensors of one device.
-        record: Makes the recording: `CudaRecorder`, in tests `EagerRecorder`.
+        record: Makes the recording, such as `CudaRecorder`.
     """
 
     def __init__(self, forward: Forward, record: Recorder) -> None:
@@ -69,29 +69,6 @@ class RecordedRuns:
             made.inputs[name].copy_(values)
         made.replay()
         return made.outputs
-
-
-class EagerRecorder:
-    """Records nothing and runs the function again; for tests of what stands on recordings.
-
-    Attributes:
-        shapes: Of the token ids of each recording that was asked for.
-    """
-
-    def __init__(self) -> None:
-        self.shapes: list[tuple[int, ...]] = []
-
-    def __call__(self, forward: Forward, tensors: Tensors) -> Recording:
-        """Runs the function once, for outputs that each replay overwrites."""
-        inputs = {name: values.clone() for name, values in tensors.items()}
-        outputs = {name: values.clone() for name, values in forward(inputs).items()}
-        self.shapes.append(tuple(inputs["input_ids"].shape))
-
-        def replay() -> None:
-            for name, values in forward(inputs).items():
-                outputs[name].copy_(values)
-
-        return Recording(inputs, outputs, replay)
 
 
 class CudaRecorder:

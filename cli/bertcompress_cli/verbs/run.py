@@ -42,13 +42,13 @@ def run_and_show(recipe: Recipe, *, as_json: bool) -> None:
     """Runs a recipe, prints the comparison and keeps its gate."""
     from bertcompress.recipes.recipe_file import variant_folder
     from bertcompress.recipes.run_recipe import REPORT, run_recipe
-    from bertcompress_cli.output import result
+    from bertcompress_cli.output import note, result
     from bertcompress_cli.place import command_line
     from bertcompress_cli.progress import progress_on_stderr
     from bertcompress_cli.show_report import check, show_report
 
     with progress_on_stderr() as progress:
-        report = run_recipe(recipe, command=command_line(), progress=progress)
+        report = run_recipe(recipe, command=command_line(), note=note, progress=progress)
     if report is None:
         folders = {name: str(recipe.output / variant_folder(name)) for name in recipe.variants}
         result("\n".join(folders.values()), {"variants": folders}, as_json=as_json)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bertcompress.parity.outputs import compare_outputs, parity_feeds
-from bertcompress.runtimes.torch.graphs import EagerRecorder
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 from bertcompress.runtimes.torch.settings import TorchSettings
+from tests.fixtures.recorder import EagerRecorder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

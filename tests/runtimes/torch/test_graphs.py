@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bertcompress.artifacts.artifact import Checkpoint
-from bertcompress.runtimes.torch.graphs import EagerRecorder
 from bertcompress.runtimes.torch.settings import TorchSettings
+from tests.fixtures.recorder import EagerRecorder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
