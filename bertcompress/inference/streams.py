@@ -151,7 +151,7 @@ class Streams:
         for batch, outputs in zip(batches, self.run_all(feeds), strict=True):
             padded = max(lengths[i] for i in batch)
             for row, i in enumerate(batch):
-                rows[i] = _unpadded(outputs, row, lengths[i], padded)
+                rows[i] = unpadded(outputs, row, lengths[i], padded)
             finished(len(batch))
         return rows
 
@@ -237,10 +237,17 @@ def batches_of(
     return batches[::-1] if sort_by_length else batches
 
 
-def _unpadded(
+def unpadded(
     outputs: Outputs, row: int, length: int, padded: int
 ) -> dict[str, NDArray[np.generic]]:
-    """Returns one row of each output, without the positions that were padding."""
+    """Returns one row of each output, without the positions that were padding.
+
+    Args:
+        outputs: Of a padded batch.
+        row: Which row of it.
+        length: Tokens of that row.
+        padded: Tokens of the longest row.
+    """
     rows = {}
     for name, values in outputs.items():
         trimmed = follows_sequence(name, values) and values.shape[1] == padded

@@ -35,6 +35,7 @@ from bertcompress_cli.verbs import (
     quantize,
     report,
     run,
+    serve,
     show,
     tune,
 )
@@ -69,7 +70,7 @@ _PANELS = {
         parity.parity,
         explain.explain,
     ),
-    "Use": (predict.predict, tune.tune),
+    "Use": (predict.predict, serve.serve, tune.tune),
     "Workspace": (run.run, show.show, log.log),
 }
 for _panel, _commands in _PANELS.items():

@@ -1,0 +1,374 @@
+"""One request on its way: who asks, what was sent, and everything that all routes do alike.
+
+The body is bounded while it is read, the key is looked up before the body is, a client that leaves
+takes its texts out of the queue. Routes get a `Call` and give a `Reply`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from bertcompress.errors import BertCompressError, did_you_mean
+from bertcompress.serve.batcher import QueueFullError
+from bertcompress.serve.dispatcher import LateError
+from bertcompress.serve.keys import Key, KeyFile, Scope
+from bertcompress.serve.metrics import Metrics
+from bertcompress.serve.model import Answer, Asker, Given, Seconds, ServedModel, TooLongError
+from bertcompress.serve.refusals import RefusalError, invalid, too_large
+from bertcompress.serve.settings import ServeSettings
+from bertcompress.serve.shapes import Shape
+
+_LOGGER = logging.getLogger(__name__)
+T = TypeVar("T")
+_GONE = 499  # never sent: whoever asked is not there
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a route gives.
+
+    Attributes:
+        body: As it is sent.
+        media_type: Its type.
+        headers: More headers.
+    """
+
+    body: bytes
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Service:
+    """What all requests share.
+
+    Attributes:
+        models: The models by name; the first is taken where none is named.
+        settings: How they are served.
+        keys: Who may ask; None lets anyone.
+        metrics: What was counted.
+        ready: Whether load balancers should send requests here.
+        open: Whether requests are answered.
+        asking: Requests that are being answered.
+    """
+
+    models: dict[str, ServedModel]
+    settings: ServeSettings
+    keys: KeyFile | None
+    metrics: Metrics
+    ready: bool = False
+    open: bool = False
+    asking: int = 0
+
+    def model(self, name: str | None = None) -> ServedModel:
+        """Returns a model by its name.
+
+        Raises:
+            RefusalError: If there is none of that name.
+        """
+        if name is None:
+            return next(iter(self.models.values()))
+        if name in self.models:
+            return self.models[name]
+        raise RefusalError(
+            404,
+            "no_such_model",
+            f"there is no model {name!r}{did_you_mean(name, self.models)}; the models are "
+            f"{', '.join(self.models)}",
+        )
+
+
+@dataclass
+class Call:
+    """One request.
+
+    Attributes:
+        service: What all requests share.
+        request: The request; its body was read already.
+        body: The body.
+        key: Who asks; None where no keys are needed.
+        model: The model that answered, once one was asked.
+        seconds: How long the parts took.
+        truncated: Texts that were cut.
+    """
+
+    service: Service
+    request: Request
+    body: bytes
+    key: Key | None
+    model: ServedModel | None = None
+    seconds: Seconds = field(default_factory=Seconds)
+    truncated: int = 0
+
+    def read(self, kind: type[T]) -> T:
+        """Returns the body as a structure of msgspec's.
+
+        Raises:
+            RefusalError: If it is not JSON, or not of that form; its content is not told.
+        """
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except msgspec.ValidationError as error:
+            raise invalid(f"the body can't be read: {error}") from None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise RefusalError(
+                400, "not_json", 'the body is not JSON; send {"inputs": "a text"}'
+            ) from None
+
+    async def answers(self, model: ServedModel, given: Sequence[Given]) -> list[Answer]:
+        """Answers texts.
+
+        Raises:
+            RefusalError: A limit is passed, or the model can't answer.
+        """
+        self._check(given)
+        self.model = model
+        dispatcher = model.dispatcher
+        limit = self.service.settings.max_queue_seconds
+        waits = dispatcher.wait_seconds()
+        if waits > limit:
+            raise _overloaded(waits, f"a new text would wait {waits:.1f} s")
+        try:
+            answers = await model.answers(given, self._asker(limit), self.seconds)
+        except TooLongError as error:
+            raise RefusalError(
+                413,
+                "too_long",
+                f'{error}; send "truncate": true to have it cut',
+                {"limit": error.limit, "got": error.tokens},
+            ) from None
+        except QueueFullError as error:
+            raise _overloaded(waits, str(error)) from None
+        except LateError as error:
+            raise RefusalError(504, "deadline", str(error)) from None
+        self.truncated = sum(answer.truncated for answer in answers)
+        return answers
+
+    def _check(self, given: Sequence[Given]) -> None:
+        settings = self.service.settings
+        if not given:
+            raise invalid("inputs is empty; send one text or more")
+        if len(given) > settings.max_texts:
+            raise too_large(
+                f"{len(given):,} texts are more than the {settings.max_texts:,} of a request; send "
+                "them in parts",
+                limit=settings.max_texts,
+                got=len(given),
+            )
+        for number, one in enumerate(given, 1):
+            size = len(one.text) + len(one.pair or "")
+            if size > settings.max_characters:
+                raise too_large(
+                    f"text {number} has {size:,} characters, more than the "
+                    f"{settings.max_characters:,} that are taken",
+                    limit=settings.max_characters,
+                    got=size,
+                )
+            if not one.text.strip():
+                raise invalid(f"text {number} is empty")
+
+    def _asker(self, limit: float) -> Asker:
+        headers = self.request.headers
+        wanted = headers.get("x-request-timeout-ms")
+        seconds = limit + 20.0
+        if wanted is not None:
+            try:
+                seconds = min(seconds, float(wanted) / 1000)
+            except ValueError:
+                seconds = math.nan
+            if not seconds > 0:
+                raise invalid(f"X-Request-Timeout-Ms must be milliseconds, got {wanted[:20]!r}")
+        return Asker(
+            key=self.key.id if self.key else "",
+            bulk=headers.get("x-priority", "") == "bulk",
+            deadline=time.monotonic() + seconds,
+            cached="no-cache" not in (control := headers.get("cache-control", ""))
+            and "no-store" not in control,
+        )
+
+
+Route = Callable[[Call], Awaitable[Reply]]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def endpoint(
+    service: Service, route: Route, shape: Shape, *, name: str, scope: Scope = "infer"
+) -> Endpoint:
+    """Returns a route as Starlette takes it.
+
+    Args:
+        service: What all requests share.
+        route: What is done.
+        shape: How its refusals are written.
+        name: What metrics call it.
+        scope: What a key must be for.
+    """
+
+    async def answer(request: Request) -> Response:
+        started = time.perf_counter()
+        asked = request.headers.get("x-request-id", "")
+        name_of_request = asked if _is_plain(asked) else secrets.token_hex(8)
+        call = Call(service, request, b"", None)
+        service.asking += 1
+        try:
+            call.key = _admitted(service, request, scope)
+            call.body = await _body(request, service.settings)
+            reply = await _until_gone(request, route(call))
+            response = Response(
+                reply.body, media_type=reply.media_type, headers=dict(reply.headers)
+            )
+        except (ClientDisconnect, asyncio.CancelledError):
+            response = Response(status_code=_GONE)
+        except Exception as error:
+            refusal = _refusal(error)
+            status, body, media_type = shape(refusal)
+            response = Response(body, status, dict(refusal.headers), media_type)
+        finally:
+            service.asking -= 1
+        seconds = time.perf_counter() - started
+        _head(response, call, name_of_request, seconds)
+        service.metrics.request(name, response.status_code, seconds, call.seconds)
+        if service.settings.access_log:
+            _log(call, name, name_of_request, response.status_code, seconds)
+        return response
+
+    return answer
+
+
+def _admitted(service: Service, request: Request, scope: Scope) -> Key | None:
+    """Returns whose request it is, None where no keys are needed."""
+    key = _key(service, request, scope)
+    if not service.open:
+        raise RefusalError(503, "not_ready", "the server is starting; ask again")
+    return key
+
+
+def _key(service: Service, request: Request, scope: Scope) -> Key | None:
+    if service.keys is None:
+        return None
+    headers = request.headers
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    given = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    key = service.keys.find(given)
+    if key is None:
+        raise RefusalError(
+            401,
+            "key",
+            "a key is needed: Authorization: Bearer KEY",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    if scope not in key.scopes:
+        raise RefusalError(403, "scope", f"the key is not for {scope}")
+    return key
+
+
+async def _body(request: Request, settings: ServeSettings) -> bytes:
+    """Reads the body, bounded while it comes: what it says of its own length is not believed."""
+    if request.method in ("GET", "HEAD"):
+        return b""
+    limit, parts, size = settings.max_body_bytes, list[bytes](), 0
+    try:
+        async with asyncio.timeout(settings.body_seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise too_large(
+                        f"the body has more than the {limit:,} bytes that are taken; send the "
+                        "texts in parts",
+                        limit=limit,
+                    )
+                parts.append(part)
+    except TimeoutError:
+        raise RefusalError(
+            408, "slow_body", f"the body did not arrive in {settings.body_seconds:.0f} seconds"
+        ) from None
+    return b"".join(parts)
+
+
+async def _until_gone(request: Request, work: Awaitable[Reply]) -> Reply:
+    """Does the work, and gives it up when the client has gone."""
+    working = asyncio.ensure_future(work)
+    watching = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        watching.cancel()
+        working.cancel()
+        with contextlib.suppress(BaseException):
+            await working
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _refusal(error: Exception) -> RefusalError:
+    if isinstance(error, RefusalError):
+        return error
+    if isinstance(error, BertCompressError):
+        status = 422 if error.exit_code == 2 else 500
+        return RefusalError(status, "unanswerable", str(error))
+    _LOGGER.error("a request failed: %s", type(error).__name__, exc_info=_without_texts(error))
+    return RefusalError(500, "unexpected", "the request failed in a way that nobody foresaw")
+
+
+def _without_texts(error: Exception) -> Exception | None:
+    """Returns an error for the log: messages of others may quote the text that was sent."""
+    return error.with_traceback(error.__traceback__) if not error.args else None
+
+
+def _overloaded(waits: float, why: str) -> RefusalError:
+    again = max(1, math.ceil(waits))
+    return RefusalError(
+        429, "overloaded", f"{why}; ask again in {again} s", headers={"Retry-After": str(again)}
+    )
+
+
+def _head(response: Response, call: Call, name: str, seconds: float) -> None:
+    headers, spent = response.headers, call.seconds
+    headers["X-Request-Id"] = name
+    if call.model is None:
+        return
+    headers["X-Model-Version"] = call.model.version
+    known = "hit" if spent.texts and spent.hits == spent.texts else "miss"
+    headers["X-Cache"] = "join" if spent.joins and spent.joins == spent.texts else known
+    if call.truncated:
+        headers["X-Truncated"] = str(call.truncated)
+    headers["Server-Timing"] = (
+        f"tokenize;dur={spent.tokenize * 1e3:.2f}, inference;dur={spent.inference * 1e3:.2f}, "
+        f"total;dur={seconds * 1e3:.2f}"
+    )
+
+
+def _is_plain(name: str) -> bool:
+    return 0 < len(name) <= 64 and name.replace("-", "").isalnum() and name.isascii()
+
+
+def _log(call: Call, route: str, name: str, status: int, seconds: float) -> None:
+    facts = {
+        "id": name,
+        "key": call.key.id if call.key else None,
+        "route": route,
+        "status": status,
+        "texts": call.seconds.texts,
+        "hits": call.seconds.hits,
+        "version": call.model.version if call.model else None,
+        "ms": round(seconds * 1e3, 2),
+    }
+    _LOGGER.info("%s", msgspec.json.encode(facts).decode())
