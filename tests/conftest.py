@@ -29,6 +29,7 @@ pytest_plugins = (
     "fixtures.examples",
     "fixtures.families",
     "fixtures.reports",
+    "fixtures.serving",
 )
 
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -185,10 +185,12 @@ class Call:
         seconds = limit + 20.0
         if wanted is not None:
             try:
-                seconds = min(seconds, float(wanted) / 1000)
+                given = float(wanted) / 1000
             except ValueError:
-                seconds = math.nan
-            if not seconds > 0:
+                given = math.nan
+            if given > 0:
+                seconds = min(seconds, given)
+            else:
                 raise invalid(f"X-Request-Timeout-Ms must be milliseconds, got {wanted[:20]!r}")
         return Asker(
             key=self.key.id if self.key else "",

@@ -52,11 +52,7 @@ def encode_texts(
     columns = [list(texts)] if pairs is None else [list(texts), list(pairs)]
     batch = tokenizer(*columns, truncation=True, max_length=max_length, padding=False)
     rows = input_rows(cast("BatchEncoding", batch))
-    encodings = cast("_HasEncodings", batch).encodings
-    return [
-        EncodedText(row, bool(encoding.overflowing))
-        for row, encoding in zip(rows, encodings, strict=True)
-    ]
+    return [EncodedText(row, is_cut(batch, number)) for number, row in enumerate(rows)]
 
 
 class _HasEncodings(Protocol):
@@ -104,10 +100,24 @@ def lowercased(tokenizer: Tokenizer) -> Tokenizer:
     return _LOWERCASED[tokenizer]
 
 
+class EncodedWords(NamedTuple):
+    """A list of words as a model takes it.
+
+    Attributes:
+        inputs: Int64 ``[length]`` each.
+        word_ids: Each token's word, or -1, int64 ``[length]``.
+        is_cut: Whether tokens were cut away at the end.
+    """
+
+    inputs: dict[str, IntArray]
+    word_ids: IntArray
+    is_cut: bool
+
+
 def encode_words(
     tokenizer: Tokenizer, words: Sequence[Sequence[str]], *, max_length: int
-) -> list[tuple[dict[str, IntArray], IntArray]]:
-    """Returns the inputs of each list of words, and each token's word or -1, int64 ``[length]``."""
+) -> list[EncodedWords]:
+    """Returns each list of words, cut to `max_length` tokens."""
     check_length(max_length)
     if not words:
         return []
@@ -122,8 +132,14 @@ def encode_words(
     rows = []
     for number, inputs in enumerate(input_rows(batch)):
         word_ids = [-1 if word is None else word for word in batch.word_ids(number)]
-        rows.append((inputs, np.asarray(word_ids, dtype=np.int64)))
+        cut = is_cut(batch, number)
+        rows.append(EncodedWords(inputs, np.asarray(word_ids, dtype=np.int64), cut))
     return rows
+
+
+def is_cut(batch: object, row: int) -> bool:
+    """Tells whether tokens of a row were cut away."""
+    return bool(cast("_HasEncodings", batch).encodings[row].overflowing)
 
 
 def input_rows(batch: BatchEncoding) -> list[dict[str, IntArray]]:

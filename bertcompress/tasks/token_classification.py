@@ -100,16 +100,26 @@ class TokenClassification:
         split = [at for at, row in enumerate(sentences) if not isinstance(row, UnsplitExample)]
         words = [sentences[at].words for at in split]
         encoded = encode_words(tokenizer, words, max_length=max_length)
-        for at, (inputs, word_ids) in zip(split, encoded, strict=True):
+        for at, row in zip(split, encoded, strict=True):
             tagged = sentences[at].tags is not None
-            targets = {"labels": _targets(word_ids, gold[at], numbers)} if tagged else {}
-            features.append(Feature(at, inputs, targets, word_ids=word_ids))
+            targets = {"labels": _targets(row.word_ids, gold[at], numbers)} if tagged else {}
+            features.append(
+                Feature(at, row.inputs, targets, word_ids=row.word_ids, is_cut=row.is_cut)
+            )
         texts = {
-            at: row.text for at, row in enumerate(sentences) if isinstance(row, UnsplitExample)
+            at: text.text for at, text in enumerate(sentences) if isinstance(text, UnsplitExample)
         }
-        rows = encode_unsplit(tokenizer, [*texts.values()], max_length=max_length)
-        for at, row in zip(texts, rows, strict=True):
-            features.append(Feature(at, row.inputs, word_ids=row.word_ids, offsets=row.offsets))
+        unsplit = encode_unsplit(tokenizer, [*texts.values()], max_length=max_length)
+        for at, found in zip(texts, unsplit, strict=True):
+            features.append(
+                Feature(
+                    at,
+                    found.inputs,
+                    word_ids=found.word_ids,
+                    offsets=found.offsets,
+                    is_cut=found.is_cut,
+                )
+            )
         return sorted(features, key=lambda feature: feature.example_index)
 
     def predict(

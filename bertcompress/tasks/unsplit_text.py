@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from bertcompress.tasks.base import IntArray, Tokenizer
-from bertcompress.tasks.encoding import input_rows
+from bertcompress.tasks.encoding import input_rows, is_cut
 
 if TYPE_CHECKING:
     from transformers import BatchEncoding
@@ -31,11 +31,13 @@ class UnsplitRow:
         inputs: What the model is fed, int64 ``[length]`` each.
         word_ids: Each token's word, counted from 0, or -1 for special tokens; int64 ``[length]``.
         offsets: Each token's characters in the text, int64 ``[length, 2]``.
+        is_cut: Whether tokens were cut away at the end.
     """
 
     inputs: dict[str, IntArray]
     word_ids: IntArray
     offsets: IntArray
+    is_cut: bool
 
 
 def encode_unsplit(
@@ -57,7 +59,7 @@ def encode_unsplit(
     for number, inputs in enumerate(input_rows(batch)):
         word_ids = _word_ids(batch.word_ids(number), whole_words=whole_words)
         offsets = np.asarray(batch["offset_mapping"][number], dtype=np.int64)
-        rows.append(UnsplitRow(inputs, word_ids, offsets))
+        rows.append(UnsplitRow(inputs, word_ids, offsets, is_cut(batch, number)))
     return rows
 
 

@@ -88,7 +88,7 @@ class EngineProcess:
                     *(sys.executable, "-P", "-m", "bertcompress.serve.engines.main"),
                     *(str(theirs.fileno()), json.dumps(to_plain(self._settings))),
                 ],
-                env={**os.environ, **thread_variables(threads)},
+                env={**os.environ, **thread_variables(threads), "BERTCOMPRESS_LAZY": "1"},
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
