@@ -74,7 +74,9 @@ def make_app(service: Service) -> Starlette:
         StarletteRoute("/healthz", _alive, methods=["GET"]),
         StarletteRoute("/readyz", _ready(service), methods=["GET"]),
     ]
-    return Starlette(routes=routes, exception_handlers={HTTPException: _not_found})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: _not_found})
+    app.router.redirect_slashes = False
+    return app
 
 
 def _routes(

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bertcompress.errors import BertCompressError, RunError
 from bertcompress.inference.streams import Outputs, unpadded
@@ -184,15 +185,17 @@ class Dispatcher:
         """Is the life of one engine: takes the next batch whenever it is free."""
         while True:
             work = self._next(number)
-            if work is None:
+            if work is None and self._engines[number] is None:
+                await self._replace_idle(number)
+            elif work is None:
                 self._wake.clear()
                 await self._wake.wait()
-                continue
-            self._busy.add(number)
-            try:
-                await self._run(number, work)
-            finally:
-                self._busy.discard(number)
+            else:
+                self._busy.add(number)
+                try:
+                    await self._run(number, work)
+                finally:
+                    self._busy.discard(number)
 
     def _next(self, number: int) -> _Batch | None:
         if self._retries:
@@ -247,10 +250,25 @@ class Dispatcher:
         settings = self._settings
         if number > 0:
             settings = replace(settings, wide_threads=settings.narrow_threads)
-        engine = self._make_engine(settings)
+        engine = self._make_engine(settings, partial(self._ended, number))
         await engine.start()
         self._engines[number] = engine
         return engine
+
+    def _ended(self, number: int) -> None:
+        """Is told that an engine ended while it had nothing to do."""
+        _LOGGER.warning("an engine ended while it had nothing to do; it is started again")
+        self._engines[number] = None
+        self._wake.set()
+
+    async def _replace_idle(self, number: int) -> None:
+        """Starts an engine that nobody waits for yet; if that fails, again with the next text."""
+        try:
+            await self._restart(number)
+        except BertCompressError as error:
+            _LOGGER.warning("an engine does not start: %s", error)
+            self._wake.clear()
+            await self._wake.wait()
 
     async def _restart(self, number: int) -> Engine:
         """Starts an engine in place of a dead one, later each time that it does not start."""

@@ -53,7 +53,7 @@ def test_all_verbs_are_there_in_panels() -> None:
             *("export", "build", "convert-legacy"),
         ],
         "Measure": ["bench", "evaluate", "compare", "gate", "report", "parity", "explain"],
-        "Use": ["predict", "tune"],
+        "Use": ["predict", "serve", "tune"],
         "Workspace": ["run", "show", "log"],
     }
     shown = start(START, "--help").stdout
@@ -114,7 +114,7 @@ def test_every_help_works_without_any_extra(verb: str) -> None:
     outcome = start(BLOCKED, verb, "--help")
 
     assert outcome.returncode == 0, outcome.stderr
-    assert "--json" in outcome.stdout or verb == "predict"
+    assert "--json" in outcome.stdout or verb in ("predict", "serve")
 
 
 def test_the_demo_without_its_extra_says_how_to_install_it(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import pytest
 from bertcompress.serve.answer_cache import AnswerCache
 
 
-def cache(limit: int = 10_000, seconds: float | None = None, by_key: bool = False) -> AnswerCache[str]:
+def cache(
+    limit: int = 10_000, seconds: float | None = None, by_key: bool = False
+) -> AnswerCache[str]:
     return AnswerCache[str](limit, seconds=seconds, by_key=by_key)
 
 
@@ -53,6 +55,10 @@ def test_clearing_forgets() -> None:
     assert (kept.get("a"), kept.size_bytes) == (None, 0)
 
 
+def raise_broken() -> None:
+    raise ValueError("broken")
+
+
 def test_others_join_what_is_being_computed_and_see_its_error() -> None:
     async def run() -> tuple[str, str]:
         kept = cache()
@@ -60,15 +66,15 @@ def test_others_join_what_is_being_computed_and_see_its_error() -> None:
             joined = kept.running("a")
             assert joined is not None
             result.set_result("A")
-        error = ""
-        with pytest.raises(ValueError, match="broken"), kept.run("b"):
-            failing = kept.running("b")
-            raise ValueError("broken")
-        assert failing is not None
         try:
+            with kept.run("b"):
+                failing = kept.running("b")
+                raise_broken()
+        except ValueError:
+            assert failing is not None
+        with pytest.raises(ValueError, match="broken") as raised:
             await failing
-        except ValueError as found:
-            error = str(found)
+        error = str(raised.value)
         assert kept.running("a") is None
         return await joined, error
 

@@ -135,14 +135,14 @@ def test_how_long_the_oldest_waits_is_told() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.integers(1, 512), st.sampled_from("abc"), st.sampled_from(["interactive", "bulk"])),
+        st.tuples(
+            st.integers(1, 512), st.sampled_from("abc"), st.sampled_from(["interactive", "bulk"])
+        ),
         max_size=80,
     ),
     st.integers(1, 16),
 )
-def test_each_item_is_given_exactly_once(
-    rows: list[tuple[int, str, str]], batch_size: int
-) -> None:
+def test_each_item_is_given_exactly_once(rows: list[tuple[int, str, str]], batch_size: int) -> None:
     queue = batcher(batch_size=batch_size, token_budget=1024)
     items = [item(length, key=key, priority=priority) for length, key, priority in rows]
     queue.add(items)

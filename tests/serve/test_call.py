@@ -100,6 +100,7 @@ def test_keys_are_asked_for_and_are_for_something(served: Serve, tmp_path: Path)
     key = add_key(path, "one")
     metrics = add_key(path, "two", scopes=("metrics",))
     with served(settings=with_settings(keys=path)) as opened:
+
         def status(route: str, headers: dict[str, str]) -> int:
             if route == "/metrics":
                 return opened.client.get(route, headers=headers).status_code
@@ -163,9 +164,7 @@ def test_what_fails_inside_is_one_sentence(
 @pytest.mark.parametrize("wanted", ["x", "-1", "nan", "0"])
 def test_a_time_that_is_none_is_refused(served: Serve, wanted: str) -> None:
     with served() as opened:
-        reply = opened.client.post(
-            "/predict", json=BODY, headers={"X-Request-Timeout-Ms": wanted}
-        )
+        reply = opened.client.post("/predict", json=BODY, headers={"X-Request-Timeout-Ms": wanted})
     assert reply.status_code == 400
     assert "milliseconds" in reply.json()["detail"]
 

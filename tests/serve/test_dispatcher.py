@@ -33,6 +33,7 @@ class FakeEngine:
         self.batches: list[tuple[int, bool]] = []
         self.killed = False
         self.seconds = seconds
+        self.on_end: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         await asyncio.sleep(0)
@@ -64,8 +65,9 @@ def run_with(
     """Runs some work with a dispatcher of fake engines."""
     made: list[FakeEngine] = []
 
-    def make(settings: EngineSettings) -> FakeEngine:
+    def make(settings: EngineSettings, on_end: Callable[[], None]) -> FakeEngine:
         made.append(FakeEngine(settings, seconds))
+        made[-1].on_end = on_end
         return made[-1]
 
     async def whole() -> Any:
@@ -137,6 +139,17 @@ def test_a_batch_is_run_again_when_its_engine_dies() -> None:
     run_with(work)
 
 
+def test_an_engine_that_ends_idle_is_replaced_at_once() -> None:
+    async def work(opened: Dispatcher, made: list[FakeEngine]) -> None:
+        made[1].on_end()
+        await asyncio.sleep(0.01)
+        assert len(made) == 3
+        assert opened.counts.restarts == 1
+        assert await ask(opened, [1, 2]) == [1, 2]
+
+    run_with(work)
+
+
 def test_a_text_that_kills_engines_fails_alone() -> None:
     async def work(opened: Dispatcher, made: list[FakeEngine]) -> None:
         texts = [1, 2, 3, POISON, 5, 6, 7, 8]
@@ -173,7 +186,7 @@ def test_an_engine_that_does_not_start_again_fails_its_batch_only() -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(FakeEngine, "start", gone)
-            with pytest.raises(BertCompressError, match="gone|ended its engine"):
+            with pytest.raises(BertCompressError, match=r"gone|ended its engine"):
                 await ask(opened, [POISON])
         assert await ask(opened, [4]) == [4]
 

@@ -31,8 +31,11 @@ SETTINGS = ServeSettings(engines="inline")
 def run_with(folder: Path, work: Callable[[ServedModel], Awaitable[Any]], **more: Any) -> Any:
     async def whole() -> Any:
         model = await open_model(
-            "m", ModelSettings(folder), ServeSettings(engines="inline", **more),
-            several_keys=False, note=lambda sentence: None,
+            "m",
+            ModelSettings(folder),
+            ServeSettings(engines="inline", **more),
+            several_keys=False,
+            note=lambda sentence: None,
         )
         try:
             return await work(model)

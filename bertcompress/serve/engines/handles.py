@@ -61,18 +61,27 @@ class Engine(Protocol):
         ...
 
 
-MakeEngine = Callable[[EngineSettings], Engine]
+OnEnd = Callable[[], None]
+MakeEngine = Callable[[EngineSettings, OnEnd], Engine]
+"""Makes an engine that is not started, and that tells when it ended unasked."""
 
 
 class EngineProcess:
     """An engine in a process of its own.
 
+    Args:
+        settings: What it opens.
+        on_end: Is called when the process ended and nobody had ended it.
+
     Attributes:
         pid: Its process, None before it was started.
     """
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, on_end: OnEnd) -> None:
         self._settings = settings
+        self._on_end = on_end
+        self._answer: asyncio.Future[Message] | None = None
+        self._listening: asyncio.Task[None] | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._reader: asyncio.StreamReader | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -107,32 +116,52 @@ class EngineProcess:
         if "refused" in message.head:
             self.kill()
             raise RunError(str(message.head["refused"]))
+        self._listening = asyncio.create_task(self._listen())
 
     async def run(self, feed: Feed, *, wide: bool, seconds: float) -> tuple[Outputs, float]:
         """Sends a batch and waits for its outputs; see `Engine.run`."""
         assert self._writer is not None, "the engine was not started"
+        if self._listening is None or self._listening.done():
+            raise EngineDiedError("an engine ended before a batch")
         ids = {name: values.astype("int32") for name, values in feed.items()}
         try:
+            self._answer = asyncio.get_running_loop().create_future()
             self._writer.write(packed(Message({"wide": wide}, ids)))
-            message = await asyncio.wait_for(self._receive(), seconds)
+            message = await asyncio.wait_for(self._answer, seconds)
         except TimeoutError as error:
             self.kill()
             raise EngineDiedError(f"an engine did not answer in {seconds:.0f} seconds") from error
-        except ConnectionError as error:
-            self.kill()
-            raise EngineDiedError("an engine ended in the middle of a batch") from error
+        finally:
+            self._answer = None
         if "error" in message.head:
             raise RunError(str(message.head["error"]))
         return message.arrays, float(str(message.head["seconds"]))
 
     def kill(self) -> None:
         """Ends the process, and waits for it."""
+        if self._listening is not None:
+            self._listening.cancel()
         if self._writer is not None:
             self._writer.close()
         if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._child.kill()
             self._child.wait()
+
+    async def _listen(self) -> None:
+        """Gives each answer to who waits for it, and tells when the process has ended."""
+        try:
+            while True:
+                message = await self._receive()
+                if self._answer is not None and not self._answer.done():
+                    self._answer.set_result(message)
+        except EngineDiedError as error:
+            self._listening = None
+            self.kill()
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_exception(error)
+            else:
+                self._on_end()
 
     async def _receive(self) -> Message:
         assert self._reader is not None
@@ -146,7 +175,8 @@ class EngineProcess:
 class InlineEngine:
     """An engine in the front's own process: one batch at a time, in a thread."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(self, settings: EngineSettings, on_end: OnEnd) -> None:
+        del on_end  # it ends with the front
         self._sessions = Sessions(settings)
 
     async def start(self) -> None:

@@ -23,12 +23,16 @@ FEED = {
 }
 
 
+def nobody() -> None:
+    """Is not told anything."""
+
+
 @pytest.mark.parametrize("kind", [EngineProcess, InlineEngine])
 def test_both_kinds_answer_alike(
-    graph_folder: Callable[..., Path], kind: Callable[[EngineSettings], EngineProcess]
+    graph_folder: Callable[..., Path], kind: type[EngineProcess | InlineEngine]
 ) -> None:
     async def run() -> np.ndarray:
-        engine = kind(EngineSettings(graph_folder(), "ort-cpu"))
+        engine = kind(EngineSettings(graph_folder(), "ort-cpu"), nobody)
         await engine.start()
         outputs, seconds = await engine.run(FEED, wide=True, seconds=30)
         assert seconds > 0
@@ -40,7 +44,7 @@ def test_both_kinds_answer_alike(
 
 def test_a_killed_process_is_noticed(graph_folder: Callable[..., Path]) -> None:
     async def run() -> int:
-        engine = EngineProcess(EngineSettings(graph_folder(), "ort-cpu"))
+        engine = EngineProcess(EngineSettings(graph_folder(), "ort-cpu"), nobody)
         await engine.start()
         assert engine.pid is not None
         os.kill(engine.pid, signal.SIGTERM)  # is the front's to obey
@@ -54,9 +58,22 @@ def test_a_killed_process_is_noticed(graph_folder: Callable[..., Path]) -> None:
     assert not psutil.pid_exists(asyncio.run(run()))
 
 
+def test_an_end_while_idle_is_told(graph_folder: Callable[..., Path]) -> None:
+    async def run() -> None:
+        ended = asyncio.Event()
+        engine = EngineProcess(EngineSettings(graph_folder(), "ort-cpu"), ended.set)
+        await engine.start()
+        assert engine.pid is not None
+        os.kill(engine.pid, signal.SIGKILL)
+        await asyncio.wait_for(ended.wait(), 20)
+        assert not psutil.pid_exists(engine.pid)
+
+    asyncio.run(run())
+
+
 def test_an_engine_that_hangs_is_ended(graph_folder: Callable[..., Path]) -> None:
     async def run() -> int:
-        engine = EngineProcess(EngineSettings(graph_folder(), "ort-cpu"))
+        engine = EngineProcess(EngineSettings(graph_folder(), "ort-cpu"), nobody)
         await engine.start()
         assert engine.pid is not None
         os.kill(engine.pid, signal.SIGSTOP)
@@ -69,7 +86,7 @@ def test_an_engine_that_hangs_is_ended(graph_folder: Callable[..., Path]) -> Non
 
 def test_what_can_not_be_opened_is_one_sentence(tmp_path: Path) -> None:
     async def run() -> None:
-        await EngineProcess(EngineSettings(tmp_path, "ort-cpu")).start()
+        await EngineProcess(EngineSettings(tmp_path, "ort-cpu"), nobody).start()
 
     with pytest.raises(RunError, match=str(tmp_path)):
         asyncio.run(run())

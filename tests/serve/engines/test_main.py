@@ -1,4 +1,4 @@
-"""An engine's process answers batches, says why it can't, and holds neither torch nor Transformers."""
+"""An engine's process answers batches, says why it can't, and holds no torch, no Transformers."""
 
 from __future__ import annotations
 
