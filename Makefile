@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 OPTIMUM_VENV ?= .venv-optimum
+CLIENTS_VENV ?= .venv-clients
 # Two processes of one thread each: on two cores nearly twice as fast as one.
 PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n 2 --dist worksteal
 PACKAGES = -p bertcompress -p bertcompress_calibration -p bertcompress_cli
@@ -19,8 +20,8 @@ test: $(VENV)/.test  ## The test suite
 	$(call PYTEST,$(VENV)) -m "not timing and not slow"
 	$(VENV)/bin/python -m pytest -m timing --reruns 2
 
-test-slow: $(VENV)/.test  ## Matrices and whole runs, each of several seconds
-	$(call PYTEST,$(VENV)) -m slow
+test-slow: $(VENV)/.test $(CLIENTS_VENV)/.done  ## Matrices and whole runs, each of several seconds
+	BERTCOMPRESS_CLIENTS=$(abspath $(CLIENTS_VENV))/bin/python $(call PYTEST,$(VENV)) -m slow
 
 test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
 	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks \
@@ -58,6 +59,12 @@ $(VENV)/.bench: pyproject.toml | $(VENV)/bin/python
 $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 	$(PIP) install -e ".[dev]"
 	touch $@ $(VENV)/.test $(VENV)/.demo
+
+$(CLIENTS_VENV)/.done:
+	$(PYTHON) -m venv $(CLIENTS_VENV)
+	$(CLIENTS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  "bert-serving-client==1.10.0" "openai>=3" "tritonclient[http]>=2.60"
+	touch $@
 
 $(OPTIMUM_VENV)/.done: pyproject.toml
 	$(PYTHON) -m venv $(OPTIMUM_VENV)

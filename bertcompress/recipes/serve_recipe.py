@@ -103,8 +103,23 @@ def new_key_in(path: Path | None, name: str, *, scopes: str, days: int | None) -
     return add_key(path, name, scopes=known, days=days)
 
 
-def check_libraries() -> None:
+def ports_of(word: str) -> tuple[int, int]:
+    """Returns the two ports of bert-as-service.
+
+    Raises:
+        UsageError: If it is not two ports with a comma between.
+    """
+    parts = word.split(",")
+    if len(parts) != 2 or not all(part.isdecimal() and int(part) < 1 << 16 for part in parts):
+        raise UsageError(f"--bert-as-service-ports must be two, such as 5555,5556; got {word!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def check_libraries(*, bert_as_service: bool = False) -> None:
     """Fails with what to type if the server's libraries are not installed.
+
+    Args:
+        bert_as_service: Whether bert-as-service's protocol is spoken too.
 
     Raises:
         MissingDependencyError: If one is not.
@@ -114,6 +129,13 @@ def check_libraries() -> None:
             __import__(library)
         except ImportError as error:
             raise MissingDependencyError(library, "serve", "serving over HTTP") from error
+    if bert_as_service:
+        try:
+            import zmq  # noqa: F401
+        except ImportError as error:
+            raise MissingDependencyError(
+                "pyzmq", "bert-as-service", "answering clients of bert-as-service"
+            ) from error
 
 
 def check_server(

@@ -12,6 +12,7 @@ import logging
 import math
 import secrets
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -326,13 +327,15 @@ def _refusal(error: Exception) -> RefusalError:
     if isinstance(error, BertCompressError):
         status = 422 if error.exit_code == 2 else 500
         return RefusalError(status, "unanswerable", str(error))
-    _LOGGER.error("a request failed: %s", type(error).__name__, exc_info=_without_texts(error))
+    log_unforeseen(error)
     return RefusalError(500, "unexpected", "the request failed in a way that nobody foresaw")
 
 
-def _without_texts(error: Exception) -> Exception | None:
-    """Returns an error for the log: messages of others may quote the text that was sent."""
-    return error.with_traceback(error.__traceback__) if not error.args else None
+def log_unforeseen(error: Exception) -> None:
+    """Logs what failed and where; not what it says, for that may quote the text that was sent."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "nowhere"
+    _LOGGER.error("a request failed: %s at %s", type(error).__name__, where)
 
 
 def _overloaded(waits: float, why: str) -> RefusalError:

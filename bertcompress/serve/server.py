@@ -162,6 +162,8 @@ async def _serve(
             opened.push_async_callback(model.dispatcher.close)
             opened.callback(model.close)
             served[name] = model
+        if settings.bert_as_service is not None:
+            await _open_zeromq(service, settings.bert_as_service, opened)
         ending = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -194,6 +196,14 @@ async def _serve(
         await asyncio.sleep(settings.drain_delay)
         server.should_exit = True
         await serving
+
+
+async def _open_zeromq(service: Service, ports: tuple[int, int], opened: AsyncExitStack) -> None:
+    from bertcompress.serve.zeromq import ZeroMqFront
+
+    front = ZeroMqFront(service, port=ports[0], port_out=ports[1])
+    opened.push_async_callback(front.close)
+    front.open()
 
 
 class _Server(uvicorn.Server):

@@ -33,6 +33,7 @@ class ServeSettings:
         cache_seconds: How long an answer holds; None for as long as there is room.
         keys: A file of keys; None lets anyone ask, on loopback only.
         share_cache: Whether keys share their cached answers.
+        bert_as_service: The ports of bert-as-service's protocol, in and out; None for none.
         drain_delay: Seconds from the signal that ends the server to the last new request.
         drain_limit: Seconds that accepted requests have after that.
         tls_certificate: A certificate chain, PEM.
@@ -53,6 +54,7 @@ class ServeSettings:
     cache_seconds: float | None = None
     keys: Path | None = None
     share_cache: bool = False
+    bert_as_service: tuple[int, int] | None = None
     drain_delay: float = 0.0
     drain_limit: float = 30.0
     tls_certificate: Path | None = None

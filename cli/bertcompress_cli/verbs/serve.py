@@ -34,6 +34,18 @@ def serve(
         Literal["native", "tei"],
         typer.Option(help="Whose routes stand at the root.", rich_help_panel=_LISTEN),
     ] = "native",
+    bert_as_service: Annotated[
+        bool,
+        typer.Option(
+            "--bert-as-service",
+            help="Answer clients of bert-as-service too, over ZeroMQ.",
+            rich_help_panel=_LISTEN,
+        ),
+    ] = False,
+    bert_as_service_ports: Annotated[
+        str,
+        typer.Option(metavar="IN,OUT", help="Its two ports.", rich_help_panel=_LISTEN),
+    ] = "5555,5556",
     engines: Annotated[
         str,
         typer.Option(
@@ -131,6 +143,7 @@ def serve(
         engines_of,
         models_of,
         new_key_in,
+        ports_of,
     )
     from bertcompress.serve.settings import MIB, ServeSettings
     from bertcompress_cli.output import note
@@ -152,13 +165,14 @@ def serve(
         cache_seconds=cache_ttl,
         keys=keys,
         share_cache=share_cache,
+        bert_as_service=ports_of(bert_as_service_ports) if bert_as_service else None,
         drain_delay=drain_delay,
         drain_limit=drain_limit,
         tls_certificate=tls_cert,
         tls_key=tls_key,
         access_log=access_log,
     )
-    check_libraries()
+    check_libraries(bert_as_service=bert_as_service)
     asked = models_of(
         models or [],
         task=task,
