@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bertcompress.data.table import Record, RecordTable
+from bertcompress.data.table import Record, RecordTable, note_on_bad_rows
 from bertcompress.data.text_file import lines_of, read_text
 from bertcompress.errors import DataError
 
@@ -68,11 +68,11 @@ def _read(
             f"{path} holds a header ({', '.join(columns)}) and no rows; "
             "type the path of a file with examples"
         )
-    _check_widths(path, columns, body, quoted)
+    body, ragged_notes = _of_width(path, columns, body, quoted, name=name)
     records = tuple(
         Record(f"{name}:{line}", dict(zip(columns, row, strict=True))) for line, row in body
     )
-    notes = () if quoted else _quote_notes(name, body)
+    notes = ragged_notes if quoted else (*ragged_notes, *_quote_notes(name, body))
     if len(rows) > len(full):
         notes = (*notes, f"{len(rows) - len(full):,} empty rows of {name} were skipped")
     return RecordTable(name, tuple(columns), records, notes)
@@ -130,10 +130,13 @@ def _check_header(path: Path, header: list[str], quoted: bool) -> None:
     )
 
 
-def _check_widths(path: Path, header: list[str], body: list[_Row], quoted: bool) -> None:
+def _of_width(
+    path: Path, header: list[str], body: list[_Row], quoted: bool, *, name: str
+) -> tuple[list[_Row], tuple[str, ...]]:
+    """Returns the rows with as many fields as the header, and a note on the others."""
     ragged = [(line, row) for line, row in body if len(row) != len(header)]
     if not ragged:
-        return
+        return body, ()
     line, row = ragged[0]
     more = f" (and {len(ragged) - 1:,} more lines like it)" if len(ragged) > 1 else ""
     remedy = (
@@ -141,10 +144,12 @@ def _check_widths(path: Path, header: list[str], body: list[_Row], quoted: bool)
         if not quoted
         else "put a field that holds a comma in quotes"
     )
-    raise DataError(
+    fault = DataError(
         f"{path}, line {line}, has {len(row)} fields where the header has {len(header)} "
         f"({', '.join(header)}){more}; {remedy}"
     )
+    note = note_on_bad_rows(name, len(ragged), len(body), fault)
+    return [(line, row) for line, row in body if len(row) == len(header)], (note,)
 
 
 def _quote_notes(name: str, body: list[_Row]) -> tuple[str, ...]:

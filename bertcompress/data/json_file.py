@@ -10,7 +10,14 @@ from pathlib import Path
 
 from bertcompress.data.split_source import split_named
 from bertcompress.data.squad import is_squad, read_squad
-from bertcompress.data.table import Columns, Reading, Record, RecordTable, refuse_columns
+from bertcompress.data.table import (
+    Columns,
+    Reading,
+    Record,
+    RecordTable,
+    note_on_bad_rows,
+    refuse_columns,
+)
 from bertcompress.data.text_file import lines_of, read_text
 from bertcompress.errors import DataError
 
@@ -117,6 +124,7 @@ def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
     """Returns one JSON object a line as a table; blank lines are passed over."""
     text, notes = _whole(text, name)
     rows: list[tuple[int, object]] = []
+    faults: dict[int, DataError] = {}
     for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             continue
@@ -129,9 +137,13 @@ def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
                 if whole
                 else "write one JSON object a line"
             )
-            raise DataError(
+            faults[number] = DataError(
                 f"{path}, line {number}, is not JSON: {error.msg} at column {error.colno}; {remedy}"
-            ) from error
+            )
+    if faults:
+        first = next(iter(faults.values()))
+        total = len(rows) + len(faults)
+        notes = (*notes, note_on_bad_rows(name, len(faults), total, first))
     return replace(table_of(rows, path=path, name=name, unit="line"), notes=notes)
 
 

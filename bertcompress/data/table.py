@@ -85,6 +85,24 @@ def refuse_columns(name: str, form: str, columns: Columns, *, but: Sequence[str]
         )
 
 
+def note_on_bad_rows(name: str, bad: int, total: int, fault: DataError) -> str:
+    """Returns the note on rows that can't be read, which are skipped where most others can.
+
+    Args:
+        name: The file's name.
+        bad: How many rows are bad, at least one.
+        total: How many rows there are, with these.
+        fault: What is wrong with the first of them.
+
+    Raises:
+        DataError: `fault`, where half of the rows or more are bad: then the file is not what it
+            was read as.
+    """
+    if 2 * bad >= total:
+        raise fault
+    return f"{bad:,} of {total:,} rows of {name} were skipped; the first: {fault}"
+
+
 @dataclass(frozen=True)
 class ReadSettings:
     """How rows become examples: the task, the columns, what the labels are, and the header."""

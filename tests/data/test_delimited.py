@@ -117,3 +117,13 @@ def test_empty_rows_and_columns_are_skipped_and_a_long_field_is_read(tmp_path: P
     assert [row.place for row in table.records] == ["t.csv:2", "t.csv:4"]
     assert table.records[0].values["text"] == long
     assert table.notes == ("1 empty rows of t.csv were skipped",)
+
+
+def test_a_row_of_another_width_is_skipped_and_counted(tmp_path: Path) -> None:
+    path = write(tmp_path, "t.csv", "text,label\na,x\nb,c,y\nd,y\n")
+
+    table = read_csv(path, name="t.csv")
+
+    assert [record.values["text"] for record in table.records] == ["a", "d"]
+    assert table.notes[0].startswith("1 of 3 rows of t.csv were skipped; the first: ")
+    assert "line 3, has 3 fields" in table.notes[0]

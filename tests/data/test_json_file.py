@@ -69,3 +69,14 @@ def test_bad_jsonl_names_the_line(tmp_path: Path, text: str, sentence: str) -> N
 def test_bad_json_says_what_was_found(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(DataError, match=sentence):
         read_json(write(tmp_path, "t.json", text), name="t.json")
+
+
+def test_a_broken_line_is_skipped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"text": "a"}\n{"text":\n{"text": "b"}\n', encoding="utf-8")
+
+    table = read_jsonl(path, name="t.jsonl")
+
+    assert [record.values["text"] for record in table.records] == ["a", "b"]
+    assert table.notes[0].startswith("1 of 3 rows of t.jsonl were skipped; the first: ")
+    assert "line 2, is not JSON" in table.notes[0]
