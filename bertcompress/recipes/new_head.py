@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
 _CLASS_TASKS = ("text-classification", "token-classification")
+_TRAINED_TASKS = (*_CLASS_TASKS, "question-answering")
 _NUMBER_LABEL = "LABEL_0"
 
 
@@ -64,6 +65,9 @@ def start_of_training(recipe: Recipe, note: Note) -> tuple[Artifact, Splits]:
     config = load_config(recipe.model)
     its_task = _task_named_in(config)
     task = recipe.task or (its_task if its_task != "feature-extraction" else None)
+    if task is None and recipe.data is not None:
+        task = _task_of_data(recipe)
+        tell(f"the data is for {task}; --task says it, if it is for something else")
     if task is None:
         raise UsageError(
             f"{recipe.model} has no head yet; say what to fine-tune it for, such as "
@@ -116,6 +120,23 @@ def head_for(task: str, examples: Sequence[Example]) -> NewHead:
 
 def _splits(recipe: Recipe, task: str, kind: LabelKind, note: Note) -> Splits:
     return Splits(recipe.data, task=task, label_kind=kind, seed=recipe.seed, note=note)
+
+
+def _task_of_data(recipe: Recipe) -> str:
+    """Returns the first task that the training data can be read for, labels included.
+
+    Raises:
+        DataError: It can be read for none; says what is missing for text classification.
+    """
+    failures = []
+    for task in _TRAINED_TASKS:
+        try:
+            head_for(task, Splits(recipe.data, task=task, seed=recipe.seed).train)
+        except DataError as error:
+            failures.append(error)
+        else:
+            return task
+    raise failures[0]
 
 
 def _fits(task: str, config: PreTrainedConfig, examples: Sequence[Example]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bertcompress.errors import UsageError
 from bertcompress.recipes.data_source import DataSource, source_from_plain
+from bertcompress.recipes.demo import model_named
 from bertcompress.workspace import FILE_NAME, Workspace, find_workspace
 from bertcompress_cli.options import DataOptions, label_map_of
 
@@ -121,6 +122,8 @@ def place_in(
         model = workspace.newest()
         if wants_checkpoint:
             _check_checkpoint(verb, model, workspace)
+    else:
+        model = model_named(model)
     default = None
     if workspace is not None and workspace.data is not None:
         default = source_from_plain(workspace.data, workspace.folder, f"{FILE_NAME}: data")

@@ -19,12 +19,22 @@ _BYTES = {
 _SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6}
 _COUNTS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "b": 1e9}
 _FRACTIONS = {"": 1.0, "%": 1e-2}
+_UNCLEAR = 0.1
+"""From here on a number without a unit may be meant as percent or as a fraction."""
 _RATIOS = {"": 1.0, "x": 1.0, "×": 1.0}
 
 
 def fraction(name: str, text: str | None) -> float | None:
     """Returns a fraction typed as ``0.01`` or ``1%``."""
     return _read(name, text, _FRACTIONS, "0.01 or 1%")
+
+
+def loss(name: str, text: str | None) -> float | None:
+    """Returns a small fraction typed as ``0.01`` or ``1%``; from 0.1 on it needs its %."""
+    value = fraction(name, text)
+    if value is not None and text is not None and value >= _UNCLEAR and "%" not in text:
+        raise UsageError(f"--{name} {text}: {value:g}% or {100 * value:g}%? type it with its %")
+    return value
 
 
 def ratio(name: str, text: str | None) -> float | None:

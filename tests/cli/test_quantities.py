@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bertcompress.errors import UsageError
-from bertcompress_cli.quantities import fraction, ratio, seconds, size_bytes
+from bertcompress_cli.quantities import fraction, loss, ratio, seconds, size_bytes
 
 
 def test_each_unit_is_read() -> None:
@@ -14,6 +14,17 @@ def test_each_unit_is_read() -> None:
     assert [seconds("s", text) for text in ("5ms", "0.005s", "20 us")] == [0.005, 0.005, 2e-5]
     sizes = [size_bytes("b", text) for text in ("30MB", "1 KiB", "7", "2gb")]
     assert sizes == [30_000_000, 1024, 7, 2_000_000_000]
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"), [("0.5", "0.5% or 50%?"), ("1", "1% or 100%?"), ("0.1", "0.1% or 10%?")]
+)
+def test_a_number_that_could_be_percent_or_a_fraction_is_asked_about(text: str, asked: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        loss("max-drop", text)
+
+    assert asked in str(refused.value)
+    assert loss("max-drop", f"{text}%") == float(text) / 100
 
 
 def test_nothing_typed_is_nothing_asked() -> None:

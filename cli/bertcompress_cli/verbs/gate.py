@@ -65,7 +65,7 @@ def gate(
     from bertcompress_cli.show_report import settle, tell_ci
 
     limits = GateLimits(
-        max_drop=quantities.fraction("max-drop", max_drop),
+        max_drop=quantities.loss("max-drop", max_drop),
         min_speedup=quantities.ratio("min-speedup", min_speedup),
         max_latency_s=quantities.seconds("max-latency", max_latency),
         max_size_bytes=quantities.size_bytes("max-size", max_size),

@@ -125,14 +125,14 @@ def quantize(
     from bertcompress.recipes.quantize_recipe import QuantizeOptions, quantize_pass
     from bertcompress_cli.make_artifact import run_verb
     from bertcompress_cli.place import place_of
-    from bertcompress_cli.quantities import fraction, seconds, size_bytes
+    from bertcompress_cli.quantities import loss, seconds, size_bytes
 
     asked = QuantizeOptions(
         bits=bits,
         method=method,
         ranges=ranges,
         samples=samples,
-        max_drop=fraction("max-drop", max_drop),
+        max_drop=loss("max-drop", max_drop),
         target_latency=seconds("target-latency", target_latency),
         length=at_length,
         threads=threads,
