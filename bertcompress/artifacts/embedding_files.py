@@ -279,7 +279,7 @@ def _module(root: Path, entry: ModuleEntry) -> dict[str, bytes]:
     if (folder / WEIGHTS_NAME).is_file():
         files[f"{entry.path}/{WEIGHTS_NAME}"] = (folder / WEIGHTS_NAME).read_bytes()
     elif (folder / _PICKLE).is_file():
-        files[f"{entry.path}/{WEIGHTS_NAME}"] = _without_pickle(folder / _PICKLE)
+        files[f"{entry.path}/{WEIGHTS_NAME}"] = without_pickle(folder / _PICKLE)
     return files
 
 
@@ -302,8 +302,12 @@ def _both_styles(content: bytes, place: str) -> bytes:
     return json_bytes(config)
 
 
-def _without_pickle(path: Path) -> bytes:
-    """Returns pickled weights as safetensors; they are read as tensors only, never as code."""
+def without_pickle(path: Path) -> bytes:
+    """Returns pickled weights as safetensors; they are read as tensors only, never as code.
+
+    Raises:
+        LoadError: They can't be read so.
+    """
     import pickle
 
     import torch

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING
 from bertcompress.artifacts.embedding_files import makes_vectors
 from bertcompress.artifacts.manifest import Manifest, kind_of, read_manifest, verify
 from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, task_of, task_of_class
-from bertcompress.bert.families import check_model_type, longest_text
-from bertcompress.bert.loading.config_fields import plain_fields
-from bertcompress.bert.loading.legacy import is_legacy, modern_config
-from bertcompress.bert.loading.locate import json_object, locate
+from bertcompress.bert.families import longest_text
+from bertcompress.bert.loading.config_file import json_object, read_config
+from bertcompress.bert.loading.locate import locate
 from bertcompress.bert.loading.plain_config import plain_config
 from bertcompress.bert.loading.plain_tokenizer import PlainTokenizer, plain_tokenizer
 from bertcompress.bert.loading.tables import why_no_pairs
 from bertcompress.bert.loading.tokenizer import read_tokenizer
 from bertcompress.bert.loading.tokenizer_file import TOKENIZER_FILE, read_core
-from bertcompress.bert.loading.weights import how_to_fine_tune, sentence
+from bertcompress.bert.loading.weights import how_to_fine_tune
 from bertcompress.bert.structure import check_known
 from bertcompress.errors import LoadError, UsageError, did_you_mean
 from bertcompress.progress import Note, logged
@@ -176,25 +175,3 @@ def load_config(
         LoadError: If there is no such model, or it is not a known encoder.
     """
     return read_config(locate(model, revision=revision), str(model), note=note)
-
-
-def read_config(folder: Path, name: str, *, note: Note = logged) -> PreTrainedConfig:
-    """Reads the configuration in a folder, as `load_config`; `name` is for messages."""
-    from huggingface_hub.errors import StrictDataclassError
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    from bertcompress.bert.register import register
-
-    fields = json_object(folder / "config.json")
-    model_type = fields.get("model_type")
-    check_model_type(model_type)
-    register()
-    plain = plain_fields(fields, name, note=note)
-    try:
-        config = CONFIG_MAPPING[str(model_type)].from_dict(plain)
-    except (
-        *(OSError, ValueError, KeyError, TypeError, AttributeError),
-        StrictDataclassError,
-    ) as error:
-        raise LoadError(f"the config.json of {name} can't be used: {sentence(error)}") from error
-    return modern_config(config) if is_legacy(config) else config

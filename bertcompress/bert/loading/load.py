@@ -26,14 +26,14 @@ from bertcompress.artifacts.engine_file import read_engine
 from bertcompress.artifacts.graph_file import graph_path, read_graph
 from bertcompress.artifacts.model_config import Problem
 from bertcompress.bert.families import first_position, input_names, longest_text
+from bertcompress.bert.loading.config_file import json_object, read_config
 from bertcompress.bert.loading.frontend import (
     check_class,
     check_task_name,
-    read_config,
     task_here,
     verified_manifest,
 )
-from bertcompress.bert.loading.locate import json_object, locate
+from bertcompress.bert.loading.locate import locate
 from bertcompress.bert.loading.tokenizer import read_tokenizer
 from bertcompress.bert.loading.weights import (
     HEAD_MODULES,

@@ -1,17 +1,16 @@
-"""Finds a model's folder, the one that was named or the hub's, and reads its JSON files."""
+"""Finds a model's folder: the one that was named, the hub's, or an adapter with its base."""
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from bertcompress.artifacts.embedding_files import transformer_folder
+from bertcompress.bert.loading.adapter import is_adapter, merged, read_adapter
 from bertcompress.errors import LoadError, did_you_mean
 
 _HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
-_FILES = ("*.json", "*.txt", "model*.safetensors", "modeling_pruned_*.py")
-_ADAPTERS = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+_FILES = ("*.json", "*.txt", "model*.safetensors", "adapter_model.*", "modeling_pruned_*.py")
 _OTHER_WEIGHTS = ("pytorch_model*.bin", "onnx/model.onnx*")
 """Fetched only where there is no safetensors file: hub folders hold the same weights many times."""
 _OTHER_TOKENIZERS = "*.model"
@@ -30,7 +29,7 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
 
     Raises:
         LoadError: If there is no such folder, and no such model on the hub or in its cache; or it
-            holds an adapter, see `check_no_adapter`.
+            holds an adapter that can't be merged, see `bertcompress.bert.loading.adapter`.
     """
     if not str(model):
         raise LoadError("the model's name is empty; type a folder or a hub name")
@@ -42,49 +41,31 @@ def locate(model: str | Path, *, revision: str | None = None) -> Path:
             raise LoadError(f"there is no folder {folder}{_nearest(folder)}")
         folder = _from_hub(str(model), revision)
     inside = transformer_folder(folder)
-    if inside is not None and (inside / "config.json").is_file():
+    if inside is not None and ((inside / "config.json").is_file() or is_adapter(inside)):
         folder = inside
-    check_no_adapter(folder, str(model))
+    if is_adapter(folder):
+        return _with_base(folder, str(model))
     if not (folder / "config.json").is_file():
         raise LoadError(f"{model} has no config.json, so it is not a Transformers model folder")
     return folder
 
 
-def check_no_adapter(folder: Path, name: str) -> None:
-    """Fails where an adapter lies in the folder, alone or beside weights.
-
-    Weights without their adapter are another model. Which weights an adapter is for, only its
-    ``base_model_name_or_path`` says, and PEFT has more kinds of them than LoRA: so PEFT merges.
-
-    Raises:
-        LoadError: There is one.
-    """
-    if not any((folder / file).is_file() for file in _ADAPTERS):
-        return
-    setup = folder / "adapter_config.json"
-    fields = json_object(setup) if setup.is_file() else {}
-    kind, base = fields.get("peft_type", "PEFT"), fields.get("base_model_name_or_path")
-    beside = "beside its weights " if (folder / "config.json").is_file() else ""
-    raise LoadError(
-        f"{name} holds a {kind} adapter {beside}for {base or 'an unnamed model'}, "
-        "which changes the answers; merge the two with PEFT (merge_and_unload, then "
-        "save_pretrained into a new folder), copy the tokenizer there, and type that folder"
-    )
-
-
-def json_object(path: Path) -> dict[str, object]:
-    """Returns what a model's JSON file holds.
-
-    Raises:
-        LoadError: If it can't be read or is no object.
-    """
+def _with_base(folder: Path, name: str) -> Path:
+    """Returns the folder of what an adapter and the model that it was made for are together."""
+    adapter = read_adapter(folder, name)
+    base = Path(adapter.base).expanduser()
+    if base.resolve() == folder.resolve():  # the weights beside it
+        return merged(adapter, folder)
+    if is_adapter(base):
+        raise LoadError(
+            f"{base}, for which the adapter {name} was made, is an adapter itself; merge that one "
+            "with PEFT (merge_and_unload), and name the folder that this saves as the base"
+        )
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise LoadError(f"{path} is not JSON: {error}; restore it from the original") from error
-    if not isinstance(raw, dict):
-        raise LoadError(f"{path} must hold a JSON object; restore it from the original")
-    return raw
+        base = locate(adapter.base, revision=adapter.revision)
+    except LoadError as error:
+        raise LoadError(adapter.why_no_base()) from error
+    return merged(adapter, base)
 
 
 def _is_meant_as_path(model: str) -> bool:

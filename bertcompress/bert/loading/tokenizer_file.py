@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertcompress.bert.loading.locate import json_object
+from bertcompress.bert.loading.config_file import json_object
 from bertcompress.bert.loading.tables import check_tables
 from bertcompress.bert.loading.tokenizer_settings import TokenizerSettings, tokenizer_settings
 from bertcompress.errors import LoadError

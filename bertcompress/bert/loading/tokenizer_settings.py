@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bertcompress.artifacts.model_config import INPUT_NAMES
 from bertcompress.bert.families import known_family
-from bertcompress.bert.loading.locate import json_object
+from bertcompress.bert.loading.config_file import json_object
 
 ROLES = ("unk", "sep", "pad", "cls", "mask", "bos", "eos")
 _BERT_TOKENS = {

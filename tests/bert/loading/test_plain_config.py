@@ -10,7 +10,7 @@ import pytest
 
 from bertcompress.artifacts.model_config import labels_of, task_of
 from bertcompress.bert.families import Family, input_names, longest_text
-from bertcompress.bert.loading.frontend import read_config
+from bertcompress.bert.loading.config_file import read_config
 from bertcompress.bert.loading.plain_config import plain_config
 
 

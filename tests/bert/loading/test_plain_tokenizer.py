@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from bertcompress.artifacts.artifact import OnnxModel, save
 from bertcompress.bert.families import Family, input_names
-from bertcompress.bert.loading.frontend import read_config
+from bertcompress.bert.loading.config_file import read_config
 from bertcompress.bert.loading.plain_tokenizer import PlainTokenizer, plain_tokenizer
 from bertcompress.bert.loading.tokenizer import read_tokenizer
 from bertcompress.bert.loading.tokenizer_file import read_core
