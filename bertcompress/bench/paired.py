@@ -143,7 +143,8 @@ def logit_divergence(base: Answers, variant: Answers) -> float | None:
     if not base.logits or len(base.logits) != len(variant.logits):
         return None
     answer = base.predictions[0].answer
-    if isinstance(answer, float | int) or base.logits[0].shape != variant.logits[0].shape:
+    shapes = zip(base.logits, variant.logits, strict=True)
+    if isinstance(answer, float | int) or any(one.shape != two.shape for one, two in shapes):
         return None
     multi_label = isinstance(answer, tuple) and base.logits[0].ndim == 1
     rows = [np.atleast_2d(logits) for logits in base.logits]

@@ -196,9 +196,8 @@ def _map_of(
     settings: BenchSettings,
     place: Workplace,
 ) -> PrecisionMap:
-    drawn = data_workload(
-        subject.features, None, pad_token_id=subject.pad_token_id, seed=settings.seed
-    )
+    own = variant.reads or subject
+    drawn = data_workload(own.features, None, pad_token_id=own.pad_token_id, seed=settings.seed)
 
     def measure() -> PrecisionMap:
         return measure_map(

@@ -7,10 +7,12 @@ first in line moving on by one each time: whatever the machine does, it does to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuned_rounds import TunedSetup, TunedTimes, measure_tuned
@@ -102,6 +104,7 @@ def measure_round(
     entrants: Sequence[Entrant],
     workloads: Sequence[Workload],
     *,
+    own: Mapping[str, Sequence[Workload]] = MappingProxyType({}),
     settings: BenchSettings,
     threads: int,
     number: int,
@@ -113,6 +116,7 @@ def measure_round(
     Args:
         entrants: Who takes part.
         workloads: Single-stream first: memory is read after it.
+        own: The same for entrants that read the texts as other tokens, by their names.
         settings: How much to measure.
         threads: Of each runtime.
         number: The round's number; rotates the order.
@@ -122,10 +126,11 @@ def measure_round(
     Raises:
         RunError: If a variant can't be loaded or run.
     """
-    paths = []
-    for i, workload in enumerate(workloads):
-        paths.append(scratch / f"round-{number}-{i}.npz")
-        save_workload(workload, paths[-1])
+    paths = _saved(workloads, scratch / f"round-{number}")
+    paths_of = {
+        name: _saved(others, scratch / f"round-{number}-of-{place}")
+        for place, (name, others) in enumerate(own.items())
+    }
     before, throttling = read_cpu_times(), read_throttling()
     line = [*entrants[number % len(entrants) :], *entrants[: number % len(entrants)]]
     groups = [line] if settings.side_by_side else [[entrant] for entrant in line]
@@ -135,15 +140,20 @@ def measure_round(
             stalls = []
             for entrant in group:
                 process = WorkerProcess(entrant.name, scratch=scratch, threads=threads)
-                stalls.append(_Stall(entrant, open_processes.enter_context(process)))
-            _measure_group(stalls, workloads, paths, settings, step)
+                stalls.append(
+                    _Stall(
+                        entrant,
+                        open_processes.enter_context(process),
+                        paths_of.get(entrant.name, paths),
+                    )
+                )
+            _measure_group(stalls, workloads, settings, step)
             setups = [(stall, stall.entrant.tuned) for stall in stalls if stall.entrant.tuned]
             for stall, _ in setups:
                 stall.after_all = stall.peak()
             tuned = measure_tuned(
-                [(stall.process, setup) for stall, setup in setups],
+                [(stall.process, setup, stall.paths[0]) for stall, setup in setups],
                 workloads[0],
-                paths[0],
                 settings=settings,
                 threads=threads,
                 scratch=scratch,
@@ -154,18 +164,26 @@ def measure_round(
             rounds |= {stall.entrant.name: stall.result(len(workloads)) for stall in stalls}
     busy, steal = shares_between(before, read_cpu_times()) or (None, None)
     throttled = throttled_between(throttling, read_throttling())
-    for path in paths:
+    for path in [*paths, *chain.from_iterable(paths_of.values())]:
         path.unlink()
     ordered = tuple(rounds[entrant.name] for entrant in entrants)
     return RoundResult(ordered, busy, steal, throttled)
 
 
+def _saved(workloads: Sequence[Workload], start: Path) -> list[Path]:
+    paths = [start.with_name(f"{start.name}-{i}.npz") for i in range(len(workloads))]
+    for workload, path in zip(workloads, paths, strict=True):
+        save_workload(workload, path)
+    return paths
+
+
 class _Stall:
     """One entrant's process and what it has measured so far."""
 
-    def __init__(self, entrant: Entrant, process: WorkerProcess) -> None:
+    def __init__(self, entrant: Entrant, process: WorkerProcess, paths: Sequence[Path]) -> None:
         self.entrant = entrant
         self.process = process
+        self.paths = paths
         self.seconds: dict[int, list[float]] = {}
         self.energy_j: dict[int, list[float | None]] = {}
         self.steady = False
@@ -215,23 +233,22 @@ class _Stall:
 def _measure_group(
     stalls: Sequence[_Stall],
     workloads: Sequence[Workload],
-    paths: Sequence[Path],
     settings: BenchSettings,
     step: Callable[[str], None],
 ) -> None:
     for stall in stalls:
-        stall.start(paths[0])
+        stall.start(stall.paths[0])
         step(f"{stall.entrant.name}: loaded")
     for i, workload in enumerate(workloads):
         taking = [stall for stall in stalls if stall.takes(workload)]
         for stall in taking:
-            steady = _warm(stall, workload, paths[i], settings)
+            steady = _warm(stall, workload, stall.paths[i], settings)
             stall.steady = steady if workload.scenario == "single-stream" else stall.steady
         blocks = min(settings.blocks, len(workload.feeds))
         for block in range(blocks):
             first = block % len(taking) if taking else 0
             for stall in [*taking[first:], *taking[:first]]:
-                stall.time(i, paths[i], part_of(workload, block, blocks))
+                stall.time(i, stall.paths[i], part_of(workload, block, blocks))
         for stall in taking:
             if workload.scenario == "single-stream":
                 stall.after_single_stream = stall.peak()

@@ -175,14 +175,15 @@ def _answers_of(
     def told(stage: str, done: int, total: int) -> None:
         place.progress(f"{stage}: {variant.name}", done, total)
 
+    own = variant.reads or subject
     with ExitStack() as open_processes:
         return predict_all(
             KeptOutputs(start, place.state.folder / f"outputs-{position}"),
-            subject.task,
-            subject.features,
+            own.task,
+            own.features,
             subject.dataset.examples,
             batch_size=settings.accuracy_batch,
-            pad_token_id=subject.pad_token_id,
+            pad_token_id=own.pad_token_id,
             progress=told,
         )
 
@@ -210,7 +211,15 @@ def _measure_rounds(
     tunings: Sequence[Tuning],
 ) -> list[RoundResult]:
     """Measures every round that is not in the state folder."""
-    setups = [tuned_setup(tuning, subject, settings) for tuning in tunings]
+    setups = [
+        tuned_setup(tuning, variant.reads or subject, settings)
+        for tuning, variant in zip(tunings, variants, strict=bool(tunings))
+    ]
+    others = {
+        variant.name: variant.reads
+        for variant in variants
+        if variant.reads is not None and variant.reads.features is not subject.features
+    }
     entrants = [
         Entrant(v.name, v.folder, v.runtime, tuned=setups[i] if setups else None)
         for i, v in enumerate(variants)
@@ -225,6 +234,7 @@ def _measure_rounds(
         return measure_round(
             entrants,
             workloads_of(subject, settings, number),
+            own={name: workloads_of(own, settings, number) for name, own in others.items()},
             settings=settings,
             threads=place.threads,
             number=number,

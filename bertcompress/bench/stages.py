@@ -59,7 +59,7 @@ def tune_all(
         variant = variants[position]
         return tune_variant(
             variant,
-            subject,
+            variant.reads or subject,
             settings,
             threads=place.threads,
             scratch=place.scratch,
@@ -103,7 +103,7 @@ def serve_all(
         place.progress(f"requests: {variants[position].name}", position, len(variants))
         return serve_variant(
             variants[position],
-            subject,
+            variants[position].reads or subject,
             settings,
             tunings[position] if tunings else None,
             bound_s=bound_s,

@@ -61,15 +61,15 @@ class TunedTimes:
 class _Turn:
     process: WorkerProcess
     setup: TunedSetup
+    single_path: Path
     offline_path: Path
     single_s: list[float] = field(default_factory=list)
     offline_s: list[float] = field(default_factory=list)
 
 
 def measure_tuned(
-    line: Sequence[tuple[WorkerProcess, TunedSetup]],
+    line: Sequence[tuple[WorkerProcess, TunedSetup, Path]],
     single: Workload,
-    single_path: Path,
     *,
     settings: BenchSettings,
     threads: int,
@@ -79,19 +79,20 @@ def measure_tuned(
     """Measures all processes at their best settings, in turns.
 
     Args:
-        line: Loaded processes, in the round's order.
+        line: Loaded processes, in the round's order; each with its single sentences on disk.
         single: The round's single sentences.
-        single_path: Where they are on disk.
         settings: The number of blocks.
         threads: Those that all were compared with.
         scratch: A folder for the batches.
         step: Progress callback: what was just finished.
     """
-    turns = [_Turn(process, setup, scratch / f"tuned-{process.pid}.npz") for process, setup in line]
+    turns = [
+        _Turn(process, setup, path, scratch / f"tuned-{process.pid}.npz")
+        for process, setup, path in line
+    ]
     _single_sentences(
         [turn for turn in turns if turn.setup.settings.latency_threads != threads],
         single,
-        single_path,
         settings,
     )
     _all_at_once([turn for turn in turns if turn.setup.offline is not None])
@@ -100,20 +101,20 @@ def measure_tuned(
     return [_times(turn) for turn in turns]
 
 
-def _single_sentences(
-    turns: Sequence[_Turn], workload: Workload, path: Path, settings: BenchSettings
-) -> None:
+def _single_sentences(turns: Sequence[_Turn], workload: Workload, settings: BenchSettings) -> None:
     for turn in turns:
         best = turn.setup.settings
         turn.process.ask(ArrangeStreams(1, best.latency_threads))
         turn.process.ask(
-            RunUntilSteady(path, settings.warm_minimum_s / 2, settings.warm_maximum_s / 2)
+            RunUntilSteady(
+                turn.single_path, settings.warm_minimum_s / 2, settings.warm_maximum_s / 2
+            )
         )
     blocks = min(settings.blocks, len(workload.feeds))
     for block in range(blocks):
         part = part_of(workload, block, blocks)
         for turn in turns:
-            runs = turn.process.ask(TimeEach(path, part.start, part.stop, _SETTLE_RUNS))
+            runs = turn.process.ask(TimeEach(turn.single_path, part.start, part.stop, _SETTLE_RUNS))
             turn.single_s += [round(second, 8) for second in runs.seconds]
 
 

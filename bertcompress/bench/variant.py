@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from bertcompress.artifacts.artifact_files import manifest_of
 from bertcompress.bench.names import AGAIN, PEER_RUNTIME
@@ -13,26 +15,6 @@ from bertcompress.examples import Dataset, Example
 from bertcompress.inference.predictor import Predictor
 from bertcompress.passes.prune.removed import explanation_of
 from bertcompress.tasks.base import Feature, Task
-
-
-@dataclass(frozen=True)
-class Variant:
-    """An artifact to measure.
-
-    Attributes:
-        name: What reports call it; unique in a run.
-        folder: Its artifact folder.
-        runtime: What runs it: ``auto``, ``ort-cpu``, ``torch-cpu``, or ``peer``.
-    """
-
-    name: str
-    folder: Path
-    runtime: str = "auto"
-
-    @property
-    def is_peer(self) -> bool:
-        """Whether another library made it, to be compared with."""
-        return self.runtime == PEER_RUNTIME
 
 
 @dataclass(frozen=True)
@@ -55,14 +37,48 @@ class Subject:
     tokenize: Callable[[Example], object] | None = None
 
 
-def variant_of(name: str, model: Predictor) -> Variant:
+@dataclass(frozen=True)
+class Variant:
+    """An artifact to measure.
+
+    Attributes:
+        name: What reports call it; unique in a run.
+        folder: Its artifact folder.
+        runtime: What runs it: ``auto``, ``ort-cpu``, ``torch-cpu``, or ``peer``.
+        reads: What all are measured on, as this one reads it and answers; None for as the subject
+            does: a peer is made of the same model.
+    """
+
+    name: str
+    folder: Path
+    runtime: str = "auto"
+    reads: Subject | None = None
+
+    @property
+    def is_peer(self) -> bool:
+        """Whether another library made it, to be compared with."""
+        return self.runtime == PEER_RUNTIME
+
+
+def variant_of(name: str, model: Predictor, subject: Subject) -> Variant:
     """Returns an opened model as something to measure.
 
+    Its own files say how it reads texts (a pruned vocabulary has other numbers) and what its
+    outputs mean (pooling, activation, the order of labels).
+
     Raises:
-        UsageError: It does not say its task: the measuring processes open it by its files.
+        UsageError: It does not say its task: the measuring processes open it by its files; or that
+            is another than the subject's.
     """
-    _check_says_task(model)
-    return Variant(name, model.folder, model.runtime)
+    if model.task.name != subject.task.name:
+        raise UsageError(
+            f"{name} does {model.task.name} and the first model {subject.task.name}; measure "
+            "models of one task"
+        )
+    own = subject_of(model, subject.dataset)
+    if _same_tokens(own.features, subject.features):
+        own = replace(own, features=subject.features)
+    return Variant(name, model.folder, model.runtime, own)
 
 
 def subject_of(model: Predictor, dataset: Dataset) -> Subject:
@@ -76,6 +92,13 @@ def subject_of(model: Predictor, dataset: Dataset) -> Subject:
         features=features,
         pad_token_id=model.pad_token_id,
         tokenize=lambda example: model.encode([example]),
+    )
+
+
+def _same_tokens(own: Sequence[Feature], others: Sequence[Feature]) -> bool:
+    return len(own) == len(others) and all(
+        np.array_equal(one.inputs["input_ids"], other.inputs["input_ids"])
+        for one, other in zip(own, others, strict=True)
     )
 
 

@@ -93,7 +93,7 @@ def build_pair(
             runtime = process.load(variant.folder, variant.runtime).runtime
             answers = predict_all(
                 process,
-                subject.task,
+                (variant.reads or subject).task,
                 subject.features,
                 subject.dataset.examples,
                 batch_size=settings.answers_batch,

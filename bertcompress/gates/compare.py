@@ -23,6 +23,7 @@ from bertcompress.bench.variant import Subject, Variant, check
 from bertcompress.bench.worker.client import thread_variables
 from bertcompress.bench.workload import sample_features, single_stream
 from bertcompress.codec import Json, to_plain
+from bertcompress.errors import UsageError
 from bertcompress.gates.build_facts import build_pair, frozen_subset
 from bertcompress.gates.comparison import COMPARISON_VERSION, CompareSettings, Comparison
 from bertcompress.gates.comparison_gates import answers_gate, counted_gates, slowdown_gate
@@ -66,6 +67,11 @@ def compare(
     """
     settings = settings or CompareSettings()
     check([base, head], subject)
+    if head.reads is not None and head.reads.features is not subject.features:
+        raise UsageError(
+            f"{head.name} reads the texts as other tokens than {base.name} does, so their times "
+            "are not of the same inputs; bertcompress bench measures each on its own"
+        )
     threads = settings.threads or available_threads()
     machine = read_environment(threads=threads, thread_variables=thread_variables(threads))
     subset = frozen_subset(subject, settings.examples, seed=settings.seed)

@@ -81,17 +81,21 @@ def benchmark(
         Predictor.open(model, task=task, runtime=runtime, max_length=max_length, note=note)
         for model in models
     ]
-    variants = _variants([str(model) for model in models], names, opened)
+    called = _names_of([str(model) for model in models], names, opened)
     source = data if isinstance(data, DataSource) else DataSource(source=str(data))
     seed = settings.seed
     dataset = measured_data(source, opened[0], seed=seed, whole=whole, note=note)
     for model in opened:
         note_trained_rows(model, dataset, note=note)
     peers = _peers_of(opened, source, seed=seed) if settings.peers else None
+    subject = subject_of(opened[0], dataset)
+    variants = [
+        variant_of(name, model, subject) for name, model in zip(called, opened, strict=True)
+    ]
     with tempfile.TemporaryDirectory(prefix="bertcompress-bench-") as scratch:
         return measure(
             variants,
-            subject_of(opened[0], dataset),
+            subject,
             settings,
             Path(out or scratch),
             command=command,
@@ -207,9 +211,9 @@ def peer_source(model: Predictor, splits: Splits, *, seed: int) -> PeerSource:
     return PeerSource(model.folder, features)
 
 
-def _variants(
+def _names_of(
     models: Sequence[str], names: Sequence[str], opened: Sequence[Predictor]
-) -> list[Variant]:
+) -> list[str]:
     if not models:
         raise UsageError("a benchmark needs at least one artifact folder")
     if names and len(names) != len(models):
@@ -220,7 +224,7 @@ def _variants(
     called = list(names) or [Path(model).name or model for model in models]
     if len(set(called)) < len(called):
         called = list(models)
-    return [variant_of(name, model) for name, model in zip(called, opened, strict=True)]
+    return called
 
 
 def _peers_of(opened: Sequence[Predictor], source: DataSource, *, seed: int) -> PeerSource:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bertcompress.artifacts.artifact import Artifact, save
 from bertcompress.artifacts.manifest import read_manifest, verify
-from bertcompress.bench.variant import Variant, subject_of
+from bertcompress.bench.variant import subject_of, variant_of
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.inference.predictor import Predictor
 from bertcompress.passes.base import AnyPass
@@ -75,9 +75,9 @@ def run_recipe(
         _save_if_changed(with_recipe(artifact, recipe, passes, folder), folder)
         if recipe.bench is None:
             continue
-        variants.append(Variant(name, folder))
-        if subject is None:
-            subject = subject_of(Predictor.open(folder, note=note), splits.test)
+        opened = Predictor.open(folder, note=note)
+        subject = subject or subject_of(opened, splits.test)
+        variants.append(variant_of(name, opened, subject))
     if recipe.bench is None or subject is None:
         return None
     peers = None

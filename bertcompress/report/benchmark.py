@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -91,8 +92,16 @@ def _state_key(
         "files": files,
         "settings": to_plain(settings),
         "task": subject.task.name,
+        "reads": [_tokens_of(variant.reads or subject) for variant in variants],
         "data": [subject.dataset.fingerprint, len(lengths), sum(lengths)],
         "machine": [machine.cpu_model, list(machine.cpu_flags), machine.threads],
         "libraries": dict(machine.libraries),
     }
     return to_plain(key)
+
+
+def _tokens_of(subject: Subject) -> str:
+    digest = hashlib.sha256()
+    for feature in subject.features:
+        digest.update(feature.inputs["input_ids"].tobytes())
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import pytest
 from bertcompress.artifacts.artifact import Step
 from bertcompress.artifacts.manifest import write_manifest
 from bertcompress.bench.names import AGAIN, PEER_RUNTIME
-from bertcompress.bench.variant import Subject, Variant, check, subject_of
+from bertcompress.bench.variant import Subject, Variant, check, subject_of, variant_of
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.examples import Dataset, TextExample
 from bertcompress.inference.predictor import Predictor
 from bertcompress.report.benchmark import bench
 from fixtures.bench_runs import two_fakes
+from fixtures.embeddings import pooling
 
 
 def test_a_damaged_explanation_is_refused_before_anything_is_measured(
@@ -62,3 +64,28 @@ def test_a_subject_holds_the_examples_as_the_model_reads_them(model: Path) -> No
     assert subject.tokenize is not None
     [alone] = subject.tokenize(examples[1])  # type: ignore[misc]  # what it returns is only timed
     assert alone.length == 8
+
+
+@pytest.mark.parametrize("mode", ["cls", "max"])
+def test_each_variant_answers_by_its_own_files(
+    mode: str, embedding_folder: Callable[..., Path]
+) -> None:
+    mean, other = (
+        Predictor.open(embedding_folder(pooling(each), name=each)) for each in ("mean", mode)
+    )
+    subject = subject_of(mean, Dataset((TextExample("made:1", "good film"),), "made", "test"))
+
+    made = variant_of("other", other, subject)
+
+    assert made.reads is not None
+    assert made.reads.task == other.task != subject.task
+    assert made.reads.features is subject.features  # the same tokens are timed once
+
+
+def test_a_variant_of_another_task_is_refused(tiny_folder: Callable[..., Path]) -> None:
+    first, other = map(Predictor.open, (tiny_folder(), tiny_folder(task="feature-extraction")))
+    examples = (TextExample("made:1", "good film", label="positive"),)
+    subject = subject_of(first, Dataset(examples, "made", "test"))
+
+    with pytest.raises(UsageError, match="other does feature-extraction and the first model text-"):
+        variant_of("other", other, subject)

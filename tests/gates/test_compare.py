@@ -19,6 +19,7 @@ from bertcompress.gates import compare as module
 from bertcompress.gates.compare import CompareSettings, compare
 from bertcompress.gates.gate import GateResult
 from bertcompress.stats.slowdown import IS_HEAD
+from fixtures.bench_runs import two_fakes
 
 SMALL = CompareSettings(
     looks=(1,),
@@ -204,3 +205,11 @@ def test_impossible_comparisons_are_refused(subject: Subject, tmp_path: Path) ->
     write_fake(head.folder, FakeArtifact(fail_run="no kernel for this operator"))
     with pytest.raises(RunError, match="head: no kernel for this operator"):
         compare(base, head, subject, settings=SMALL)
+
+
+def test_a_head_that_reads_other_tokens_is_refused(subject: Subject, tmp_path: Path) -> None:
+    base, head = two_fakes(tmp_path)
+    other = replace(subject, features=subject.features[::-1])
+
+    with pytest.raises(UsageError, match="INT8 reads the texts as other tokens than FP32 does"):
+        compare(base, replace(head, reads=other), subject)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,23 @@ def test_python_and_the_command_measure_the_same(
     assert [it.name for it in ours.measurements] == [it.name for it in theirs.measurements]
     assert called.command == ""
     assert typed.command.startswith("bertcompress bench ")
+
+
+@pytest.mark.slow
+def test_a_model_with_fewer_tokens_is_measured_on_its_own_numbers(
+    ok: Ok, here: Path, model: Path, data: Path, short_quick: None
+) -> None:
+    ok("prune", model, "--vocabulary", "--data", data, "-o", "small")
+    told = json.loads(ok("evaluate", "small", "--data", data, "--reference", model, "--json"))
+    alone = replace(settings.QUICK, again=False, grid_lengths=())
+
+    report = bc.benchmark([model, "small"], data, settings=alone)
+
+    small = report.results[1]
+    assert small.accuracy is not None
+    assert small.paired is not None
+    assert small.paired.agreement == pytest.approx(1.0)
+    assert small.accuracy.value == pytest.approx(told["value"], abs=1e-6)
 
 
 def test_nothing_is_written_without_a_folder(

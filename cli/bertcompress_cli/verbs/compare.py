@@ -172,14 +172,16 @@ def _measure(
     from bertcompress_cli.place import command_line
     from bertcompress_cli.progress import progress_on_stderr
 
+    subject = subject_of(opened[0], data)
     base, head = (
-        variant_of(name, model) for name, model in zip(("base", "head"), opened, strict=True)
+        variant_of(name, model, subject)
+        for name, model in zip(("base", "head"), opened, strict=True)
     )
     with progress_on_stderr() as progress:
         return measure(
             base,
             head,
-            subject_of(opened[0], data),
+            subject,
             settings=settings,
             state_root=out / _STATE if out is not None else None,
             command=command_line(),
