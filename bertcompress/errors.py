@@ -27,7 +27,9 @@ what was found, what to type instead.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import errno
+import re
+from collections.abc import Iterable, Iterator
 
 
 class BertCompressError(Exception):
@@ -140,6 +142,33 @@ class MissingDependencyError(MissingError):
 
 class MissingHardwareError(MissingError):
     """Says that a device or instruction set is not on this machine."""
+
+
+FREE_MEMORY = "close other programs, or take a machine or container with more"
+
+_OUT_OF_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|not enough memory|out of memory|bad_alloc"
+    r"|failed to allocate|insufficient memory",
+    re.IGNORECASE,
+)
+"""How torch, safetensors, ONNX Runtime and the system say it, most of them as a RuntimeError."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yields an error, what it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Says whether an error, or what it was raised from, tells of too little memory."""
+    return any(
+        isinstance(cause, MemoryError)
+        or getattr(cause, "errno", None) == errno.ENOMEM
+        or (not isinstance(cause, BertCompressError) and _OUT_OF_MEMORY.search(str(cause)))
+        for cause in causes(error)
+    )
 
 
 def did_you_mean(word: str, allowed: Iterable[str]) -> str:

@@ -12,13 +12,13 @@ removes once it is old enough to belong to nobody.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import yaml
 
@@ -32,6 +32,7 @@ from bertcompress.artifacts.artifact import (
 )
 from bertcompress.errors import DataError, PassError, UsageError, did_you_mean
 from bertcompress.files import json_text, write_whole
+from bertcompress.reading import read_json, read_yaml, reason
 
 FILE_NAME = "bertcompress.yaml"
 ARTIFACTS, REPORTS = "artifacts", "reports"
@@ -159,9 +160,9 @@ def find_workspace(folder: Path) -> Workspace | None:
     if not file.is_file():
         return None
     try:
-        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{file} can't be read: {' '.join(str(error).split())}") from error
+        plain = read_yaml(file)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file} can't be read: {reason(error)}") from error
     if not isinstance(plain, Mapping) or not isinstance(plain.get("model"), str):
         raise UsageError(f"{file} must say model: and may say data:, task: and seed:")
     for key in plain:
@@ -275,8 +276,8 @@ def _measured(folder: Path) -> dict[str, Figures]:
     figures: dict[str, Figures] = {}
     for _, report in _numbered(folder):
         try:
-            known = json.loads((report / MEASURED_NAME).read_text(encoding="utf-8"))
-            plain = json.loads((report / _REPORT_NAME).read_text(encoding="utf-8"))
+            known = cast("Any", read_json(report / MEASURED_NAME))
+            plain = cast("Any", read_json(report / _REPORT_NAME))
             for row in plain["summary"]["variants"]:
                 if row["name"] in known:
                     figures[known[row["name"]]["sha256"]] = _figures(row, plain["metric"], report)

@@ -14,6 +14,7 @@ from bertcompress.errors import (
     MissingDependencyError,
     UsageError,
     did_you_mean,
+    is_out_of_memory,
 )
 
 CLASSES = [
@@ -63,3 +64,18 @@ def test_only_a_near_word_is_offered() -> None:
     assert did_you_mean("haeds", ["heads", "ffn"]) == "; did you mean 'heads'?"
     assert did_you_mean("zzz", iter(["heads", "ffn"])) == ""
     assert did_you_mean("x", []) == ""
+
+
+def test_little_memory_is_known_however_a_library_says_it() -> None:
+    told = (
+        MemoryError(),
+        OSError(12, "Cannot allocate memory"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+        RuntimeError("std::bad_alloc"),
+    )
+    wrapped = ValueError("x")
+    wrapped.__cause__ = MemoryError()
+
+    assert all(map(is_out_of_memory, (*told, wrapped)))
+    assert not is_out_of_memory(RuntimeError("the memory of the model is damaged"))
+    assert not is_out_of_memory(LoadError("asks for more: out of memory"))

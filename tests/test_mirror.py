@@ -13,7 +13,10 @@ MIRRORS = {
     "cli/bertcompress_cli": "tests/cli",
     "calibration/bertcompress_calibration": "tests/calibration",
 }
-NO_MIRRORS = ("tests/benchmarks/", "tests/borders/", "tests/fakes/", "tests/fixtures/")
+NO_MIRRORS = (
+    *("tests/benchmarks/", "tests/borders/", "tests/fakes/", "tests/fixtures/"),
+    "tests/hostile/",
+)
 """Folders of tests that are of no package."""
 
 WITHOUT_A_TEST_FILE = {

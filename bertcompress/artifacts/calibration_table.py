@@ -87,7 +87,8 @@ class TensorRange:
     def __post_init__(self) -> None:
         ends = (self.minimum, self.maximum, self.low, self.high)
         ordered = self.minimum <= self.maximum and self.low <= self.high
-        if not (ordered and all(math.isfinite(end) for end in ends)):
+        counted = self.bin_width > 0 or not self.histogram.size
+        if not (ordered and counted and all(map(math.isfinite, (*ends, self.bin_width)))):
             raise CalibrationError(
                 f"the range of {self.tensor} must go from a smaller to a larger finite number, got "
                 f"{self.low} to {self.high} (seen {self.minimum} to {self.maximum}); {AGAIN}"

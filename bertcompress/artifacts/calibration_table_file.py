@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bertcompress.errors import CalibrationError
 from bertcompress.files import write_whole
+from bertcompress.reading import json_value
 
 FORMAT_VERSION = 2
 HEADER_KEY = "calibration_table"
@@ -91,7 +92,7 @@ def _header_of(file: TableFile, path: Path) -> Mapping[str, Any]:
             f"{path} is a safetensors file but not a calibration table; name the file that a "
             "calibration wrote"
         )
-    facts: Mapping[str, Any] = json.loads(text)
+    facts: Mapping[str, Any] = cast("Mapping[str, Any]", json_value(text))
     if facts["format"] > FORMAT_VERSION:
         raise CalibrationError(
             f"{path} has format {facts['format']}, this bertcompress reads up to "

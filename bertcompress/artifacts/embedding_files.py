@@ -21,8 +21,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import cast
 
+from bertcompress import reading
 from bertcompress.errors import LoadError
 
 MODULES_NAME = "modules.json"
@@ -47,6 +49,8 @@ _TRANSFORMER_NAMES = (
         for family in ("roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
     ),
 )
+_LARGEST_WEIGHTS = 1 << 30
+"""Bytes of the weights of one module after the Transformer, a matrix of a few thousand squared."""
 _PICKLE = "pytorch_model.bin"
 _VECTORS = "SentenceTransformer"
 _PACKAGE = "sentence_transformers"
@@ -96,12 +100,12 @@ def read_embedding_files(folder: Path) -> dict[str, bytes]:
                 f"for; copy {MODULES_NAME} from the original model, or remove the folder"
             )
         return {}
-    entries = read_modules((root / MODULES_NAME).read_bytes(), str(root / MODULES_NAME))
+    entries = read_modules(content_of(root / MODULES_NAME), str(root / MODULES_NAME))
     files = {MODULES_NAME: _modules_text(root, entries)}
     for entry in entries:
         files |= _transformer(root, entry) if entry.kind == "Transformer" else _module(root, entry)
     if (root / MODEL_NAME).is_file():
-        files[MODEL_NAME] = (root / MODEL_NAME).read_bytes()
+        files[MODEL_NAME] = content_of(root / MODEL_NAME)
     return files
 
 
@@ -115,8 +119,8 @@ def makes_vectors(folder: Path) -> bool:
     if root is None:
         return False
     place = root / MODEL_NAME
-    model = json_fields(place.read_bytes(), str(place)) if place.is_file() else {}
-    kinds = [entry.kind for entry in read_modules((root / MODULES_NAME).read_bytes(), MODULES_NAME)]
+    model = json_fields(content_of(place), str(place)) if place.is_file() else {}
+    kinds = [entry.kind for entry in read_modules(content_of(root / MODULES_NAME), MODULES_NAME)]
     return "Pooling" in kinds and model.get("model_type", _VECTORS) == _VECTORS
 
 
@@ -141,7 +145,7 @@ def transformer_folder(root: Path) -> Path | None:
     path = root / MODULES_NAME
     if not path.is_file():
         return None
-    for entry in read_modules(path.read_bytes(), str(path)):
+    for entry in read_modules(content_of(path), str(path)):
         if entry.kind == "Transformer" and entry.path:
             return root / entry.path
     return None
@@ -169,14 +173,31 @@ def read_modules(content: bytes, place: str) -> tuple[ModuleEntry, ...]:
                 f"{place} must give each module a type and a path, found {json.dumps(entry)}; "
                 "restore it from the original model"
             )
-        parts = PurePosixPath(path)
-        if parts.is_absolute() or ".." in parts.parts:
+        if not reading.is_inner_name(path or "."):
             raise LoadError(
                 f"{place} names the path {path!r}, which is not inside the model's folder; restore "
                 "it from the original model"
             )
         entries.append(ModuleEntry(kind, "" if path == "." else path.rstrip("/")))
     return tuple(entries)
+
+
+def content_of(path: Path, *, most: int = reading.LARGEST_FILE) -> bytes:
+    """Returns a file's content.
+
+    Args:
+        path: The file.
+        most: The bytes that it may have.
+
+    Raises:
+        LoadError: It can't be read, is no regular file, or larger.
+    """
+    try:
+        return reading.read_bounded(path, most=most)
+    except (OSError, ValueError) as error:
+        raise LoadError(
+            f"{path} can't be read: {reading.reason(error)}; restore it from the original model"
+        ) from error
 
 
 def json_value(content: bytes, place: str) -> object:
@@ -186,12 +207,11 @@ def json_value(content: bytes, place: str) -> object:
         LoadError: It is not JSON.
     """
     try:
-        value: object = json.loads(content.decode("utf-8"))
+        return reading.json_value(content)
     except ValueError as error:
         raise LoadError(
             f"{place} can't be read: {error}; restore it from the original model"
         ) from error
-    return value
 
 
 def json_fields(content: bytes, place: str) -> dict[str, object]:
@@ -241,26 +261,26 @@ def _root_of(folder: Path) -> Path | None:
 
 def _modules_text(root: Path, entries: Sequence[ModuleEntry]) -> bytes:
     """Returns ``modules.json`` with old class names and the Transformer in the root."""
-    content = (root / MODULES_NAME).read_bytes()
-    raw = json.loads(content)
+    content = content_of(root / MODULES_NAME)
+    raw = cast("list[dict[str, object]]", json_value(content, MODULES_NAME))
     for entry, fields in zip(entries, raw, strict=True):
         if entry.kind in _MOVED:
             fields["type"] = f"{_PACKAGE}.models.{entry.kind}"
         if entry.kind == "Transformer":
             fields["path"] = ""
-    return content if raw == json.loads(content) else json_bytes(raw)
+    return content if raw == json_value(content, MODULES_NAME) else json_bytes(raw)
 
 
 def _transformer(root: Path, entry: ModuleEntry) -> dict[str, bytes]:
     """Returns the Transformer's settings, under the name that all versions read first."""
     for name in _TRANSFORMER_NAMES:
         path = root / entry.path / name
-        fields = json_fields(path.read_bytes(), str(path)) if path.is_file() else {}
+        fields = json_fields(content_of(path), str(path)) if path.is_file() else {}
         if fields and all(fields.get(key) == value for key, value in _USUAL.items()):
             fields = {key: value for key, value in fields.items() if key not in _USUAL}
             return {TRANSFORMER_NAME: json_bytes(fields)}
         if fields:
-            return {TRANSFORMER_NAME: path.read_bytes()}
+            return {TRANSFORMER_NAME: content_of(path)}
     return {}
 
 
@@ -272,12 +292,14 @@ def _module(root: Path, entry: ModuleEntry) -> dict[str, bytes]:
     files = {}
     config = folder / "config.json"
     if config.is_file():
-        content = config.read_bytes()
+        content = content_of(config)
         if entry.kind == "Pooling":
             content = _both_styles(content, str(config))
         files[f"{entry.path}/config.json"] = content
     if (folder / WEIGHTS_NAME).is_file():
-        files[f"{entry.path}/{WEIGHTS_NAME}"] = (folder / WEIGHTS_NAME).read_bytes()
+        files[f"{entry.path}/{WEIGHTS_NAME}"] = content_of(
+            folder / WEIGHTS_NAME, most=_LARGEST_WEIGHTS
+        )
     elif (folder / _PICKLE).is_file():
         files[f"{entry.path}/{WEIGHTS_NAME}"] = without_pickle(folder / _PICKLE)
     return files

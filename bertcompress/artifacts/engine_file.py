@@ -8,7 +8,6 @@ they are what is loaded: a file exchanged in between has no effect.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 from bertcompress.artifacts.engine_record import EngineRecord
@@ -21,6 +20,7 @@ from bertcompress.artifacts.manifest import (
 )
 from bertcompress.errors import LoadError
 from bertcompress.files import json_text
+from bertcompress.reading import read_json
 
 _AGAIN = "build it again: bertcompress build"
 
@@ -83,13 +83,12 @@ def check_plan(plan: bytes, record: EngineRecord, *, where: str) -> None:
 
 def _read_sidecar(path: Path) -> EngineRecord:
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        return EngineRecord.from_json(plain)
+        return EngineRecord.from_json(read_json(path))
     except FileNotFoundError as error:
         raise LoadError(
             f"{path} is missing, so nothing says what the engine beside it is; {_AGAIN}"
         ) from error
     except KeyError as error:
         raise LoadError(f"{path} is damaged: {error} is missing; {_AGAIN}") from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise LoadError(f"{path} is damaged: {error}; {_AGAIN}") from error

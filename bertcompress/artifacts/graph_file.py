@@ -11,11 +11,14 @@ Source: https://onnx.ai/onnx/repo-docs/ExternalData.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import graphlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertcompress.errors import LoadError
+from bertcompress.errors import BertCompressError, LoadError
+from bertcompress.reading import inner_path, reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +36,9 @@ LARGEST_FILE = (1 << 31) - (1 << 20)
 
 _SMALL_TENSOR = 1024
 """Bytes of the largest tensor that stays in the graph's own file: runtimes read shapes there."""
+
+_DIGITS = 19
+"""A file has fewer than 10^18 bytes."""
 
 _PLACES = (ONNX_NAME, "model.onnx")
 
@@ -66,7 +72,7 @@ def graph_files(path: Path) -> tuple[Path, ...]:
         LoadError: If it names a file outside its folder.
     """
     try:
-        graph = _parsed(path)
+        graph = parse_graph(path)
     except LoadError:  # whoever reads it says so
         return (path,)
     outside = (one for one in _tensors(graph) if _is_external(one))
@@ -144,10 +150,14 @@ def check_finite(tensor: onnx.TensorProto, path: Path) -> None:
 
     from bertcompress.numerics.finite import all_finite
 
-    if tensor.data_type not in _float_types():
-        return
-    values = numpy_helper.to_array(tensor)
-    if all_finite(values) or _is_mask(values):
+    try:
+        values = numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError) as error:
+        raise LoadError(
+            f"{path} holds no values that fit the weight {tensor.name}: {error}; copy or make it "
+            "again"
+        ) from error
+    if tensor.data_type not in _float_types() or all_finite(values) or _is_mask(values):
         return
     raise LoadError(
         f"{path} holds NaN or infinity in the weight {tensor.name}, so its answers mean nothing; "
@@ -172,10 +182,57 @@ def _float_types() -> tuple[int, ...]:
 
 
 def _whole(path: Path) -> onnx.ModelProto:
-    graph = _parsed(path)
+    graph = parse_graph(path)
     if not graph.graph.node:
         raise LoadError(f"{path} is an empty graph; make the artifact again")
     return graph
+
+
+def parse_graph(path: Path) -> onnx.ModelProto:
+    """Reads a graph without the data that lies in other files.
+
+    Raises:
+        LoadError: If it is no graph, is cut off, or a node waits for its own output: whoever
+            follows names through such a graph never ends.
+    """
+    graph = _parsed(path)
+    _check_order(graph, path)
+    return graph
+
+
+@contextmanager
+def sound_graph(path: Path) -> Iterator[None]:
+    """Tells what work on a stranger's graph raises in the block.
+
+    Its shapes, attributes and names may be anything, and ONNX has errors of its own for them.
+
+    Raises:
+        LoadError: Anything was raised.
+    """
+    try:
+        yield
+    except BertCompressError:
+        raise
+    except Exception as error:
+        raise LoadError(
+            f"{path} is not a sound graph ({type(error).__name__}: {error}); export the model again"
+        ) from error
+
+
+def _check_order(graph: onnx.ModelProto, path: Path) -> None:
+    makers = {name: at for at, node in enumerate(graph.graph.node) for name in node.output if name}
+    needs = {
+        at: {makers[name] for name in node.input if name in makers}
+        for at, node in enumerate(graph.graph.node)
+    }
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        name = graph.graph.node[error.args[1][0]].name
+        raise LoadError(
+            f"{path} is not a sound graph: its node {name!r} waits for its own output; copy or "
+            "make it again"
+        ) from error
 
 
 def _parsed(path: Path) -> onnx.ModelProto:
@@ -216,37 +273,46 @@ def _facts(tensor: onnx.TensorProto) -> dict[str, str]:
 
 def _part(path: Path, name: str) -> Path:
     """Returns the file of external data, which has to be the graph's own."""
-    part = path.parent / name
-    is_plain = bool(name) and not Path(name).is_absolute() and ".." not in Path(name).parts
-    if not is_plain or not part.resolve().is_relative_to(_home(path)):
+    model = path.parent.parent if path.parent.name == "onnx" else path.parent
+    try:
+        return inner_path(path.parent, name, within=model)
+    except ValueError as error:
         raise LoadError(
             f"{path} wants its weights from {name or 'a file without a name'}, which is not in its "
             "folder, and is not read; put the file beside the graph, or ask for another export"
+        ) from error
+
+
+def _number(facts: Mapping[str, str], key: str, usual: int, path: Path) -> int:
+    """Returns an offset or a length of external data."""
+    said = facts.get(key)
+    if said is None:
+        return usual
+    if not (said.isascii() and said.isdecimal() and len(said) < _DIGITS):
+        raise LoadError(
+            f"{path} has the {key} {said[:_DIGITS]!r} for the data of a weight; copy or make it "
+            "again"
         )
-    return part
-
-
-def _home(path: Path) -> Path:
-    """Returns the folder that a graph's data may lie in: the model's; in a cache, all of its."""
-    folder = path.parent.parent if path.parent.name == "onnx" else path.parent
-    real = folder.resolve()
-    return real.parent.parent if real.parent.name == "snapshots" else real
+    return int(said)
 
 
 def _fill(tensor: onnx.TensorProto, path: Path) -> None:
     """Reads a tensor's data into it."""
     facts = _facts(tensor)
     part = _part(path, facts.get("location", ""))
-    wanted = int(facts["length"]) if "length" in facts else -1
+    wanted, offset = _number(facts, "length", -1, path), _number(facts, "offset", 0, path)
     try:
+        size = part.stat().st_size
         with part.open("rb") as file:
-            file.seek(int(facts.get("offset", 0)))
-            data = file.read(wanted)
+            file.seek(offset)
+            data = file.read(wanted if wanted <= size else -1)
     except FileNotFoundError as error:
         raise LoadError(
             f"{path} keeps its weights in {part.name}, which is missing; copy it from the original "
             f"to {part.parent}"
         ) from error
+    except OSError as error:
+        raise LoadError(f"{part} can't be read: {reason(error)}; copy it again") from error
     if wanted > len(data):
         raise LoadError(
             f"{part} is cut off: {tensor.name} has {wanted} bytes in it and {len(data)} are left; "

@@ -8,7 +8,6 @@ answer for plain Transformers folders, which have no manifest.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -18,11 +17,22 @@ from typing import Any, Literal, cast, get_args
 
 from bertcompress.artifacts.folder import MANIFEST_NAME
 from bertcompress.artifacts.graph_file import graph_files, graph_path
-from bertcompress.errors import LoadError
+from bertcompress.artifacts.model_config import TASK_NAMES
+from bertcompress.codec import from_plain
+from bertcompress.errors import DataError, LoadError
 from bertcompress.files import json_text
+from bertcompress.reading import inner_path, is_inner_name, read_json
 
 FORMAT_VERSION = 2
 """1 had no `Step.data`: a step's examples stood among its settings. It is still read."""
+_READ = (
+    *("config.json", "tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.*", "merges.txt", "*.model", "modules.json", "sentence_*_config.json"),
+    *("config_sentence_transformers.json", "trained_r*.json", "adapter_*", "*.safetensors"),
+    *("*.safetensors.index.json", "pytorch_model*", "*/config.json", "*/model.safetensors"),
+    "*/pytorch_model.bin",
+)
+"""What readers of a model's folder take up where it is there."""
 RANGES_NAME = "trained_ranges.json"
 
 Kind = Literal["checkpoint", "onnx", "engine"]
@@ -123,27 +133,27 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = cast("Mapping[str, Any]", read_json(path))
         _check_format(path, raw["format"])
         manifest = Manifest(
             kind=_kind(raw["kind"]),
-            task=raw["task"],
+            task=_task(raw["task"]),
             history=tuple(_step(step, raw["format"]) for step in raw["history"]),
-            files=dict(raw["files"]),
+            files=_files(raw["files"]),
             runtime=dict(raw.get("runtime", {})),
         )
     except KeyError as error:
         raise LoadError(
             f"{path} is damaged: {error} is missing; make the artifact again"
         ) from error
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, DataError) as error:
         raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
     return manifest
 
 
 def _step(raw: Mapping[str, Any], version: int) -> Step:
     """Returns a step; the keys of what it found were words in format 1."""
-    step = Step(**raw)
+    step = from_plain(Step, raw)
     if version > 1:
         return step
     return replace(step, details={_as_field(key): value for key, value in step.details.items()})
@@ -153,7 +163,12 @@ def _as_field(words: str) -> str:
     return re.sub(r"\W+", "_", words).strip("_").lower()
 
 
-def _check_format(path: Path, version: int) -> None:
+def _check_format(path: Path, version: object) -> None:
+    if type(version) is not int or version < 1:
+        raise LoadError(
+            f"{path} has format {str(version)[:40]!r}, and formats are 1 to {FORMAT_VERSION}; make "
+            "the artifact again"
+        )
     if version > FORMAT_VERSION:
         raise LoadError(
             f"{path} has format {version}, this bertcompress reads up to {FORMAT_VERSION}; "
@@ -168,14 +183,39 @@ def _kind(name: object) -> Kind:
     raise ValueError(f"there is no kind {name!r}")
 
 
+def _task(name: object) -> str:
+    if name not in TASK_NAMES:
+        raise ValueError(f"there is no task {name!r}")
+    return str(name)
+
+
+def _files(raw: object) -> Mapping[str, str]:
+    """Returns the hashes by name; a name that leads out of the folder is none."""
+    files = from_plain(dict[str, str], raw, "files")
+    for name in files:
+        if not is_inner_name(name):
+            raise ValueError(f"{name!r} is no name of a file inside the folder")
+    return files
+
+
 def verify(folder: Path, manifest: Manifest, *, but: Sequence[str] = ()) -> None:
-    """Fails with a LoadError that names the first file whose hash differs from the manifest's.
+    """Fails with a LoadError that names the first file which is not as the manifest says.
+
+    That is one whose hash differs, one that is missing, a link that leads out of the folder, and
+    one that the manifest does not carry and that would be read: it would change the answers.
 
     Args:
         folder: The artifact's.
         manifest: What it says.
         but: Patterns of files that are not looked at, such as ``engines/*``.
     """
+    for pattern in _READ:
+        for path in sorted(folder.glob(pattern)):
+            if path.relative_to(folder).as_posix() not in manifest.files:
+                raise LoadError(
+                    f"{path} is not among the files that {MANIFEST_NAME} carries, and could change "
+                    "the answers; remove it, or make the artifact again"
+                )
     for name, expected in manifest.files.items():
         path = folder / name
         if name == "README.md":
@@ -184,6 +224,10 @@ def verify(folder: Path, manifest: Manifest, *, but: Sequence[str] = ()) -> None
             continue
         if not path.is_file():
             raise LoadError(f"{path} is missing; make the artifact again")
+        try:
+            inner_path(folder, name)
+        except ValueError as error:
+            raise LoadError(f"{path} is not read: {error}; copy the file itself there") from error
         if _sha256(path) != expected:
             raise LoadError(
                 f"{path} is not the file that was written (its SHA-256 differs from "

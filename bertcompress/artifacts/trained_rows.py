@@ -13,10 +13,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, cast
 
+from bertcompress.codec import from_plain
 from bertcompress.data.partition import KEY_BYTES, content_key
-from bertcompress.errors import LoadError
+from bertcompress.errors import DataError, LoadError
 from bertcompress.examples import Example, fingerprint_of
+from bertcompress.reading import json_value, read_bounded
 
 TRAINED_ROWS_NAME = "trained_rows.json"
 _FORMAT = 1
@@ -96,8 +99,8 @@ def read_trained_rows(folder: Path) -> TrainedRows:
     if not path.is_file():
         return TrainedRows()
     try:
-        return trained_rows_in(path.read_bytes())
-    except (ValueError, KeyError, TypeError) as error:
+        return trained_rows_in(read_bounded(path))
+    except (OSError, ValueError, KeyError, TypeError, DataError) as error:
         raise LoadError(f"{path} is damaged ({error}); make the artifact again") from error
 
 
@@ -105,7 +108,9 @@ def trained_rows_in(content: bytes | None) -> TrainedRows:
     """Returns what the file's content says; nothing where there is none."""
     if content is None:
         return TrainedRows()
-    plain = json.loads(content)
+    plain = cast("Mapping[str, Any]", json_value(content))
     joined = base64.b64decode(plain["keys"])
     keys = (joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES))
-    return TrainedRows(tuple(LearnedFrom(**each) for each in plain["steps"]), frozenset(keys))
+    return TrainedRows(
+        tuple(from_plain(LearnedFrom, each) for each in plain["steps"]), frozenset(keys)
+    )

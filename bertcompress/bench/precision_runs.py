@@ -6,10 +6,10 @@ quantized variant.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from bertcompress.bench.workload import (
     single_stream,
 )
 from bertcompress.bert.families import longest_text
+from bertcompress.bert.loading.config_file import read_fields
 from bertcompress.errors import LoadError, RunError, UsageError
 from bertcompress.profiling.precision_map import PrecisionMap, joined, precision_map
 from bertcompress.profiling.profiled_run import ProfiledRun
@@ -136,8 +137,8 @@ def drawn_workload(folder: Path, length: int | None = None, *, seed: int = 0) ->
     """
     path = folder / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-        vocabulary = int(config["vocab_size"])
+        config = read_fields(folder)
+        vocabulary = cast("int", config["vocab_size"])
         longest = longest_text(config)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise LoadError(f"can't read {path}: {error}; make the artifact again") from error

@@ -6,7 +6,6 @@ not tune or serve again.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -26,6 +25,7 @@ from bertcompress.bench.worker.client import WorkerProcess
 from bertcompress.bench.worker.messages import MeasureRoofs
 from bertcompress.bench.workload import all_at_once, sample_features
 from bertcompress.bert.families import longest_text
+from bertcompress.bert.loading.config_file import read_fields
 from bertcompress.errors import RunError
 
 LIMITS_NAME = "the machine's limits"
@@ -137,6 +137,6 @@ def _longest_text(folder: Path) -> int | None:
     path = folder / "config.json"
     if not path.is_file():
         return None
-    config = json.loads(path.read_text(encoding="utf-8"))
+    config = read_fields(folder)
     known = isinstance(config.get("max_position_embeddings"), int)
     return longest_text(config) if known else None

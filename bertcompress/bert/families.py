@@ -188,7 +188,7 @@ def longest_text(config: PreTrainedConfig | Mapping[str, object]) -> int:
     """
     fields = cast("Any", config if isinstance(config, Mapping) else config.to_dict())
     family = known_family(fields.get("model_type"))
-    rows = int(fields["max_position_embeddings"])
+    rows = int(fields.get("max_position_embeddings") or 512)
     if family is None or not family.positions_after_padding:
         return rows
     return rows - int(fields.get("pad_token_id") or 0) - 1

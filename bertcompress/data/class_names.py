@@ -9,8 +9,9 @@ Source: https://huggingface.co/docs/datasets/package_reference/main_classes, `Fe
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+
+from bertcompress.reading import json_value
 
 Names = Mapping[str, list[str]]
 """The names of the classes, by column."""
@@ -19,7 +20,7 @@ Names = Mapping[str, list[str]]
 def names_in_schema(metadata: Mapping[bytes, bytes] | None) -> Names:
     """Returns the names in the metadata of an Arrow schema, none where there are none."""
     try:
-        content = json.loads((metadata or {}).get(b"huggingface", b"{}"))
+        content = json_value((metadata or {}).get(b"huggingface", b"{}"))
     except ValueError:
         return {}
     info = content.get("info") if isinstance(content, Mapping) else None

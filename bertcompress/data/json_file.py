@@ -20,6 +20,7 @@ from bertcompress.data.table import (
 )
 from bertcompress.data.text_file import lines_of, read_text
 from bertcompress.errors import DataError
+from bertcompress.reading import json_value
 
 _ANY_COLUMNS = Columns()
 _ESCAPES = re.compile(
@@ -43,7 +44,7 @@ def read_json(path: Path, *, name: str, columns: Columns = _ANY_COLUMNS) -> Reco
     """
     text, notes = _whole(read_text(path), name)
     try:
-        content: object = json.loads(text)
+        content = json_value(text, finite=False)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and text.lstrip().startswith("{"):
             table = table_of_lines(text, path=path, name=name)
@@ -53,6 +54,8 @@ def read_json(path: Path, *, name: str, columns: Columns = _ANY_COLUMNS) -> Reco
             f"{path} is not JSON: {error.msg} in line {error.lineno}, column {error.colno}; "
             "repair it, or type the path of another file"
         ) from error
+    except ValueError as error:
+        raise DataError(f"{path} can't be read: {error}; type another file") from error
     if is_squad(content):
         refuse_columns(name, "SQuAD data", columns)
         squad = read_squad(content, name=name)
@@ -104,8 +107,8 @@ def splits_in(path: Path) -> dict[str, RecordTable]:
     Rows that are lists have the columns ``1``, ``2``, ….
     """
     try:
-        content: object = json.loads(read_text(path))
-    except json.JSONDecodeError:
+        content = json_value(read_text(path), finite=False)
+    except ValueError:
         return {}
     if not isinstance(content, dict) or not any(split_named(str(key)) for key in content):
         return {}
@@ -129,7 +132,7 @@ def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
         if not line.strip():
             continue
         try:
-            rows.append((number, json.loads(line)))
+            rows.append((number, json_value(line, finite=False)))
         except json.JSONDecodeError as error:
             whole = line.lstrip().startswith("[") or (number == 1 and line.strip() == "{")
             remedy = (
@@ -139,6 +142,10 @@ def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
             )
             faults[number] = DataError(
                 f"{path}, line {number}, is not JSON: {error.msg} at column {error.colno}; {remedy}"
+            )
+        except ValueError as error:
+            faults[number] = DataError(
+                f"{path}, line {number}, can't be read: {error}; leave the line out"
             )
     if faults:
         first = next(iter(faults.values()))

@@ -7,16 +7,16 @@ CPUs may be used, they are passed over with a sentence that says so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from bertcompress.artifacts.folder import MANIFEST_NAME
 from bertcompress.artifacts.manifest import Manifest
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.files import json_text, write_whole
+from bertcompress.reading import read_json
 
 TOKEN_BUDGET = 16_384
 """Positions in a batch where nothing was measured: 32 texts of 512 tokens."""
@@ -103,7 +103,7 @@ def _saved(folder: Path, key: str, facts: Mapping[str, object]) -> bool:
     if not path.is_file():
         return False
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = cast("dict[str, Any]", read_json(path))
         raw["runtime"] = {**raw.get("runtime", {}), key: dict(facts)}
     except (ValueError, TypeError, AttributeError) as error:
         raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertcompress.errors import LoadError
 from bertcompress.graph.kernels import INTEGER_KERNELS
 from bertcompress.profiling.operations import Operations, WeightUse, summed
 
@@ -29,21 +27,6 @@ _TABLE_READERS = ("Gather", "GatherBlockQuantized")
 _INTEGER_LEVEL = 4
 _SMALL = 1024
 """Values of larger initializers decide no shape."""
-
-
-def read_graph(path: Path) -> onnx.ModelProto:
-    """Reads a graph without the data that lies in other files.
-
-    Raises:
-        LoadError: If it is not an ONNX graph.
-    """
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # no stubs
-
-    try:
-        return onnx.load_model(str(path), load_external_data=False)
-    except (OSError, DecodeError) as error:
-        raise LoadError(f"{path} is damaged: {error}; make the artifact again") from error
 
 
 def graph_operations(graph: onnx.ModelProto) -> Operations:

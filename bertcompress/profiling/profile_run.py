@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from bertcompress.artifacts.graph_file import parse_graph
 from bertcompress.errors import RunError, UsageError
 from bertcompress.graph.run_products import module_names, run_products
 from bertcompress.profiling.openvino_products import products_of
@@ -114,8 +115,6 @@ def _counted(
     runtime: OpenVinoRuntime, path: Path, feeds: Sequence[Arrays]
 ) -> tuple[tuple[RanNode, ...], Seconds]:
     """Runs a graph in OpenVINO with counters; the first runs are not counted."""
-    import onnx
-
     taken = _taken(runtime, feeds)
     for feed in taken[:_SETTLE]:
         runtime.run(feed)
@@ -125,7 +124,7 @@ def _counted(
         run_s.append(_seconds(runtime, feed))
         every.append({operator.name: operator.seconds or 0.0 for operator in runtime.operators()})
     compiled = runtime.operators()
-    modules = module_names(onnx.load_model(str(path), load_external_data=False))
+    modules = module_names(parse_graph(path))
     products = products_of(compiled, modules)
     nodes = []
     for node in compiled:

@@ -17,6 +17,7 @@ from bertcompress.codec import decode
 from bertcompress.errors import DataError, UsageError, did_you_mean
 from bertcompress.gates.gate import GateLimits
 from bertcompress.passes.base import AnyPass
+from bertcompress.reading import read_yaml, reason
 from bertcompress.recipes.data_source import portable, resolved, source_from_plain
 from bertcompress.recipes.recipe import Recipe
 from bertcompress.recipes.step_settings import changed_settings, plain_step, read_step
@@ -75,13 +76,11 @@ def variant_folder(name: str) -> str:
 
 def _read_yaml(path: Path) -> object:
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read_yaml(path)
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"can't read the recipe {path}: {reason}") from error
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise DataError(f"{path} is not YAML: {problem}") from error
+        raise DataError(f"can't read the recipe {path}: {reason(error)}") from error
+    except ValueError as error:
+        raise DataError(f"{path} is not YAML: {error}") from error
 
 
 def _recipe_of(plain: object, path: Path) -> Recipe:

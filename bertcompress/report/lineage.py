@@ -17,9 +17,9 @@ from pathlib import Path
 from bertcompress.artifacts.artifact import Manifest, Step
 from bertcompress.artifacts.artifact_files import model_files
 from bertcompress.artifacts.engine_file import read_record
+from bertcompress.artifacts.stored_tensors import stored_tensors
 from bertcompress.errors import LoadError
 from bertcompress.passes.prune.removed import DETAIL
-from bertcompress.profiling.operations_checkpoint import stored_tensors
 from bertcompress.report.schema import HistoryCell, HistoryLine, HistoryTable, Size
 
 TITLES: Mapping[str, str] = {

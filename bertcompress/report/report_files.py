@@ -6,13 +6,13 @@ only the raw part is read back. ``report.schema.json`` in this package is its JS
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from bertcompress.codec import Json, from_plain, schema_of, to_plain
 from bertcompress.errors import DataError
 from bertcompress.files import json_text, write_texts
+from bertcompress.reading import read_json
 from bertcompress.report.markdown import markdown_of
 from bertcompress.report.page import html_of
 from bertcompress.report.roofline import shares_of
@@ -21,6 +21,8 @@ from bertcompress.report.summary import Summary, summarize
 from bertcompress.report.variant_summary import Latency, VariantSummary, joules_per_sentence
 
 JSON_NAME, MARKDOWN_NAME, HTML_NAME = "report.json", "report.md", "report.html"
+_LARGEST = 256 << 20
+"""Bytes: every raw sample is in it."""
 SCHEMA_PATH = Path(__file__).with_name("report.schema.json")
 
 
@@ -56,7 +58,7 @@ def read_report(path: Path) -> Report:
     """
     file = path / JSON_NAME if path.is_dir() else path
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
+        plain = read_json(file, most=_LARGEST)
     except OSError as error:
         raise DataError(f"can't read {file}: {error.strerror or error}") from error
     except ValueError as error:

@@ -17,6 +17,7 @@ from bertcompress.bench.rounds import MemorySample
 from bertcompress.bench.settings import BenchSettings
 from bertcompress.bench.tuning import Tuning
 from bertcompress.bench.workload import Scenario
+from bertcompress.errors import DataError
 from bertcompress.machine.environment import Environment
 from bertcompress.passes.prune.removed import Explanation
 from bertcompress.profiling.operations import Operations
@@ -110,6 +111,10 @@ class HistoryTable:
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[HistoryCell, ...], ...]
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.columns) for row in self.rows):
+            raise DataError(f"the table {self.title!r} has rows of another width than its columns")
 
 
 @dataclass(frozen=True)
@@ -250,6 +255,10 @@ class Report:
     notes: tuple[str, ...] = ()
     roofs: Roofs | None = None
     skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if all(result.name != self.baseline for result in self.results):
+            raise DataError(f"the report has no variant {self.baseline!r}, its baseline")
 
     @property
     def base(self) -> VariantResult:

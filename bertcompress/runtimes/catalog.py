@@ -7,14 +7,13 @@ the process that measures an artifact must hold nothing but the runtime it measu
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from bertcompress.artifacts.graph_file import ONNX_NAME, graph_path
 from bertcompress.artifacts.manifest import Kind, read_manifest
@@ -115,8 +114,9 @@ def _ort_gpu_entry(name: str, opened: Open) -> Entry:
 
 def _longest(folder: Path) -> int:
     from bertcompress.bert.families import longest_text
+    from bertcompress.bert.loading.config_file import read_fields
 
-    return longest_text(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    return longest_text(read_fields(folder))
 
 
 def _longest_said(folder: Path) -> int | None:
@@ -144,20 +144,20 @@ def facts_of(folder: Path, task: str | None = None) -> ModelFacts | None:
         task: Its task, where the folder says none or another.
     """
     from bertcompress.bert.families import first_position, input_names_of, known_family
+    from bertcompress.bert.loading.config_file import read_fields
     from bertcompress.graph.signature import SEGMENTS
     from bertcompress.runtimes.fitting import ModelFacts
 
-    path = folder / "config.json"
-    if not path.is_file():
+    if not (folder / "config.json").is_file():
         return None
-    fields, manifest = json.loads(path.read_text(encoding="utf-8")), read_manifest(folder)
+    fields, manifest = read_fields(folder), read_manifest(folder)
     family = known_family(fields.get("model_type"))
-    classes = [task_of_class(str(name)) for name in fields.get("architectures") or ()]
+    classes = [task_of_class(name) for name in cast("list[str]", fields.get("architectures") or [])]
     said = manifest.task if manifest is not None else next(iter(classes), None)
     task = task or said
     if family is None:
         return ModelFacts(str(folder), task)
-    segments = int(fields.get("type_vocab_size", 2) or 0)
+    segments = cast("int", fields.get("type_vocab_size", 2) or 0)
     return ModelFacts(
         str(folder),
         task,

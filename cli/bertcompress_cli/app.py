@@ -9,11 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, cast
 
 import typer
 
-from bertcompress.errors import BertCompressError, UnexpectedPassError, did_you_mean
+from bertcompress.errors import (
+    FREE_MEMORY,
+    BertCompressError,
+    UnexpectedPassError,
+    did_you_mean,
+    is_out_of_memory,
+)
 from bertcompress_cli.verbs import (
     bench,
     build,
@@ -42,6 +49,7 @@ from bertcompress_cli.verbs import (
 
 INTERRUPTED = 130
 _USAGE = 2
+_LONGEST_SENTENCE = 2000
 _USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__bases__[0])
 
 app = typer.Typer(
@@ -97,11 +105,17 @@ def _root(
 
 def run_command(arguments: list[str]) -> int:
     """Runs one command line and returns its exit code; a failure is one sentence on stderr."""
-    try:
-        command = typer.main.get_command(app)
-        result = command.main(
+    return run_told(
+        lambda: typer.main.get_command(app).main(
             arguments or ["--help"], prog_name="bertcompress", standalone_mode=False
         )
+    )
+
+
+def run_told(work: Callable[[], object]) -> int:
+    """Does some work as a verb is done: the border where every error becomes a sentence."""
+    try:
+        result = work()
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
     except UnexpectedPassError as error:
@@ -118,8 +132,15 @@ def run_command(arguments: list[str]) -> int:
 
 
 def _failed(sentence: str, code: int, *, label: str = "error: ") -> int:
-    print(f"{label}{sentence}", file=sys.stderr)
+    print(f"{label}{_on_one_line(sentence)}", file=sys.stderr)
     return code
+
+
+def _on_one_line(sentence: str) -> str:
+    """Returns a sentence without line ends; of a name or value of a megabyte the ends are shown."""
+    words = " ".join(sentence.split("\n"))
+    half = _LONGEST_SENTENCE // 2
+    return words if len(words) <= _LONGEST_SENTENCE else f"{words[:half]} … {words[-half:]}"
 
 
 def _unexpected(error: Exception) -> int:
@@ -133,6 +154,10 @@ def _unexpected(error: Exception) -> int:
         return _failed(f"the disk is full{where}; free some space, the same command goes on", 1)
     if os.environ.get("BERTCOMPRESS_DEBUG") == "1":
         raise error
+    if is_out_of_memory(error):
+        return _failed(f"there is not enough memory for this; {FREE_MEMORY}", 1)
+    if isinstance(cause, OSError) and cause.filename and cause.strerror:
+        return _failed(f"can't use {cause.filename}: {cause.strerror}", 1)
     first = str(error).strip().split("\n", 1)[0]
     if cause is error:
         first = f"unexpected {type(error).__name__}{': ' if first else ''}{first}"

@@ -75,5 +75,16 @@ def test_damaged_files_are_errors(tmp_path: Path) -> None:
     graph = tmp_path / "graph" / "onnx" / "model.onnx"
     graph.parent.mkdir(parents=True)
     graph.write_bytes(b"no graph")
-    with pytest.raises(LoadError, match=r"model\.onnx is damaged"):
+    with pytest.raises(LoadError, match=r"model\.onnx is not an ONNX model, or is cut off"):
         operations_of(tmp_path / "graph")
+
+
+@pytest.mark.parametrize("shape", [[], [0, 8], [0]])
+def test_tables_and_weights_of_no_size_are_passed_over(tmp_path: Path, shape: list[int]) -> None:
+    tensors = encoder(1, 8, 8)
+    for name in tensors:
+        if name.endswith(("word_embeddings.weight", "key.weight")):
+            tensors[name] = shape
+    write_header(tmp_path, tensors)
+
+    assert operations_of(tmp_path) is not None

@@ -22,6 +22,7 @@ _FOR_OTHER_CALLERS = (
     *("_experts_implementation", "_flash_attn_2_enabled", "use_flash_attn", "kernel_config"),
     *("use_kernels", "dtype", "torch_dtype", "quantization_config", "compression_config"),
     *("use_cache", "is_encoder_decoder", "tie_encoder_decoder", "auto_map", "custom_pipelines"),
+    "trust_remote_code",
 )
 """Weights are read as float32 whatever `dtype` says; packed ones do not fit, and are refused."""
 _OF_GENERATION = (

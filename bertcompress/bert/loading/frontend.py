@@ -16,7 +16,7 @@ from bertcompress.artifacts.embedding_files import makes_vectors
 from bertcompress.artifacts.manifest import Manifest, kind_of, read_manifest, verify
 from bertcompress.artifacts.model_config import TASK_NAMES, ModelConfig, task_of, task_of_class
 from bertcompress.bert.families import longest_text
-from bertcompress.bert.loading.config_file import json_object, read_config
+from bertcompress.bert.loading.config_file import read_config, read_fields
 from bertcompress.bert.loading.locate import locate
 from bertcompress.bert.loading.plain_config import plain_config
 from bertcompress.bert.loading.plain_tokenizer import PlainTokenizer, plain_tokenizer
@@ -102,7 +102,7 @@ def _plain(
     folder: Path, name: str, manifest: Manifest, task: str | None, note: Note
 ) -> Frontend | None:
     """Reads the frontend of a graph that `save` wrote, None where that takes Transformers."""
-    fields = json_object(folder / "config.json")
+    fields = read_fields(folder)
     config = plain_config(fields)
     if config is None or not (folder / TOKENIZER_FILE).is_file():
         return None

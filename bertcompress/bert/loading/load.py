@@ -23,10 +23,10 @@ from bertcompress.artifacts.artifact import (
 from bertcompress.artifacts.artifact_files import read_side_files
 from bertcompress.artifacts.embedding_files import with_text_limit
 from bertcompress.artifacts.engine_file import read_engine
-from bertcompress.artifacts.graph_file import graph_path, read_graph
+from bertcompress.artifacts.graph_file import graph_path, read_graph, sound_graph
 from bertcompress.artifacts.model_config import Problem
 from bertcompress.bert.families import first_position, input_names, longest_text
-from bertcompress.bert.loading.config_file import json_object, read_config
+from bertcompress.bert.loading.config_file import read_config, read_fields
 from bertcompress.bert.loading.frontend import (
     check_class,
     check_task_name,
@@ -157,7 +157,7 @@ def load_encoder(
 
 def _check_not_packed(folder: Path, name: str, fit: Fit) -> None:
     """Fails where weights do not fit because they were quantized by another tool."""
-    packed = json_object(folder / "config.json").get("quantization_config")
+    packed = read_fields(folder).get("quantization_config")
     if packed and (fit.dropped or fit.resized):
         method = packed.get("quant_method", "unknown") if isinstance(packed, dict) else packed
         raise LoadError(
@@ -221,10 +221,11 @@ def _read_graph(
     graph = read_graph(path)
     if manifest is not None:
         return graph
-    return normal_form(
-        graph,
-        name=str(path),
-        task=task,
-        segments="token_type_ids" in input_names(config),
-        first_position=first_position(config),
-    )
+    with sound_graph(path):
+        return normal_form(
+            graph,
+            name=str(path),
+            task=task,
+            segments="token_type_ids" in input_names(config),
+            first_position=first_position(config),
+        )

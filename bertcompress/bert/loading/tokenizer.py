@@ -16,11 +16,12 @@ from bertcompress.bert.families import input_names
 from bertcompress.bert.loading.tables import check_tables, why_no_pairs
 from bertcompress.bert.loading.tokenizer_file import (
     TOKENIZER_FILE,
+    native_errors,
     read_core,
     special_tokens,
+    try_out,
 )
 from bertcompress.bert.loading.tokenizer_settings import TokenizerSettings, tokenizer_settings
-from bertcompress.bert.loading.weights import sentence
 from bertcompress.errors import LoadError
 from bertcompress.progress import Note
 from bertcompress.quiet import quiet_transformers
@@ -110,18 +111,17 @@ def _made_of_vocabulary(
         f"{settings.class_name or f'of {config.model_type}'} makes no fast tokenizer"
     )
     remedy = "copy its tokenizer.json, or the class's own vocabulary, from the original"
-    try:
-        with quiet_transformers():
-            built: Any = AutoTokenizer.from_pretrained(
-                str(folder), config=config, use_fast=True, trust_remote_code=False
-            )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
-        raise LoadError(f"{refused} ({sentence(error)}); {remedy}") from error
+    with native_errors(refused, remedy), quiet_transformers():
+        built: Any = AutoTokenizer.from_pretrained(
+            str(folder), config=config, use_fast=True, trust_remote_code=False
+        )
     core: Tokenizer | None = built.backend_tokenizer if built.is_fast else None
     if core is None or type(core.model).__name__ not in {_VOCABULARIES[file] for file in files}:
         raise LoadError(f"{refused}; {remedy}")
     core.no_truncation()
     core.no_padding()
+    with native_errors(refused, remedy):
+        try_out(core)
     return core
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 TOKENIZER_FILE = "tokenizer.json"
+_PANIC = "PanicException"
+_TRIAL_TEXTS = ("", "a", "Zo\u00eb  \u4e2d\u6587 \U0001f600 \u0e01, x1!")
 _TRIALS = (
     ("do_lower_case", "A", "a"),
     ("strip_accents", "\u00e9", "e"),
@@ -65,16 +68,40 @@ def _read_file(folder: Path) -> Tokenizer:
     path = folder / TOKENIZER_FILE
     if not isinstance(json_object(path).get("model"), dict):
         raise LoadError(f"{path} has no model; restore it from the original")
-    try:
+    with native_errors(
+        f"{path} can't be read",
+        "restore it from the original, or install the tokenizers library that wrote it",
+    ):
         core = Tokenizer.from_file(str(path))
-    except Exception as error:  # all that the library raises is a bare Exception
-        raise LoadError(
-            f"{path} can't be read ({str(error).splitlines()[0]}); restore it from the original, "
-            "or install the tokenizers library that wrote it"
-        ) from error
-    core.no_truncation()
-    core.no_padding()
+        core.no_truncation()
+        core.no_padding()
+        try_out(core)
     return core
+
+
+@contextmanager
+def native_errors(problem: str, remedy: str) -> Iterator[None]:
+    """Tells what the tokenizers library raises in the block: a bare Exception, or a Rust panic.
+
+    A panic is a BaseException of a type that can't be imported, so it is known by its name.
+
+    Raises:
+        LoadError: Anything was raised.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if not (isinstance(error, Exception) or type(error).__name__ == _PANIC):
+            raise
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LoadError(f"{problem} ({first}); {remedy}") from error
+
+
+def try_out(core: Tokenizer) -> None:
+    """Encodes short texts, alone and as a pair: what a file names and lacks shows only here."""
+    for text in _TRIAL_TEXTS:
+        core.encode(text)
+        core.encode(text, text)
 
 
 def special_tokens(core: Tokenizer, settings: TokenizerSettings) -> dict[str, str]:

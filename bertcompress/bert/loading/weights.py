@@ -8,13 +8,14 @@ dropped are errors, and pickled files are read as tensors only, never as code.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bertcompress.bert.families import family_of
-from bertcompress.errors import LoadError
+from bertcompress.bert.loading.sizes import check_sizes
+from bertcompress.errors import FREE_MEMORY, LoadError, causes, is_out_of_memory
 from bertcompress.numerics.finite import first_not_finite
 from bertcompress.quiet import quiet_transformers
 
@@ -64,6 +65,7 @@ def read_model(
     import transformers
     from safetensors import SafetensorError
 
+    check_sizes(folder, name, config)
     auto = getattr(transformers, AUTO_CLASS_OF_TASK[task])
     family, bare = family_of(config), task == "feature-extraction"
     try:
@@ -78,8 +80,8 @@ def read_model(
                 **({"add_pooling_layer": False} if bare and family.has_pooler else {}),
             )
     except (
-        *(OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError),
-        *(SafetensorError, pickle.UnpicklingError),
+        *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+        *(ArithmeticError, MemoryError, RuntimeError, SafetensorError, pickle.UnpicklingError),
     ) as error:
         raise LoadError(_why_not(name, error)) from error
     bad = first_not_finite(model.state_dict().items())
@@ -152,7 +154,9 @@ def _fit(info: Mapping[str, Any], layers: str) -> Fit:
 def _why_not(name: str, error: BaseException) -> str:
     from safetensors import SafetensorError
 
-    for cause in _causes(error):
+    if is_out_of_memory(error):
+        return f"there is not enough memory to load {name}; {FREE_MEMORY}"
+    for cause in causes(error):
         if isinstance(cause, pickle.UnpicklingError):
             return (
                 f"the pickled weights of {name} hold more than tensors, or are damaged; reading "
@@ -164,12 +168,6 @@ def _why_not(name: str, error: BaseException) -> str:
                 "copy or download them again"
             )
     return f"can't load {name}: {sentence(error)}"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def sentence(error: BaseException) -> str:

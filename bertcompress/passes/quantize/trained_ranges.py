@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from bertcompress.graph.edit import initializer_values
 from bertcompress.graph.fingerprint import weights_fingerprint
 from bertcompress.graph.products import weight_products
 from bertcompress.passes.ranges import TRAINED
+from bertcompress.reading import json_value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,7 +76,7 @@ def trained_ranges(model: OnnxModel) -> CalibrationTable:
             "TrainQuantized before the export, or find ranges on data"
         )
     try:
-        plain = json.loads(content)
+        plain = cast("Mapping[str, Any]", json_value(content))
         version = plain["format"]
         if version > FORMAT_VERSION:
             raise CalibrationError(

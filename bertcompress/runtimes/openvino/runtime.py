@@ -24,6 +24,7 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bertcompress.artifacts.graph_file import parse_graph
 from bertcompress.errors import (
     MissingDependencyError,
     MissingHardwareError,
@@ -253,9 +254,7 @@ def _integer_products(graph: Any) -> int:
 
 def _integer_operators(path: Path) -> int:
     """Counts ONNX Runtime's own integer products, which OpenVINO spells out as it reads them."""
-    import onnx
-
-    nodes = onnx.load_model(str(path), load_external_data=False).graph.node
+    nodes = parse_graph(path).graph.node
     return sum(node.op_type in INTEGER_KERNELS for node in nodes)
 
 

@@ -19,9 +19,11 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from importlib import metadata
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from bertcompress.artifacts.graph_file import parse_graph
 from bertcompress.errors import (
     MissingDependencyError,
     MissingError,
@@ -68,7 +70,7 @@ def prepared(ort: ModuleType, settings: ProviderSettings, source: str | bytes) -
     if isinstance(source, bytes):
         graph = onnx.load_model_from_string(source)
     else:
-        graph = onnx.load_model(source, load_external_data=False)
+        graph = parse_graph(Path(source))
     what = source if isinstance(source, str) else "the graph"
     check_graph(settings.provider, graph, what)
     with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find

@@ -24,16 +24,15 @@ def convert_legacy(
     as_json: JsonOption = False,
 ) -> None:
     """Convert heads that Transformers 4 pruned: version 5 refuses them or loads random ones."""
-    import json
-
     from bertcompress.artifacts.artifact import Checkpoint, artifact_bytes, save
+    from bertcompress.bert.loading.config_file import read_fields
     from bertcompress.bert.loading.load import load
     from bertcompress.bert.loading.locate import locate
     from bertcompress.bert.structure import shape_of
     from bertcompress_cli.output import note, result
 
     config = locate(model) / "config.json"
-    facts = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    facts = read_fields(config.parent) if config.is_file() else {}
     if config.is_file() and not facts.get("pruned_heads"):
         raise UsageError(f"{model} has no pruned_heads in its config.json; it loads as it is")
     artifact = load(model, task=task)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,3 +79,16 @@ def test_a_file_of_a_newer_library_is_refused(copy_of: Callable[..., Path]) -> N
     (folder / "tokenizer.json").write_text(json.dumps(content))
 
     assert "or install the tokenizers library that wrote it" in refusal(lambda: load(folder))
+
+
+def test_a_panic_of_the_library_is_told(tiny_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder(), folder)
+    plain = json.loads((folder / "tokenizer.json").read_text())
+    plain["post_processor"]["single"] = [{"SpecialToken": {"id": "[NONE]", "type_id": 0}}]
+    (folder / "tokenizer.json").write_text(json.dumps(plain))
+
+    message = refusal(lambda: load(folder))
+
+    assert "tokenizer.json can't be read" in message
+    assert "restore it from the original" in message
