@@ -5,11 +5,12 @@ VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 OPTIMUM_VENV ?= .venv-optimum
 CLIENTS_VENV ?= .venv-clients
+FLOORS_VENV ?= .venv-floors
 # Two processes of one thread each: on two cores nearly twice as fast as one.
 PYTEST = OMP_NUM_THREADS=1 $(1)/bin/python -m pytest -n 2 --dist worksteal
 PACKAGES = -p bertcompress -p bertcompress_calibration -p bertcompress_cli
 
-.PHONY: demo setup test test-slow test-optimum check bench clean
+.PHONY: demo setup test test-slow test-optimum test-floors check bench clean
 
 demo: $(VENV)/.demo  ## Fine-tune, prune, quantize, export, check and measure a real BERT
 	$(VENV)/bin/bertcompress demo -o .demo
@@ -26,6 +27,11 @@ test-slow: $(VENV)/.test $(CLIENTS_VENV)/.done  ## Matrices and whole runs, each
 test-optimum: $(OPTIMUM_VENV)/.done  ## The shorter suite: Transformers 4.57 with Optimum
 	$(call PYTEST,$(OPTIMUM_VENV)) tests/bert tests/graph tests/passes tests/runtimes tests/tasks \
 	  tests/borders/test_model_folders.py
+
+test-floors: $(FLOORS_VENV)/.done  ## A short suite at the lowest versions that pyproject.toml allows
+	$(call PYTEST,$(FLOORS_VENV)) -m "not timing and not slow" \
+	  -W "ignore:'click.utils:DeprecationWarning" tests/artifacts tests/bert tests/data tests/graph \
+	  tests/tasks tests/runtimes/ort tests/hostile tests/test_reading.py
 
 check: $(VENV)/.dev  ## Style, types, layers
 	$(VENV)/bin/ruff check .
@@ -71,4 +77,12 @@ $(OPTIMUM_VENV)/.done: pyproject.toml
 	$(OPTIMUM_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
 	  -e ".[cpu,train,optimum]" "pytest>=8" "pytest-randomly>=3.15" "pytest-xdist>=3.6" \
 	  "hypothesis>=6.100" "scikit-learn>=1.4" "seqeval>=1.2.2"
+	touch $@
+
+$(FLOORS_VENV)/.done: pyproject.toml .ci/floors.py
+	$(PYTHON) -m venv $(FLOORS_VENV)
+	$(PYTHON) .ci/floors.py > $(FLOORS_VENV)/constraints.txt
+	$(FLOORS_VENV)/bin/python -m pip --disable-pip-version-check --quiet install \
+	  -c $(FLOORS_VENV)/constraints.txt -e ".[cpu,data,train]" "pytest>=8" "pytest-randomly>=3.15" \
+	  "pytest-xdist>=3.6" "pytest-rerunfailures>=15" "hypothesis>=6.100" "scikit-learn>=1.4"
 	touch $@

@@ -71,3 +71,19 @@ def test_every_room_of_the_library_has_its_place_among_the_layers() -> None:
     }
 
     assert rooms - placed == {"bertcompress.__init__"}
+
+
+def test_every_dependency_has_a_floor_that_the_floors_environment_takes() -> None:
+    """`make test-floors` installs these; a requirement without one would be tested at any."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    printed = subprocess.run(
+        [sys.executable, ROOT / ".ci" / "floors.py"], check=True, capture_output=True, text=True
+    ).stdout.split()
+
+    wanted = [*project["dependencies"], *extras["cpu"], *extras["data"], *extras["train"]]
+    assert len(printed) == len(wanted)
+    for constraint, requirement in zip(printed, wanted, strict=True):
+        assert requirement.startswith(constraint.replace("==", ">=")), requirement
+    others = (one for extra in extras.values() for one in extra if ">=" not in one)
+    assert {one.split("[")[0] for one in others} == {"bertcompress", "types-PyYAML"}
