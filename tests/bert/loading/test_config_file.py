@@ -51,9 +51,11 @@ def test_a_text_needs_a_position(copy_of: Callable[..., Path]) -> None:
 
 
 def test_what_is_missing_is_left_to_transformers(tmp_path: Path) -> None:
-    _write(tmp_path, {"model_type": "bert", "pad_token_id": None})
+    fields: dict[str, object] = {"model_type": "bert"}
+    fields |= {"pad_token_id": None, "max_position_embeddings": None}
+    _write(tmp_path, fields)
 
-    assert read_fields(tmp_path) == {"model_type": "bert", "pad_token_id": None}
+    assert read_fields(tmp_path) == fields
 
 
 def _fields(folder: Path) -> dict[str, object]:
