@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from bertcompress.artifacts.artifact import Checkpoint, save
-from bertcompress.runtimes.torch.graphs import EagerRecorder
 from bertcompress.runtimes.torch.runtime import TorchRuntime
 from bertcompress.runtimes.torch.settings import TorchSettings
+from tests.fixtures.recorder import EagerRecorder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
