@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from bertcompress.search.fastest_int8 import QuantizeBest
     from bertcompress.search.latency_table import Timing
     from bertcompress.search.prune_to_target import PruneToTarget
-    from bertcompress.tasks import make_task
+    from bertcompress.tasks.make_task import make_task
     from bertcompress.train.distill_checkpoint import Recover
     from bertcompress.train.finetune import Finetune
     from bertcompress.train.train_quantized import TrainQuantized
