@@ -14,6 +14,8 @@ Importing it registers the pruned model classes with Transformers, so that
 ``AutoModelForSequenceClassification.from_pretrained`` reads pruned folders. The names below are
 loaded when they are first used; with ``BERTCOMPRESS_LAZY=1`` in the environment the registration
 waits for that too, which is how the command answers ``--help`` at once.
+
+Importing it also tells the libraries below not to call home, see `bertcompress.quiet`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from __future__ import annotations
 import importlib
 import os
 from typing import TYPE_CHECKING
+
+from bertcompress.quiet import refuse_telemetry
 
 if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import Checkpoint, Engine, OnnxModel, Step, save
@@ -190,6 +194,7 @@ def __dir__() -> list[str]:
     return sorted((*globals(), *__all__))
 
 
+refuse_telemetry()
 if os.environ.get("BERTCOMPRESS_LAZY") != "1":
     from bertcompress.bert.register import register
 

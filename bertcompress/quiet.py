@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 _SENDER = "openvino_telemetry"
+_SWITCHES = {
+    "ORT_DISABLE_TELEMETRY": "1",  # else ONNX Runtime 1.31 also writes to the cache and TMPDIR
+    "NNCF_CI": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",  # of the hub, Transformers, Datasets, Optimum
+    "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",  # https://donottrack.sh: what whatever comes may ask
+}
+"""What libraries ask whether they may call home, and the answer."""
+
+
+def refuse_telemetry() -> None:
+    """Tells every library, and every child process, not to call home.
+
+    Libraries ask when they are imported or first used, so it is said before any of them can be. A
+    variable that the user has set stays as it is.
+    """
+    for name, value in _SWITCHES.items():
+        os.environ.setdefault(name, value)
 
 
 @contextmanager

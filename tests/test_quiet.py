@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from types import ModuleType
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 import transformers
 
-from bertcompress.quiet import quiet_transformers, without_telemetry
+from bertcompress.quiet import quiet_transformers, refuse_telemetry, without_telemetry
 
 logging: Any = transformers.utils.logging  # has no types
 
@@ -63,3 +65,26 @@ def test_the_sender_is_hidden_and_comes_back(
         importlib.import_module("openvino_telemetry")
 
     assert sys.modules.get("openvino_telemetry") is (sender if imported else None)
+
+
+def test_libraries_are_told_not_to_call_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("NNCF_CI", "the user's own")
+
+    refuse_telemetry()
+
+    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
+    assert os.environ["NNCF_CI"] == "the user's own"
+
+
+def test_whoever_imports_the_package_has_told_them() -> None:
+    code = "import bertcompress, os; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    environment = {**os.environ, "BERTCOMPRESS_LAZY": "1"}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+
+    said = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert said.stdout == "1\n"

@@ -18,6 +18,7 @@ from bertcompress.passes.settings import check_counts
 from bertcompress.progress import Progress
 from bertcompress.quiet import quiet_transformers
 from bertcompress.tasks import Feature
+from bertcompress.train.checkpoints import mark_whole, newest_whole, training
 
 if TYPE_CHECKING:
     import torch
@@ -90,8 +91,8 @@ def train_model(
     """Trains a model in place, on the CPU or what Accelerate finds.
 
     The best epoch by validation loss is kept where there is a validation set. With a state folder
-    a checkpoint is written after each epoch, and training goes on from the last one when it is
-    started again.
+    a checkpoint is written after each epoch, and training goes on from the last whole one when it
+    is started again.
 
     Args:
         model: What is trained.
@@ -111,9 +112,10 @@ def train_model(
     Raises:
         MissingDependencyError: If Accelerate is not installed.
         PassError: If training left a weight that is not a finite number.
+        OSError: If a checkpoint can't be written, a full disk included.
     """
     with tempfile.TemporaryDirectory() as scratch, _quiet_trainer():
-        folder = state or Path(scratch)
+        folder = (state or Path(scratch)).resolve()  # the Trainer keeps paths in its checkpoints
         folder.mkdir(parents=True, exist_ok=True)
         trainer = _trainer(
             model,
@@ -126,9 +128,10 @@ def train_model(
             keeps=state is not None,
         )
         trainer.add_callback(_progress_callback(progress, stage))
-        resumable = state is not None and any(folder.glob("checkpoint-*"))
-        trainer.args.eval_on_start = measures_start and bool(validation) and not resumable
-        trainer.train(resume_from_checkpoint=resumable or None)
+        resumed = newest_whole(folder)
+        trainer.args.eval_on_start = measures_start and bool(validation) and resumed is None
+        with training(trainer, folder, resumed):
+            trainer.train(resume_from_checkpoint=None if resumed is None else str(resumed))
         log = [entry for entry in trainer.state.log_history if "eval_loss" in entry]
     check_trained(model)
     return tuple(Epoch(round(entry["epoch"], 2), round(entry["eval_loss"], 6)) for entry in log)
@@ -207,6 +210,7 @@ def _trainer(
         eval_dataset=_rows(validation) if validation else None,
     )
     trainer.remove_callback(PrinterCallback)  # it prints every log entry on stdout
+    trainer.add_callback(mark_whole())
     return trainer
 
 
