@@ -21,6 +21,7 @@ from bertcompress.errors import (
     did_you_mean,
     is_out_of_memory,
 )
+from bertcompress_cli.signals import exit_code
 from bertcompress_cli.verbs import (
     bench,
     build,
@@ -47,7 +48,7 @@ from bertcompress_cli.verbs import (
     tune,
 )
 
-INTERRUPTED = 130
+_INTERRUPTED = 130
 _USAGE = 2
 _LONGEST_SENTENCE = 2000
 _USAGE_ERROR = cast("type[Exception]", typer.BadParameter.__bases__[0])
@@ -117,17 +118,16 @@ def run_told(work: Callable[[], object]) -> int:
     try:
         result = work()
     except (KeyboardInterrupt, typer.Abort):
-        result = INTERRUPTED
+        result = _INTERRUPTED
     except UnexpectedPassError as error:
         return _unexpected(error)
     except BertCompressError as error:
         return _failed(str(error), error.exit_code)
     except Exception as error:  # the last border: nothing goes on after it
         return _unexpected(error)
-    if result == INTERRUPTED:
-        return _failed(
-            "interrupted; finished steps are kept: the same command goes on", INTERRUPTED, label=""
-        )
+    if result == _INTERRUPTED:
+        sentence = "interrupted; finished steps are kept: the same command goes on"
+        return _failed(sentence, exit_code(), label="")
     return result if isinstance(result, int) else 0
 
 

@@ -10,6 +10,9 @@ import logging
 import os
 import sys
 
+from bertcompress_cli import signals
+from bertcompress_cli.output import write_what_it_can
+
 _ENVIRONMENT = {
     "BERTCOMPRESS_LAZY": "1",  # the pruned classes are registered when a model is loaded
     "TRANSFORMERS_VERBOSITY": "error",
@@ -26,12 +29,14 @@ def main() -> None:
     # Set up before any library does it: some log their progress at the root when they may.
     debugging = os.environ.get("BERTCOMPRESS_DEBUG") == "1"
     logging.basicConfig(level=logging.INFO if debugging else logging.WARNING, format="%(message)s")
+    signals.listen()
+    write_what_it_can()
     try:
         from bertcompress_cli.app import run_command
 
         code = run_command(sys.argv[1:])
     except KeyboardInterrupt:  # before the command had begun
-        code = 130
+        code = signals.exit_code()
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read our output has gone: nothing is left to say

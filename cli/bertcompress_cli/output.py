@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -14,7 +16,23 @@ if TYPE_CHECKING:
 
 def result(text: object, facts: Mapping[str, object], *, as_json: bool) -> None:
     """Prints the result: its text, or all its facts as one JSON object on one line."""
-    print(json_text(facts, default=str) if as_json else text)
+    print(_as_the_terminal_can(json_text(facts, default=str)) if as_json else text)
+
+
+def write_what_it_can() -> None:
+    """Makes stdout and stderr write what their encoding does not have as escapes, not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _as_the_terminal_can(text: str) -> str:
+    """Returns JSON with escapes of its own where stdout's encoding needs any."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeError:
+        return json.dumps(json.loads(text))
+    return text
 
 
 def note(sentence: str) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,24 @@ def test_a_reports_table_goes_to_stderr_if_asked(report: Report, capsys: Capture
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "pruned + INT8" in captured.err
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_terminal_without_the_letters_gets_escapes(as_json: bool) -> None:
+    code = (
+        "from bertcompress_cli.output import result, write_what_it_can; write_what_it_can(); "
+        f"result('gr\\u00f6\\u00dfer \\udcff', {{'name': 'gr\\u00f6\\u00dfer'}}, as_json={as_json})"
+    )
+    paths = os.pathsep.join(path for path in sys.path if path)
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    if as_json:
+        assert json.loads(ended.stdout) == {"name": "größer"}
+    else:
+        assert ended.stdout == "gr\\xf6\\xdfer \\udcff\n"
