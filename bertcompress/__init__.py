@@ -111,7 +111,7 @@ _NAMES = {
     "bertcompress.search.fastest_int8": ("QuantizeBest",),
     "bertcompress.search.latency_table": ("Timing",),
     "bertcompress.search.prune_to_target": ("PruneToTarget",),
-    "bertcompress.tasks": ("make_task",),
+    "bertcompress.tasks.make_task": ("make_task",),
     "bertcompress.train.distill_checkpoint": ("Recover",),
     "bertcompress.train.finetune": ("Finetune",),
     "bertcompress.train.train_quantized": ("TrainQuantized",),

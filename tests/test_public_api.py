@@ -34,7 +34,11 @@ def test_the_lists_of_names_agree() -> None:
         for module, names in bc._NAMES.items()
         for name in names
     }
-    assert for_types - {("bertcompress.bert.register", "register", "register")} == when_used
+    run_at_once = {
+        ("bertcompress.bert.register", "register", "register"),
+        ("bertcompress.quiet", "refuse_telemetry", "refuse_telemetry"),
+    }
+    assert for_types - run_at_once == when_used
     assert sorted(bc.__all__) == bc.__all__ == sorted(name for *_, name in when_used)
     assert set(bc.__all__) <= set(dir(bc))
 
