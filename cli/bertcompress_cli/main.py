@@ -10,9 +10,6 @@ import logging
 import os
 import sys
 
-from bertcompress_cli import signals
-from bertcompress_cli.output import write_what_it_can
-
 _ENVIRONMENT = {
     "BERTCOMPRESS_LAZY": "1",  # the pruned classes are registered when a model is loaded
     "TRANSFORMERS_VERBOSITY": "error",
@@ -29,6 +26,9 @@ def main() -> None:
     # Set up before any library does it: some log their progress at the root when they may.
     debugging = os.environ.get("BERTCOMPRESS_DEBUG") == "1"
     logging.basicConfig(level=logging.INFO if debugging else logging.WARNING, format="%(message)s")
+    from bertcompress_cli import signals
+    from bertcompress_cli.output import write_what_it_can
+
     signals.listen()
     write_what_it_can()
     try:
