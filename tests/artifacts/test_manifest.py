@@ -103,7 +103,8 @@ def test_a_plain_folder_has_none(tmp_path: Path) -> None:
         (b'{"format": 1, "kind": "plan"}', "is damaged: there is no kind 'plan'"),
         (b'{"format": 1, "kind": "onnx", "task": "t", "history": [{"a": 1}]}', "is damaged: "),
         (
-            b'{"format": 1, "kind": "onnx", "task": "text-classification", "history": [], "files": 3}',
+            b'{"format": 1, "kind": "onnx", "task": "text-classification", '
+            b'"history": [], "files": 3}',
             "is damaged: files must be an object, got int",
         ),
         (b'{"format": 3}', "has format 3, this bertcompress reads up to 2; type: pip install --up"),
