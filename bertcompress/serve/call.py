@@ -26,7 +26,7 @@ from bertcompress.serve.batcher import QueueFullError
 from bertcompress.serve.dispatcher import LateError
 from bertcompress.serve.keys import Key, KeyFile, Scope
 from bertcompress.serve.metrics import Metrics
-from bertcompress.serve.model import Answer, Asker, Given, Seconds, ServedModel, TooLongError
+from bertcompress.serve.model import Asker, Given, Seconds, ServedModel, TextAnswer, TooLongError
 from bertcompress.serve.refusals import RefusalError, invalid, too_large
 from bertcompress.serve.settings import ServeSettings
 from bertcompress.serve.shapes import Shape
@@ -128,7 +128,7 @@ class Call:
                 400, "not_json", 'the body is not JSON; send {"inputs": "a text"}'
             ) from None
 
-    async def answers(self, model: ServedModel, given: Sequence[Given]) -> list[Answer]:
+    async def answers(self, model: ServedModel, given: Sequence[Given]) -> list[TextAnswer]:
         """Answers texts.
 
         Raises:

@@ -21,7 +21,7 @@ from functools import partial
 from bertcompress.errors import BertCompressError, RunError
 from bertcompress.inference.streams import Outputs, unpadded
 from bertcompress.serve.batcher import BatchCost, Batcher, Item, QueueLimits
-from bertcompress.serve.engines.handles import Engine, EngineDiedError, MakeEngine
+from bertcompress.serve.engines.handles import BatchEngine, EngineDiedError, MakeEngine
 from bertcompress.serve.engines.sessions import EngineSettings
 from bertcompress.tasks.base import Feature, pad
 
@@ -54,7 +54,7 @@ class _Batch:
 
 
 @dataclass
-class Counts:
+class DispatchCounts:
     """What was done so far, for metrics.
 
     Attributes:
@@ -102,7 +102,7 @@ class Dispatcher:
             raise RunError(f"there must be 1 engine or more, got {engines}")
         self._settings = settings
         self._make_engine = make_engine
-        self._engines: list[Engine | None] = [None] * engines
+        self._engines: list[BatchEngine | None] = [None] * engines
         self._pad_token_id = pad_token_id
         self._queue = Batcher[_Asked](limits, clock=time.monotonic, cost=cost)
         self._retries: deque[_Batch] = deque()
@@ -111,7 +111,7 @@ class Dispatcher:
         self._calm = _CALM
         self._tasks: list[asyncio.Task[None]] = []
         self._per_token_s = 0.0
-        self.counts = Counts()
+        self.counts = DispatchCounts()
 
     @property
     def queue(self) -> Batcher[_Asked]:
@@ -246,7 +246,7 @@ class Dispatcher:
         self._retries.extendleft(reversed(parts))
         self._wake.set()
 
-    async def _start_engine(self, number: int) -> Engine:
+    async def _start_engine(self, number: int) -> BatchEngine:
         settings = self._settings
         if number > 0:
             settings = replace(settings, wide_threads=settings.narrow_threads)
@@ -270,7 +270,7 @@ class Dispatcher:
             self._wake.clear()
             await self._wake.wait()
 
-    async def _restart(self, number: int) -> Engine:
+    async def _restart(self, number: int) -> BatchEngine:
         """Starts an engine in place of a dead one, later each time that it does not start."""
         for wait in _RESTART_WAIT_S:
             await asyncio.sleep(wait)

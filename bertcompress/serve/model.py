@@ -46,7 +46,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Answer:
+class TextAnswer:
     """What the model says about one text.
 
     Attributes:
@@ -131,7 +131,11 @@ class ServedModel:
     """
 
     def __init__(
-        self, name: str, predictor: Predictor, dispatcher: Dispatcher, cache: AnswerCache[Answer]
+        self,
+        name: str,
+        predictor: Predictor,
+        dispatcher: Dispatcher,
+        cache: AnswerCache[TextAnswer],
     ) -> None:
         self.name = name
         self.predictor = predictor
@@ -148,7 +152,9 @@ class ServedModel:
         """The task's name."""
         return self.predictor.task.name
 
-    async def answers(self, given: Sequence[Given], asker: Asker, seconds: Seconds) -> list[Answer]:
+    async def answers(
+        self, given: Sequence[Given], asker: Asker, seconds: Seconds
+    ) -> list[TextAnswer]:
         """Answers texts, in order.
 
         Args:
@@ -166,7 +172,7 @@ class ServedModel:
         seconds.texts += len(given)
         return await asyncio.gather(*(self._answer(one, asker, seconds) for one in given))
 
-    async def _answer(self, given: Given, asker: Asker, seconds: Seconds) -> Answer:
+    async def _answer(self, given: Given, asker: Asker, seconds: Seconds) -> TextAnswer:
         key = (self.cache.scope(asker.key), self.version, given)
         if not asker.cached:
             return await self._computed(given, asker, seconds)
@@ -190,7 +196,7 @@ class ServedModel:
         )
         return answer
 
-    async def _computed(self, given: Given, asker: Asker, seconds: Seconds) -> Answer:
+    async def _computed(self, given: Given, asker: Asker, seconds: Seconds) -> TextAnswer:
         started = time.perf_counter()
         example, features = await self._encoding(given)
         seconds.tokenize += time.perf_counter() - started
@@ -210,7 +216,7 @@ class ServedModel:
         printed = self.predictor.task.to_json(example, prediction)
         printed.pop("id", None)
         body = orjson.dumps({**printed, "tokens": tokens, "truncated": cut})
-        return Answer(prediction, body, tokens, cut)
+        return TextAnswer(prediction, body, tokens, cut)
 
     async def _encoding(self, given: Given) -> tuple[Example, list[Feature]]:
         if len(given.text) + len(given.pair or "") <= _INLINE_CHARACTERS:

@@ -32,7 +32,7 @@ from bertcompress.serve.engines.handles import EngineProcess, InlineEngine
 from bertcompress.serve.engines.sessions import EngineSettings
 from bertcompress.serve.keys import KeyFile
 from bertcompress.serve.metrics import Metrics
-from bertcompress.serve.model import Answer, Asker, Given, Seconds, ServedModel
+from bertcompress.serve.model import Asker, Given, Seconds, ServedModel, TextAnswer
 from bertcompress.serve.settings import ModelSettings, ServeSettings
 
 _KEEP_ALIVE_S = 75  # longer than load balancers wait before they reuse a connection
@@ -134,7 +134,7 @@ async def open_model(
         pad_token_id=predictor.pad_token_id,
         limits=limits,
     )
-    cache = AnswerCache[Answer](
+    cache = AnswerCache[TextAnswer](
         settings.cache_bytes,
         seconds=settings.cache_seconds,
         by_key=several_keys and not settings.share_cache,

@@ -23,7 +23,7 @@ import zmq.asyncio
 
 from bertcompress.errors import BertCompressError, RunError
 from bertcompress.serve.call import Service, log_unforeseen
-from bertcompress.serve.model import Answer, Asker, Given, Seconds, ServedModel
+from bertcompress.serve.model import Asker, Given, Seconds, ServedModel, TextAnswer
 from bertcompress.serve.routes.bert_as_service import SERVER_VERSION
 
 _END = b"\0"
@@ -159,7 +159,7 @@ class ZeroMqFront:
         if model.task != "feature-extraction":
             raise _RefusedError(f"{model.name} does {model.task} and gives no vectors")
         texts = _texts(message)
-        answers: list[Answer] = []
+        answers: list[TextAnswer] = []
         step = self._service.settings.max_texts
         for start in range(0, len(texts), step):
             part = [Given(text) for text in texts[start : start + step]]

@@ -31,7 +31,7 @@ class EngineDiedError(RunError):
     """Says that an engine ended, or hung and was ended, in the middle of a batch."""
 
 
-class Engine(Protocol):
+class BatchEngine(Protocol):
     """Runs one batch at a time."""
 
     async def start(self) -> None:
@@ -62,7 +62,7 @@ class Engine(Protocol):
 
 
 OnEnd = Callable[[], None]
-MakeEngine = Callable[[EngineSettings, OnEnd], Engine]
+MakeEngine = Callable[[EngineSettings, OnEnd], BatchEngine]
 """Makes an engine that is not started, and that tells when it ended unasked."""
 
 
@@ -88,7 +88,7 @@ class EngineProcess:
         self.pid: int | None = None
 
     async def start(self) -> None:
-        """Starts the process and waits until its sessions are open; see `Engine.start`."""
+        """Starts the process and waits until its sessions are open; see `BatchEngine.start`."""
         ours, theirs = socket.socketpair()
         threads = max(self._settings.narrow_threads, self._settings.wide_threads)
         with theirs:
@@ -119,7 +119,7 @@ class EngineProcess:
         self._listening = asyncio.create_task(self._listen())
 
     async def run(self, feed: Feed, *, wide: bool, seconds: float) -> tuple[Outputs, float]:
-        """Sends a batch and waits for its outputs; see `Engine.run`."""
+        """Sends a batch and waits for its outputs; see `BatchEngine.run`."""
         assert self._writer is not None, "the engine was not started"
         if self._listening is None or self._listening.done():
             raise EngineDiedError("an engine ended before a batch")
@@ -180,11 +180,11 @@ class InlineEngine:
         self._sessions = Sessions(settings)
 
     async def start(self) -> None:
-        """Opens the sessions; see `Engine.start`."""
+        """Opens the sessions; see `BatchEngine.start`."""
         await asyncio.to_thread(self._sessions.__enter__)
 
     async def run(self, feed: Feed, *, wide: bool, seconds: float) -> tuple[Outputs, float]:
-        """Runs a batch in a thread; `seconds` can't be kept there. See `Engine.run`."""
+        """Runs a batch in a thread; `seconds` can't be kept there. See `BatchEngine.run`."""
         del seconds
         return await asyncio.to_thread(self._sessions.run, feed, wide=wide)
 

@@ -11,7 +11,7 @@ import msgspec
 import orjson
 
 from bertcompress.serve.call import Call, Reply
-from bertcompress.serve.model import Answer, Given
+from bertcompress.serve.model import Given, TextAnswer
 from bertcompress.serve.refusals import RefusalError, invalid
 from bertcompress.serve.routes.native import Pair
 
@@ -69,7 +69,7 @@ async def infer(call: Call) -> Reply:
     return Reply(orjson.dumps([labels_of(answer)[:top] for answer in answers]))
 
 
-def labels_of(answer: Answer) -> list[dict[str, object]]:
+def labels_of(answer: TextAnswer) -> list[dict[str, object]]:
     """Returns a classification's labels, the likeliest first.
 
     Raises:
@@ -87,7 +87,7 @@ def labels_of(answer: Answer) -> list[dict[str, object]]:
     ]
 
 
-def entities_of(answer: Answer) -> list[dict[str, object]]:
+def entities_of(answer: TextAnswer) -> list[dict[str, object]]:
     """Returns the entities of a text as the token-classification pipeline names them."""
     found = cast("list[dict[str, object]]", answer.prediction.details.get("entities", []))
     return [
@@ -102,7 +102,7 @@ def entities_of(answer: Answer) -> list[dict[str, object]]:
     ]
 
 
-def _span(answer: Answer) -> dict[str, object]:
+def _span(answer: TextAnswer) -> dict[str, object]:
     details = answer.prediction.details
     return {
         "score": answer.prediction.score,

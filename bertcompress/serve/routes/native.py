@@ -11,7 +11,7 @@ import orjson
 
 from bertcompress.artifacts.model_config import labels_of
 from bertcompress.serve.call import Call, Reply
-from bertcompress.serve.model import Answer, Given, ServedModel
+from bertcompress.serve.model import Given, ServedModel, TextAnswer
 from bertcompress.serve.refusals import RefusalError, invalid
 
 
@@ -147,7 +147,7 @@ def require_embeddings(model: ServedModel) -> None:
         )
 
 
-def _with_top(answer: Answer, top: int) -> bytes:
+def _with_top(answer: TextAnswer, top: int) -> bytes:
     if top < 1:
         raise invalid(f"top_k must be 1 or more, got {top}")
     body = orjson.loads(answer.body)

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from bertcompress.serve.call import Call, Reply
-from bertcompress.serve.model import Answer, Given, ServedModel
+from bertcompress.serve.model import Given, ServedModel, TextAnswer
 from bertcompress.serve.refusals import RefusalError, invalid
 
 
@@ -132,7 +132,7 @@ def _outputs_of(model: ServedModel) -> list[tuple[str, str, list[int]]]:
     return [("label", "BYTES", [-1]), ("score", "FP32", [-1]), ("json", "BYTES", [-1])]
 
 
-def _written(model: ServedModel, answers: list[Answer]) -> list[dict[str, object]]:
+def _written(model: ServedModel, answers: list[TextAnswer]) -> list[dict[str, object]]:
     count = len(answers)
     if model.task == "feature-extraction":
         size = len(answers[0].vector)

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from bertcompress.serve.call import Call, Reply
-from bertcompress.serve.model import Answer, Given
+from bertcompress.serve.model import Given, TextAnswer
 from bertcompress.serve.refusals import RefusalError, invalid
 from bertcompress.serve.routes.native import require_embeddings
 
@@ -72,6 +72,6 @@ async def list_models(call: Call) -> Reply:
     return Reply(orjson.dumps({"object": "list", "data": rows}))
 
 
-def _written(answer: Answer, in_base64: bool) -> object:
+def _written(answer: TextAnswer, in_base64: bool) -> object:
     vector = answer.vector.astype("<f4")
     return base64.b64encode(vector.tobytes()).decode() if in_base64 else vector

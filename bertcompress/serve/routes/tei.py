@@ -15,7 +15,7 @@ import orjson
 
 from bertcompress.artifacts.model_config import labels_of as labels_of_config
 from bertcompress.serve.call import Call, Reply
-from bertcompress.serve.model import Answer, Given, ServedModel
+from bertcompress.serve.model import Given, ServedModel, TextAnswer
 from bertcompress.serve.refusals import RefusalError, invalid
 from bertcompress.serve.routes.hub import labels_of
 from bertcompress.serve.routes.native import require_embeddings
@@ -214,6 +214,6 @@ def _refuse_unapplied(direction: str, *, prompt: str | None = None, raw: bool = 
         raise RefusalError(422, "not_applied", "raw_scores are not given; leave raw_scores out")
 
 
-def _counted(body: bytes, answers: list[Answer]) -> Reply:
+def _counted(body: bytes, answers: list[TextAnswer]) -> Reply:
     tokens = sum(answer.tokens for answer in answers)
     return Reply(body, headers={"x-compute-tokens": str(tokens)})
