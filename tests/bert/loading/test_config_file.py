@@ -88,7 +88,7 @@ def test_a_file_that_is_no_object_is_refused(content: str, told: str, tmp_path: 
 
 
 def test_a_value_that_transformers_does_not_take_is_refused(tmp_path: Path) -> None:
-    fields = {"model_type": "bert", "hidden_dropout_prob": "much"}
+    fields = {"model_type": "bert", "problem_type": "none", "hidden_dropout_prob": ""}
     (tmp_path / "config.json").write_text(json.dumps(fields))
 
     assert "the config.json of model can't be used" in refusal(
