@@ -7,7 +7,6 @@ takes its texts out of the queue. Routes get a `Call` and give a `Reply`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import secrets
@@ -62,7 +61,6 @@ class Service:
         metrics: What was counted.
         ready: Whether load balancers should send requests here.
         open: Whether requests are answered.
-        asking: Requests that are being answered.
     """
 
     models: dict[str, ServedModel]
@@ -71,7 +69,6 @@ class Service:
     metrics: Metrics
     ready: bool = False
     open: bool = False
-    asking: int = 0
 
     def model(self, name: str | None = None) -> ServedModel:
         """Returns a model by its name.
@@ -128,21 +125,38 @@ class Call:
                 400, "not_json", 'the body is not JSON; send {"inputs": "a text"}'
             ) from None
 
-    async def answers(self, model: ServedModel, given: Sequence[Given]) -> list[TextAnswer]:
+    async def answers(
+        self, model: ServedModel, given: Sequence[Given], *, cached: bool = True
+    ) -> list[TextAnswer]:
         """Answers texts.
+
+        Args:
+            model: Which answers.
+            given: The texts.
+            cached: Whether an answer that is known may be given again.
 
         Raises:
             RefusalError: A limit is passed, or the model can't answer.
         """
-        self._check(given)
+        settings = self.service.settings
+        if not given:
+            raise invalid("inputs is empty; send one text or more")
+        if len(given) > settings.max_texts:
+            raise too_large(
+                f"{len(given):,} texts are more than the {settings.max_texts:,} of a request; send "
+                "them in parts",
+                limit=settings.max_texts,
+                got=len(given),
+            )
+        check_texts(given, settings)
         self.model = model
         dispatcher = model.dispatcher
-        limit = self.service.settings.max_queue_seconds
+        limit = settings.max_queue_seconds
         waits = dispatcher.wait_seconds()
         if waits > limit:
             raise _overloaded(waits, f"a new text would wait {waits:.1f} s")
         try:
-            answers = await model.answers(given, self._asker(limit), self.seconds)
+            answers = await model.answers(given, self._asker(limit, cached), self.seconds)
         except TooLongError as error:
             raise RefusalError(
                 413,
@@ -157,30 +171,7 @@ class Call:
         self.truncated = sum(answer.truncated for answer in answers)
         return answers
 
-    def _check(self, given: Sequence[Given]) -> None:
-        settings = self.service.settings
-        if not given:
-            raise invalid("inputs is empty; send one text or more")
-        if len(given) > settings.max_texts:
-            raise too_large(
-                f"{len(given):,} texts are more than the {settings.max_texts:,} of a request; send "
-                "them in parts",
-                limit=settings.max_texts,
-                got=len(given),
-            )
-        for number, one in enumerate(given, 1):
-            size = len(one.text) + len(one.pair or "")
-            if size > settings.max_characters:
-                raise too_large(
-                    f"text {number} has {size:,} characters, more than the "
-                    f"{settings.max_characters:,} that are taken",
-                    limit=settings.max_characters,
-                    got=size,
-                )
-            if not one.text.strip():
-                raise invalid(f"text {number} is empty")
-
-    def _asker(self, limit: float) -> Asker:
+    def _asker(self, limit: float, cached: bool) -> Asker:
         headers = self.request.headers
         wanted = headers.get("x-request-timeout-ms")
         seconds = limit + 20.0
@@ -197,9 +188,29 @@ class Call:
             key=self.key.id if self.key else "",
             bulk=headers.get("x-priority", "") == "bulk",
             deadline=time.monotonic() + seconds,
-            cached="no-cache" not in (control := headers.get("cache-control", ""))
+            cached=cached
+            and "no-cache" not in (control := headers.get("cache-control", ""))
             and "no-store" not in control,
         )
+
+
+def check_texts(given: Sequence[Given], settings: ServeSettings) -> None:
+    """Fails where a text is too long to be looked at, or empty.
+
+    Raises:
+        RefusalError: Names the text by its number, never its content.
+    """
+    for number, one in enumerate(given, 1):
+        size = len(one.text) + len(one.pair or "")
+        if size > settings.max_characters:
+            raise too_large(
+                f"text {number} has {size:,} characters, more than the "
+                f"{settings.max_characters:,} that are taken",
+                limit=settings.max_characters,
+                got=size,
+            )
+        if not one.text.strip():
+            raise invalid(f"text {number} is empty")
 
 
 Route = Callable[[Call], Awaitable[Reply]]
@@ -224,7 +235,6 @@ def endpoint(
         asked = request.headers.get("x-request-id", "")
         name_of_request = asked if _is_plain(asked) else secrets.token_hex(8)
         call = Call(service, request, b"", None)
-        service.asking += 1
         try:
             call.key = _admitted(service, request, scope)
             call.body = await _body(request, service.settings)
@@ -238,8 +248,6 @@ def endpoint(
             refusal = _refusal(error)
             status, body, media_type = shape(refusal)
             response = Response(body, status, dict(refusal.headers), media_type)
-        finally:
-            service.asking -= 1
         seconds = time.perf_counter() - started
         _head(response, call, name_of_request, seconds)
         service.metrics.request(name, response.status_code, seconds, call.seconds)
@@ -306,14 +314,13 @@ async def _until_gone(request: Request, work: Awaitable[Reply]) -> Reply:
     watching = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise ClientDisconnect
     finally:
-        watching.cancel()
-        working.cancel()
-        with contextlib.suppress(BaseException):
-            await working
+        for task in (watching, working):
+            task.cancel()
+        await asyncio.gather(watching, working, return_exceptions=True)
+    if working.cancelled():
+        raise ClientDisconnect
+    return working.result()
 
 
 async def _gone(request: Request) -> None:

@@ -7,14 +7,14 @@ import orjson
 
 from bertcompress.serve.call import Call, Reply
 from bertcompress.serve.model import Given
-from bertcompress.serve.refusals import RefusalError, invalid
+from bertcompress.serve.refusals import RefusalError
 from bertcompress.serve.routes.native import require_embeddings
 
 SERVER_VERSION = "1.10.0"
 """What its clients compare with their own."""
 
 
-class EncodeBody(msgspec.Struct):
+class EncodeBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``/encode``."""
 
     texts: list[str]
@@ -33,8 +33,6 @@ async def encode(call: Call) -> Reply:
             "tokens",
             "texts are split by the model's own tokenizer; send them whole, without is_tokenized",
         )
-    if not asked.texts:
-        raise invalid("texts is empty; send one text or more")
     answers = await call.answers(model, [Given(text) for text in asked.texts])
     vectors = [answer.vector for answer in answers]
     body = {"id": asked.id, "result": vectors, "status": 200}

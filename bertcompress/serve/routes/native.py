@@ -152,9 +152,10 @@ def _with_top(answer: TextAnswer, top: int) -> bytes:
         raise invalid(f"top_k must be 1 or more, got {top}")
     body = orjson.loads(answer.body)
     scores = body.get("scores")
-    if isinstance(scores, dict):
-        likeliest = sorted(scores.items(), key=lambda item: -item[1])[:top]
-        body["scores"] = dict(likeliest)
+    if not isinstance(scores, dict):
+        raise invalid("top_k is of a classification's scores and there are none; leave it out")
+    likeliest = sorted(scores.items(), key=lambda item: -item[1])[:top]
+    body["scores"] = dict(likeliest)
     return orjson.dumps(body)
 
 

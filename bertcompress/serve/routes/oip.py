@@ -16,7 +16,7 @@ from bertcompress.serve.model import Given, ServedModel, TextAnswer
 from bertcompress.serve.refusals import RefusalError, invalid
 
 
-class Tensor(msgspec.Struct):
+class Tensor(msgspec.Struct, forbid_unknown_fields=True):
     """An input tensor."""
 
     name: str
@@ -26,13 +26,20 @@ class Tensor(msgspec.Struct):
     parameters: dict[str, Any] = {}
 
 
-class InferBody(msgspec.Struct):
+class Wanted(msgspec.Struct, forbid_unknown_fields=True):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``infer``."""
 
     inputs: list[Tensor]
     id: str | None = None
     parameters: dict[str, Any] = {}
-    outputs: list[dict[str, Any]] = []
+    outputs: list[Wanted] = []
 
 
 async def server(call: Call) -> Reply:
@@ -77,8 +84,12 @@ async def infer(call: Call) -> Reply:
         )
     asked = call.read(InferBody)
     model = _model(call)
-    if asked.parameters.get("binary_data_output"):
-        raise RefusalError(400, "binary", "outputs are JSON here; ask with binary_data=False")
+    for parameters in (
+        asked.parameters,
+        *(one.parameters for one in asked.inputs),
+        *(one.parameters for one in asked.outputs),
+    ):
+        _refuse_unapplied(parameters)
     texts = {tensor.name: _texts(tensor) for tensor in asked.inputs}
     unknown = sorted(set(texts) - {"text", "pair"})
     if unknown or "text" not in texts:
@@ -88,7 +99,7 @@ async def infer(call: Call) -> Reply:
         raise invalid(f"text has {len(texts['text'])} rows and pair {len(pairs)}")
     given = [Given(*both) for both in zip(texts["text"], pairs, strict=True)]
     answers = await call.answers(model, given)
-    wanted = {str(one.get("name")) for one in asked.outputs}
+    wanted = {one.name for one in asked.outputs}
     outputs = [one for one in _written(model, answers) if not wanted or one["name"] in wanted]
     missing = wanted - {str(one["name"]) for one in outputs}
     if missing:
@@ -109,6 +120,14 @@ def _model(call: Call) -> ServedModel:
     if params.get("version", model.version) != model.version:
         raise RefusalError(404, "no_such_version", f"{model.name} has the version {model.version}")
     return model
+
+
+def _refuse_unapplied(parameters: dict[str, Any]) -> None:
+    for name, value in parameters.items():
+        if name in ("binary_data", "binary_data_output") and value:
+            raise RefusalError(400, "binary", "outputs are JSON here; ask with binary_data=False")
+        if value not in (None, False, 0):
+            raise RefusalError(400, "not_applied", f"{name} is not applied here; leave it out")
 
 
 def _texts(tensor: Tensor) -> list[str]:

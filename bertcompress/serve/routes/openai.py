@@ -17,7 +17,7 @@ from bertcompress.serve.refusals import RefusalError, invalid
 from bertcompress.serve.routes.native import require_embeddings
 
 
-class EmbeddingsBody(msgspec.Struct):
+class EmbeddingsBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``/v1/embeddings``."""
 
     input: str | list[str | int | list[int]]

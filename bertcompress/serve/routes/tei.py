@@ -13,15 +13,16 @@ import msgspec
 import numpy as np
 import orjson
 
-from bertcompress.artifacts.model_config import labels_of as labels_of_config
+from bertcompress.artifacts.model_config import labels_of as names_of
 from bertcompress.serve.call import Call, Reply
 from bertcompress.serve.model import Given, ServedModel, TextAnswer
 from bertcompress.serve.refusals import RefusalError, invalid
 from bertcompress.serve.routes.hub import labels_of
 from bertcompress.serve.routes.native import require_embeddings
+from bertcompress.tasks.vector_steps import Normalize
 
 
-class EmbedBody(msgspec.Struct):
+class EmbedBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``/embed``."""
 
     inputs: str | list[str | list[int] | int]
@@ -32,7 +33,7 @@ class EmbedBody(msgspec.Struct):
     prompt_name: str | None = None
 
 
-class PredictBody(msgspec.Struct):
+class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``/predict``: a text, a pair, or a list of texts and pairs."""
 
     inputs: str | list[str | list[str]]
@@ -41,7 +42,7 @@ class PredictBody(msgspec.Struct):
     raw_scores: bool = False
 
 
-class RerankBody(msgspec.Struct):
+class RerankBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``/rerank``."""
 
     query: str
@@ -52,7 +53,7 @@ class RerankBody(msgspec.Struct):
     truncation_direction: str = "Right"
 
 
-class TokenizeBody(msgspec.Struct):
+class TokenizeBody(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``/tokenize``."""
 
     inputs: str | list[str]
@@ -79,7 +80,8 @@ async def embed(call: Call) -> Reply:
     answers = await call.answers(model, [Given(str(text), truncate=cut) for text in texts])
     vectors = [answer.vector for answer in answers]
     if asked.normalize:
-        vectors = [vector / max(float(np.linalg.norm(vector)), 1e-12) for vector in vectors]
+        unit_length = Normalize()
+        vectors = [unit_length(vector.astype(np.float64)).astype(np.float32) for vector in vectors]
     return _counted(orjson.dumps(vectors, option=orjson.OPT_SERIALIZE_NUMPY), answers)
 
 
@@ -99,7 +101,7 @@ async def predict(call: Call) -> Reply:
         alone = False
         given = [_one_or_two(one, cut) for one in inputs]
     answers = await call.answers(model, given)
-    rows = [labels_of(answer) for answer in answers]
+    rows = [labels_of(model, answer) for answer in answers]
     return _counted(orjson.dumps(rows[0] if alone else rows), answers)
 
 
@@ -133,6 +135,7 @@ async def tokenize(call: Call) -> Reply:
     """Gives the tokens of texts, as its servers write them."""
     asked = call.read(TokenizeBody)
     model = call.service.model()
+    _refuse_unapplied("right", prompt=asked.prompt_name)
     texts = [asked.inputs] if isinstance(asked.inputs, str) else asked.inputs
     rows = []
     for text in texts:
@@ -181,7 +184,7 @@ def _kind(model: ServedModel) -> dict[str, object]:
         return {"embedding": {"pooling": "model"}}
     if model.task != "text-classification":
         return {}
-    names = dict(enumerate(labels_of_config(model.predictor.config)))
+    names = dict(enumerate(names_of(model.predictor.config)))
     numbers = {name: number for number, name in names.items()}
     return {"classifier": {"id2label": {str(n): v for n, v in names.items()}, "label2id": numbers}}
 

@@ -2,10 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from bertcompress.artifacts.artifact import Checkpoint, save
 from bertcompress.inference.predictor import Predictor
-from tests.fixtures.serving import Serve
+from tests.fixtures.serving import Serve, serving
+
+TEXTS = ["good film", "anna lives in berlin", "a bad bad film"]
+
+
+def pipeline_of(task: str, folder: Path, **more: Any) -> Any:
+    from transformers import pipeline
+
+    return pipeline(task, model=str(folder), tokenizer=str(folder), **more)
+
+
+def answers_of(folder: Path, **body: object) -> Any:
+    with serving({"m": folder}) as opened:
+        return opened.client.post("/", json={"inputs": TEXTS, **body}).json()
+
+
+def test_labels_and_scores_are_the_pipelines(tiny_folder: Callable[..., Path]) -> None:
+    folder = tiny_folder()
+    found = answers_of(folder)
+    for rows, right in zip(
+        found, pipeline_of("text-classification", folder)(TEXTS, top_k=None), strict=True
+    ):
+        assert [row["label"] for row in rows] == [row["label"] for row in right]
+        assert [r["score"] for r in rows] == pytest.approx([r["score"] for r in right], abs=1e-6)
+
+
+def test_a_value_has_the_pipelines_name(number_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    save(number_checkpoint, tmp_path / "number")
+    found = answers_of(tmp_path / "number")
+    for [row], right in zip(
+        found, pipeline_of("text-classification", tmp_path / "number")(TEXTS), strict=True
+    ):
+        assert row["label"] == right["label"] == "LABEL_0"
+        assert row["score"] == pytest.approx(right["score"], abs=1e-6)
+
+
+def test_entities_are_the_simple_strategys(tiny_folder: Callable[..., Path]) -> None:
+    folder = tiny_folder(task="token-classification")
+    found = answers_of(folder)
+    pipe = pipeline_of("token-classification", folder, aggregation_strategy="simple")
+    for rows, right in zip(found, pipe(TEXTS), strict=True):
+        assert [(r["entity_group"], r["start"], r["end"]) for r in rows] == [
+            (r["entity_group"], r["start"], r["end"]) for r in right
+        ]
 
 
 def test_labels_are_a_list_in_a_list(served: Serve) -> None:
@@ -41,7 +89,38 @@ def test_vectors_come_as_lists_of_the_named_model(served: Serve) -> None:
         assert opened.client.post("/models/none", json={"inputs": "a"}).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["function_to_apply", "aggregation_strategy"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"parameters": {"top_n": 1}},
+        {"parameter": {"top_k": 1}},
+        {"options": {"cache": False}},
+        {"parameters": {"top_k": 0}},
+    ],
+)
+def test_what_is_not_known_is_refused(served: Serve, body: dict[str, object]) -> None:
+    with served() as opened:
+        reply = opened.client.post("/", json={"inputs": "a", **body})
+    assert reply.status_code == 400, reply.text
+
+
+def test_its_option_asks_anew(served: Serve) -> None:
+    with served() as opened:
+        for options, cache in (({}, "miss"), ({}, "hit"), ({"use_cache": False}, "miss")):
+            reply = opened.client.post("/", json={"inputs": "good", "options": options})
+            assert reply.headers["x-cache"] == cache
+
+
+def test_labels_are_asked_of_what_has_some(served: Serve) -> None:
+    body = {"inputs": "good", "parameters": {"top_k": 1}}
+    with served("feature-extraction") as opened:
+        assert opened.client.post("/", json=body).status_code == 422
+
+
+NAMES = ["function_to_apply", "aggregation_strategy", "prompt_name", "truncation_direction"]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_applied_is_refused(served: Serve, name: str) -> None:
     with served() as opened:
         reply = opened.client.post("/", json={"inputs": "a", "parameters": {name: "none"}})

@@ -67,3 +67,21 @@ def test_other_tensors_are_refused(served: Serve, inputs: list[object]) -> None:
         headers = {"Inference-Header-Content-Length": "10"}
         binary = opened.client.post(URL, content=b"x", headers=headers)
     assert "binary_data=False" in binary.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"outputs": [{"name": "label", "parameters": {"classification": 2}}]}, "classification"),
+        ({"outputs": [{"name": "label", "parameters": {"binary_data": True}}]}, "binary_data"),
+        ({"parameters": {"timeout": 5}}, "timeout"),
+        ({"inputs": [tensor("a", parameters={"binary_data_size": 9})]}, "binary_data_size"),
+        ({"output": []}, "output"),
+    ],
+)
+def test_what_is_not_applied_is_named(served: Serve, changes: dict[str, object], word: str) -> None:
+    with served() as opened:
+        reply = opened.client.post(URL, json={"inputs": [tensor("a")], **changes})
+        plain = {"outputs": [{"name": "label", "parameters": {"binary_data": False}}]}
+        assert opened.client.post(URL, json={"inputs": [tensor("a")], **plain}).status_code == 200
+    assert (reply.status_code, word in reply.json()["error"]) == (400, True)

@@ -69,3 +69,16 @@ def test_what_is_not_there_is_refused(served: Serve, route: str, body: dict[str,
     with served() as opened:
         reply = opened.client.post(f"/tei/{route}", json=body)
     assert (reply.status_code, set(reply.json())) == (422, {"error", "error_type"})
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("predict", {"inputs": "a", "raw": True}),
+        ("tokenize", {"inputs": "a", "prompt_name": "query"}),
+        ("rerank", {"query": "a", "texts": ["b"], "top_n": 1}),
+    ],
+)
+def test_what_is_not_known_is_refused(served: Serve, path: str, body: dict[str, object]) -> None:
+    with served() as opened:
+        assert opened.client.post(f"/tei/{path}", json=body).status_code == 422
