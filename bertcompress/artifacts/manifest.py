@@ -111,7 +111,7 @@ def write_manifest(folder: Path, *, kind: Kind, task: str, history: Sequence[Ste
         "task": task,
         "history": [asdict(step) for step in history],
         "files": {
-            path.relative_to(folder).as_posix(): _sha256(path)
+            path.relative_to(folder).as_posix(): file_sha256(path)
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         },
@@ -228,7 +228,7 @@ def verify(folder: Path, manifest: Manifest, *, but: Sequence[str] = ()) -> None
             inner_path(folder, name)
         except ValueError as error:
             raise LoadError(f"{path} is not read: {error}; copy the file itself there") from error
-        if _sha256(path) != expected:
+        if file_sha256(path) != expected:
             raise LoadError(
                 f"{path} is not the file that was written (its SHA-256 differs from "
                 f"{MANIFEST_NAME}); copy it again or make the artifact again"
@@ -279,6 +279,7 @@ def _weight_files(folder: Path) -> list[Path]:
     return [*folder.glob("*.safetensors")] or [*folder.glob("pytorch_model*.bin")]
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -127,7 +127,7 @@ def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
     """Returns one JSON object a line as a table; blank lines are passed over."""
     text, notes = _whole(text, name)
     rows: list[tuple[int, object]] = []
-    faults: dict[int, DataError] = {}
+    faults: list[DataError] = []
     for number, line in enumerate(lines_of(text), start=1):
         if not line.strip():
             continue
@@ -140,17 +140,19 @@ def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
                 if whole
                 else "write one JSON object a line"
             )
-            faults[number] = DataError(
-                f"{path}, line {number}, is not JSON: {error.msg} at column {error.colno}; {remedy}"
+            faults.append(
+                DataError(
+                    f"{path}, line {number}, is not JSON: {error.msg} at column {error.colno}; "
+                    f"{remedy}"
+                )
             )
         except ValueError as error:
-            faults[number] = DataError(
-                f"{path}, line {number}, can't be read: {error}; leave the line out"
+            faults.append(
+                DataError(f"{path}, line {number}, can't be read: {error}; leave the line out")
             )
     if faults:
-        first = next(iter(faults.values()))
         total = len(rows) + len(faults)
-        notes = (*notes, note_on_bad_rows(name, len(faults), total, first))
+        notes = (*notes, note_on_bad_rows(name, len(faults), total, faults[0]))
     return replace(table_of(rows, path=path, name=name, unit="line"), notes=notes)
 
 

@@ -171,7 +171,7 @@ class Predictor:
         Raises:
             RunError: If the runtime can't load the artifact, or refuses its inputs.
         """
-        best = self._best
+        best = self.best
         rows = self._streams_for(len(features)).run_features(
             features,
             batch_size=best.batch_size if best else _PLAIN_BATCH,
@@ -230,7 +230,7 @@ class Predictor:
     def _streams_for(self, features: int) -> Streams:
         """Returns the opened runtime; opened anew only where more streams have work to do."""
         threads = self._threads or available_threads()
-        streams, each = _layout(self._best, features, threads)
+        streams, each = _layout(self.best, features, threads)
         if self._streams is None or streams > len(self._streams):
             self.close()
             opening = open_entry_streams(
@@ -244,7 +244,7 @@ class Predictor:
         return self._streams
 
     @cached_property
-    def _best(self) -> RuntimeSettings | None:
+    def best(self) -> RuntimeSettings | None:
         """The settings that were found best, where they hold and nothing else was asked for."""
         if self._threads is not None:
             return None

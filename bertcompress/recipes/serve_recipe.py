@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,7 @@ from bertcompress.serve.keys import SCOPES, add_key
 from bertcompress.serve.settings import ModelSettings, ServeSettings
 from bertcompress.workspace import find_workspace
 
+_LIBRARIES = ("uvicorn", "starlette", "msgspec", "orjson", "prometheus_client")
 _CHECKED = "This text is short, and it is answered before anyone asks."
 
 
@@ -124,18 +126,14 @@ def check_libraries(*, bert_as_service: bool = False) -> None:
     Raises:
         MissingDependencyError: If one is not.
     """
-    for library in ("uvicorn", "starlette", "msgspec", "orjson", "prometheus_client"):
-        try:
-            __import__(library)
-        except ImportError as error:
-            raise MissingDependencyError(library, "serve", "serving over HTTP") from error
+    wanted = [(name, "serve", "serving over HTTP") for name in _LIBRARIES]
     if bert_as_service:
+        wanted.append(("zmq", "bert-as-service", "answering clients of bert-as-service"))
+    for name, extra, purpose in wanted:
         try:
-            import zmq  # noqa: F401
+            importlib.import_module(name)
         except ImportError as error:
-            raise MissingDependencyError(
-                "pyzmq", "bert-as-service", "answering clients of bert-as-service"
-            ) from error
+            raise MissingDependencyError(name, extra, purpose) from error
 
 
 def check_server(
@@ -154,7 +152,9 @@ def check_server(
 
 def _check_rejected(folder: Path, *, allowed: bool) -> None:
     manifest = read_manifest(folder)
-    why = manifest.history[-1].rejected if manifest and manifest.history else None
+    if manifest is None:
+        return
+    why = next((step.rejected for step in manifest.history if step.rejected), None)
     if why and not allowed:
         raise RunError(
             f"{folder} was rejected when it was made: {why}; serve another, or add --allow-rejected"

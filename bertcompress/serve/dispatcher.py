@@ -36,15 +36,15 @@ class LateError(RunError):
     """Says that a text could not be run before its deadline."""
 
 
+def _future() -> asyncio.Future[Outputs]:
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(eq=False)
 class _Asked(Item):
     """An item, and who waits for its outputs."""
 
-    answer: asyncio.Future[Outputs] = field(default_factory=lambda: _future())
-
-
-def _future() -> asyncio.Future[Outputs]:
-    return asyncio.get_running_loop().create_future()
+    answer: asyncio.Future[Outputs] = field(default_factory=_future)
 
 
 @dataclass
@@ -86,6 +86,10 @@ class Dispatcher:
         pad_token_id: The tokenizer's padding token.
         limits: Of the queue and of batches.
         cost: What a batch costs, if that was measured.
+
+    Attributes:
+        queue: What waits.
+        counts: What was done so far.
     """
 
     def __init__(
@@ -104,7 +108,7 @@ class Dispatcher:
         self._make_engine = make_engine
         self._engines: list[BatchEngine | None] = [None] * engines
         self._pad_token_id = pad_token_id
-        self._queue = Batcher[_Asked](limits, clock=time.monotonic, cost=cost)
+        self.queue = Batcher[_Asked](limits, clock=time.monotonic, cost=cost)
         self._retries: deque[_Batch] = deque()
         self._wake = asyncio.Event()
         self._busy: set[int] = set()
@@ -112,11 +116,6 @@ class Dispatcher:
         self._tasks: list[asyncio.Task[None]] = []
         self._per_token_s = 0.0
         self.counts = DispatchCounts()
-
-    @property
-    def queue(self) -> Batcher[_Asked]:
-        """What waits."""
-        return self._queue
 
     @property
     def layout(self) -> str:
@@ -149,7 +148,7 @@ class Dispatcher:
 
     def wait_seconds(self) -> float:
         """Returns how long an item that comes now will wait, from what tokens cost so far."""
-        return self._queue.tokens * self._per_token_s / len(self._engines)
+        return self.queue.tokens * self._per_token_s / len(self._engines)
 
     async def run(
         self, features: Sequence[Feature], *, key: str = "", bulk: bool = False, deadline: float
@@ -171,13 +170,13 @@ class Dispatcher:
             _Asked(feature, key=key, priority="bulk" if bulk else "interactive", deadline=deadline)
             for feature in features
         ]
-        self._queue.add(items)
+        self.queue.add(items)
         self._wake.set()
         try:
             return [await item.answer for item in items]
         except BaseException:
             for item in items:
-                self._queue.cancel(item)
+                self.queue.cancel(item)
                 item.answer.cancel()
             raise
 
@@ -200,9 +199,9 @@ class Dispatcher:
     def _next(self, number: int) -> _Batch | None:
         if self._retries:
             return self._retries.popleft()
-        if number > 0 and not self._busy and self._calm >= _CALM and len(self._queue) <= 1:
+        if number > 0 and not self._busy and self._calm >= _CALM and len(self.queue) <= 1:
             return None  # a lone text is the first engine's
-        taken, late = self._queue.take()
+        taken, late = self.queue.take()
         for item in late:
             _fail(item, LateError("the text waited until its deadline"))
         return _Batch(taken, 0) if taken else None
@@ -211,7 +210,7 @@ class Dispatcher:
         batch = [item for item in work.items if not item.cancelled]
         if not batch:
             return
-        crowded = len(self._queue) > 0 or len(self._busy) > 1 or len(batch) > 1
+        crowded = len(self.queue) > 0 or len(self._busy) > 1 or len(batch) > 1
         self._calm = 0 if crowded else self._calm + 1
         wide = number == 0 and self._calm > _CALM
         features = [item.feature for item in batch]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import hashlib
 import time
 from collections.abc import Sequence
@@ -15,16 +16,17 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from bertcompress.artifacts.manifest import read_manifest
+from bertcompress.artifacts.manifest import file_sha256, read_manifest
 from bertcompress.examples import Example
 from bertcompress.inference.predictor import Predictor, examples_of
 from bertcompress.serve.answer_cache import AnswerCache
 from bertcompress.serve.dispatcher import Dispatcher
-from bertcompress.tasks import Feature
+from bertcompress.tasks import Feature, Tokenizer
 from bertcompress.tasks.base import Prediction
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Encoding
+    from tokenizers import Tokenizer as Core
 
 _INLINE_CHARACTERS = 2_000
 """Longer texts are tokenized in a thread: the loop has other clients to serve."""
@@ -142,9 +144,7 @@ class ServedModel:
         self.dispatcher = dispatcher
         self.cache = cache
         self.version = version_of(predictor.folder)
-        self._in_thread = Predictor.open(
-            predictor.folder, task=predictor.task.name, runtime=predictor.runtime
-        )
+        self._in_thread = copy.deepcopy(predictor.tokenizer)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="tokenize")
 
     @property
@@ -220,9 +220,16 @@ class ServedModel:
 
     async def _encoding(self, given: Given) -> tuple[Example, list[Feature]]:
         if len(given.text) + len(given.pair or "") <= _INLINE_CHARACTERS:
-            return _encoded(self.predictor, given)
+            return self._encoded(self.predictor.tokenizer, given)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, _encoded, self._in_thread, given)
+        return await loop.run_in_executor(self._pool, self._encoded, self._in_thread, given)
+
+    def _encoded(self, tokenizer: Tokenizer, given: Given) -> tuple[Example, list[Feature]]:
+        """Encodes with a tokenizer of which no other thread makes use: cutting is its state."""
+        task = self.predictor.task
+        [example] = examples_of(task.name, [given.text], pair=given.pair)
+        task.check([example])
+        return example, task.encode(tokenizer, [example], max_length=self.predictor.max_length)
 
     def tokens(self, text: str, pair: str | None = None) -> Encoding:
         """Returns a text's tokens, none cut away."""
@@ -239,15 +246,9 @@ class HoldsTokenizer(Protocol):
     """A tokenizer of ours or of Transformers."""
 
     @property
-    def backend_tokenizer(self) -> Tokenizer:
+    def backend_tokenizer(self) -> Core:
         """The library's own."""
         ...
-
-
-def _encoded(predictor: Predictor, given: Given) -> tuple[Example, list[Feature]]:
-    [example] = examples_of(predictor.task.name, [given.text], pair=given.pair)
-    predictor.task.check([example])
-    return example, predictor.encode([example])
 
 
 def version_of(folder: Path) -> str:
@@ -260,7 +261,7 @@ def version_of(folder: Path) -> str:
         dict(manifest.files)
         if manifest
         else {
-            str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+            str(path.relative_to(folder)): file_sha256(path)
             for path in folder.rglob("*")
             if path.is_file()
         }

@@ -17,11 +17,10 @@ from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 
-from bertcompress.artifacts.manifest import read_manifest
 from bertcompress.errors import RunError, UsageError
-from bertcompress.inference.best_settings import TOKEN_BUDGET, runtime_settings_of, usable
+from bertcompress.inference.best_settings import TOKEN_BUDGET
 from bertcompress.inference.predictor import Predictor
-from bertcompress.machine.environment import available_threads, cpu_model
+from bertcompress.machine.environment import available_threads
 from bertcompress.progress import Note, unsaid
 from bertcompress.serve.answer_cache import AnswerCache
 from bertcompress.serve.app import make_app
@@ -107,10 +106,7 @@ async def open_model(
         note=note,
     )
     threads = available_threads()
-    manifest = read_manifest(predictor.folder)
-    best, _ = usable(
-        runtime_settings_of(manifest, predictor.runtime), cpu_model=cpu_model(), cpus=threads
-    )
+    best = predictor.best
     engine = EngineSettings(
         predictor.folder,
         predictor.runtime,

@@ -22,8 +22,9 @@ import zmq
 import zmq.asyncio
 
 from bertcompress.errors import BertCompressError, RunError
-from bertcompress.serve.call import Service, log_unforeseen
+from bertcompress.serve.call import Service, check_texts, log_unforeseen
 from bertcompress.serve.model import Asker, Given, Seconds, ServedModel, TextAnswer
+from bertcompress.serve.refusals import RefusalError
 from bertcompress.serve.routes.bert_as_service import SERVER_VERSION
 
 _END = b"\0"
@@ -127,7 +128,7 @@ class ZeroMqFront:
         started = time.monotonic()
         try:
             frames = await self._frames(identity, message)
-        except (BertCompressError, _RefusedError, ValueError) as error:
+        except (BertCompressError, RefusalError, _RefusedError) as error:
             frames = _refused(message, str(error))
         except Exception as error:
             log_unforeseen(error)
@@ -158,14 +159,14 @@ class ZeroMqFront:
             raise _RefusedError("clients don't end this server")
         if model.task != "feature-extraction":
             raise _RefusedError(f"{model.name} does {model.task} and gives no vectors")
-        texts = _texts(message)
+        given = [Given(text) for text in _texts(message)]
+        check_texts(given, self._service.settings)
         answers: list[TextAnswer] = []
         step = self._service.settings.max_texts
-        for start in range(0, len(texts), step):
-            part = [Given(text) for text in texts[start : start + step]]
+        for start in range(0, len(given), step):
             seconds = self._service.settings.max_queue_seconds + 120.0
             asker = Asker(key=key, bulk=True, deadline=time.monotonic() + seconds)
-            answers += await model.answers(part, asker, Seconds())
+            answers += await model.answers(given[start : start + step], asker, Seconds())
         vectors = np.stack([answer.vector for answer in answers])
         head = {"dtype": str(vectors.dtype), "shape": vectors.shape, "tokens": ""}
         return [json.dumps(head).encode(), vectors.tobytes()]
@@ -222,8 +223,8 @@ def _texts(message: bytes) -> Sequence[str]:
     for number, text in enumerate(texts, 1):
         if isinstance(text, list):
             raise _RefusedError("texts are split by the model's own tokenizer: send them whole")
-        if not isinstance(text, str) or not text.strip():
-            raise _RefusedError(f"text {number} is empty or no text")
+        if not isinstance(text, str):
+            raise _RefusedError(f"text {number} is no text")
         if "|||" in text:
             raise _RefusedError(f"text {number} is a pair and the model gives vectors of texts")
     return texts

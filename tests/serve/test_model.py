@@ -28,12 +28,12 @@ LONG = "good film " * 1500
 SETTINGS = ServeSettings(engines="inline")
 
 
-def run_with(folder: Path, work: Callable[[ServedModel], Awaitable[Any]], **more: Any) -> Any:
+def run_with(folder: Path, work: Callable[[ServedModel], Awaitable[Any]]) -> Any:
     async def whole() -> Any:
         model = await open_model(
             "m",
             ModelSettings(folder),
-            ServeSettings(engines="inline", **more),
+            SETTINGS,
             several_keys=False,
             note=lambda sentence: None,
         )
