@@ -157,7 +157,7 @@ class _Reading:
         if plain is None and type(None) in kinds:
             return None
         others = [kind for kind in kinds if kind is not type(None)]
-        exact = [kind for kind in others if type(plain) is kind]
+        exact = [kind for kind in others if type(plain) is kind or plain in typing.get_args(kind)]
         return self.read((exact or others)[0], plain, place)
 
     def _tuple(self, kinds: Sequence[object], plain: object, place: str) -> tuple[object, ...]:

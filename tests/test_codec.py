@@ -139,3 +139,12 @@ def test_the_schema_names_every_part() -> None:
     parts = schema["$defs"]
     assert isinstance(parts, dict)
     assert set(parts) == {"Outer", "Inner"}
+
+
+def test_a_number_or_a_word_is_what_it_is() -> None:
+    @dataclass(frozen=True)
+    class Either:
+        engines: int | Literal["auto"]
+
+    for value in (3, "auto"):
+        assert from_plain(Either, {"engines": value}) == Either(value)

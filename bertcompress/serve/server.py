@@ -1,4 +1,4 @@
-"""Starts the engines and the front, and ends them as those who run servers need it.
+"""Opens models with their engines and serves them, and ends as those who run servers need it.
 
 On SIGTERM or SIGINT the server is no longer ready, goes on taking requests for `drain_delay`
 seconds (whoever sends them learns late), then closes its sockets, finishes what it accepted, and
@@ -8,20 +8,20 @@ ends its engines.
 from __future__ import annotations
 
 import asyncio
-import errno
+import os
 import signal
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 
 import uvicorn
 
-from bertcompress.errors import RunError, UsageError
 from bertcompress.inference.best_settings import TOKEN_BUDGET
 from bertcompress.inference.predictor import Predictor
 from bertcompress.machine.environment import available_threads
-from bertcompress.progress import Note, unsaid
+from bertcompress.progress import Note
 from bertcompress.serve.answer_cache import AnswerCache
 from bertcompress.serve.app import make_app
 from bertcompress.serve.batcher import QueueLimits
@@ -33,61 +33,34 @@ from bertcompress.serve.keys import KeyFile
 from bertcompress.serve.metrics import Metrics
 from bertcompress.serve.model import Asker, Given, Seconds, ServedModel, TextAnswer
 from bertcompress.serve.settings import ModelSettings, ServeSettings
+from bertcompress.serve.sockets import address_of
 
 _KEEP_ALIVE_S = 75  # longer than load balancers wait before they reuse a connection
-_BACKLOG = 2048
-Ready = Callable[[str, tuple[str, ...]], None]
 
 
-def serve(
+def serve_on(
+    listener: socket.socket,
     models: Mapping[str, ModelSettings],
     settings: ServeSettings,
     *,
-    ready: Ready = lambda address, names: None,
-    note: Note = unsaid,
+    ready: Callable[[str], None],
+    note: Note,
 ) -> None:
-    """Serves until a signal ends it.
+    """Serves until a signal ends it, or whoever holds the other end of standard input is gone.
 
     Args:
+        listener: Where connections come from.
         models: By the name that requests use; the first is the one of requests that name none.
         settings: How.
         ready: Is told the address once requests are answered.
         note: Is told what the user must know of a model.
 
     Raises:
-        BertCompressError: Before anything is served: an option, a model or the address is wrong.
+        BertCompressError: A model can't be read or run.
     """
-    settings.check()
-    if not models:
-        raise UsageError("there is no model to serve; type: bertcompress serve FOLDER")
-    keys = KeyFile(settings.keys) if settings.keys else None
-    with listening(settings) as sockets:
-        uvicorn_loop = uvicorn.Config(_nothing, loop="auto").get_loop_factory()
-        with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-            runner.run(_serve(models, settings, keys, sockets, ready=ready, note=note))
-
-
-@contextmanager
-def listening(settings: ServeSettings) -> Iterator[list[socket.socket]]:
-    """Opens the sockets, before anything slow is done.
-
-    Raises:
-        RunError: The address is taken, or can't be had.
-    """
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-        opened = socket.create_server(found[4][:2], family=found[0], backlog=_BACKLOG)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise RunError(
-                f"port {settings.port} of {settings.host} is in use; give another with --port, or "
-                "0 for any free one"
-            ) from error
-        raise RunError(
-            f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}"
-        ) from error
-    with opened:
-        yield [opened]
+    uvicorn_loop = uvicorn.Config(_nothing, loop="auto").get_loop_factory()
+    with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
+        runner.run(_serve(listener, models, settings, ready=ready, note=note))
 
 
 async def open_model(
@@ -140,14 +113,14 @@ async def open_model(
 
 
 async def _serve(
+    listener: socket.socket,
     models: Mapping[str, ModelSettings],
     settings: ServeSettings,
-    keys: KeyFile | None,
-    sockets: Sequence[socket.socket],
     *,
-    ready: Ready,
+    ready: Callable[[str], None],
     note: Note,
 ) -> None:
+    keys = KeyFile(settings.keys) if settings.keys else None
     served: dict[str, ServedModel] = {}
     service = Service(served, settings, keys, Metrics(served))
     async with AsyncExitStack() as opened:
@@ -164,6 +137,7 @@ async def _serve(
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, ending.set)
+        loop.add_reader(sys.stdin.fileno(), _heard_end, loop, ending)
         config = uvicorn.Config(
             make_app(service),
             log_config=None,
@@ -179,12 +153,9 @@ async def _serve(
             ssl_keyfile=settings.tls_key,
         )
         server = _Server(config)
-        serving = asyncio.create_task(server.serve(sockets=list(sockets)))
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
         service.open = service.ready = True
-        scheme = "https" if settings.tls_certificate else "http"
-        host, port = sockets[0].getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        ready(f"{scheme}://{shown}:{port}", tuple(served))
+        ready(address_of(listener, settings))
         waiting = asyncio.create_task(ending.wait())
         await asyncio.wait((serving, waiting), return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
@@ -200,6 +171,13 @@ async def _open_zeromq(service: Service, ports: tuple[int, int], opened: AsyncEx
     front = ZeroMqFront(service, port=ports[0], port_out=ports[1])
     opened.push_async_callback(front.close)
     front.open()
+
+
+def _heard_end(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
+    """Ends the server when standard input does: whoever started it is gone."""
+    if not os.read(sys.stdin.fileno(), 1024):
+        loop.remove_reader(sys.stdin.fileno())
+        ending.set()
 
 
 class _Server(uvicorn.Server):

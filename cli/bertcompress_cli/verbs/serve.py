@@ -185,7 +185,7 @@ def serve(
         for line in check_server(asked, settings, note=note):
             print(line)
         return
-    from bertcompress.serve.server import serve as serve_until_signal
+    from bertcompress.serve.supervisor import serve as serve_until_signal
 
     def ready(address: str, names: tuple[str, ...]) -> None:
         sentence = f"serving {', '.join(names)} on {address}; Ctrl-C ends it"
