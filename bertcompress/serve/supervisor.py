@@ -60,6 +60,28 @@ def serve(
         _Supervisor(models, settings, listener, ready=ready, note=note).run()
 
 
+def start_front(
+    listener: socket.socket, models: Mapping[str, ModelSettings], settings: ServeSettings
+) -> subprocess.Popen[str]:
+    """Starts a front, see `bertcompress.serve.front`; it ends with its standard input.
+
+    Args:
+        listener: Where it takes connections from.
+        models: By name.
+        settings: How it serves.
+    """
+    asked = json.dumps({"models": to_plain(models), "settings": to_plain(settings)})
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "bertcompress.serve.front", str(listener.fileno()), asked],
+        env={**os.environ, "BERTCOMPRESS_LAZY": "1"},
+        pass_fds=(listener.fileno(),),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # Ctrl-C is the supervisor's to pass on
+    )
+
+
 class _Supervisor:
     def __init__(
         self,
@@ -70,9 +92,7 @@ class _Supervisor:
         ready: Ready,
         note: Note,
     ) -> None:
-        self._asked = json.dumps({"models": to_plain(models), "settings": to_plain(settings)})
-        self._names = tuple(models)
-        self._listener = listener
+        self._models, self._settings, self._listener = models, settings, listener
         self._tell_ready, self._note = ready, note
         self._front: subprocess.Popen[str] | None = None
         self._was_ready = self._ending = False
@@ -93,16 +113,7 @@ class _Supervisor:
 
     def _serve_once(self) -> int:
         """Starts a front, follows what it says, and returns its exit code."""
-        descriptor = self._listener.fileno()
-        front = self._front = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bertcompress.serve.front", str(descriptor), self._asked],
-            env={**os.environ, "BERTCOMPRESS_LAZY": "1"},
-            pass_fds=(descriptor,),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is ours to pass on
-        )
+        front = self._front = start_front(self._listener, self._models, self._settings)
         try:
             assert front.stdout is not None
             for line in front.stdout:
@@ -122,7 +133,7 @@ class _Supervisor:
             self._refused(str(said["refused"]), said["code"])
         if "ready" in said and not self._was_ready:
             self._was_ready = True
-            self._tell_ready(str(said["ready"]), self._names)
+            self._tell_ready(str(said["ready"]), tuple(self._models))
 
     def _refused(self, sentence: str, code: object) -> None:
         if self._was_ready:

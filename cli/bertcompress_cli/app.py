@@ -24,6 +24,7 @@ from bertcompress.errors import (
 from bertcompress_cli.signals import exit_code
 from bertcompress_cli.verbs import (
     bench,
+    bench_serve,
     build,
     calibrate,
     compare,
@@ -72,6 +73,7 @@ _PANELS = {
     ),
     "Measure": (
         bench.bench,
+        bench_serve.bench_serve,
         evaluate.evaluate,
         compare.compare,
         gate.gate,

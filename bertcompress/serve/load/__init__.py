@@ -1,0 +1,1 @@
+"""Load for a server, from another process: how many answers a second, and how soon."""
