@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from bertcompress.search.fastest_int8 import QuantizeBest
     from bertcompress.search.latency_table import Timing
     from bertcompress.search.prune_to_target import PruneToTarget
+    from bertcompress.serve.client import AsyncClient, Client
     from bertcompress.tasks.make_task import make_task
     from bertcompress.train.distill_checkpoint import Recover
     from bertcompress.train.finetune import Finetune
@@ -111,6 +112,7 @@ _NAMES = {
     "bertcompress.search.fastest_int8": ("QuantizeBest",),
     "bertcompress.search.latency_table": ("Timing",),
     "bertcompress.search.prune_to_target": ("PruneToTarget",),
+    "bertcompress.serve.client": ("AsyncClient", "Client"),
     "bertcompress.tasks.make_task": ("make_task",),
     "bertcompress.train.distill_checkpoint": ("Recover",),
     "bertcompress.train.finetune": ("Finetune",),
@@ -122,11 +124,13 @@ _CALLED = {"Context": "RecipeContext"}
 """What a name is called at home, where it is called otherwise."""
 
 __all__ = [
+    "AsyncClient",
     "BenchSettings",
     "BertCompressError",
     "BuildEngine",
     "CalibrationTable",
     "Checkpoint",
+    "Client",
     "Columns",
     "Context",
     "Dataset",

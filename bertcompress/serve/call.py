@@ -310,17 +310,27 @@ async def _body(request: Request, settings: ServeSettings) -> bytes:
 
 async def _until_gone(request: Request, work: Awaitable[Reply]) -> Reply:
     """Does the work, and gives it up when the client has gone."""
-    working = asyncio.ensure_future(work)
-    watching = asyncio.ensure_future(_gone(request))
+    asking = asyncio.current_task()
+    assert asking is not None, "requests are answered in tasks"
+    finished = has_gone = False
+
+    def leave(watching: asyncio.Task[None]) -> None:
+        nonlocal has_gone
+        if not finished and not watching.cancelled():
+            has_gone = True
+            asking.cancel()
+
+    watching = asyncio.create_task(_gone(request))
+    watching.add_done_callback(leave)
     try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        return await work
+    except asyncio.CancelledError:
+        if has_gone and not asking.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        for task in (watching, working):
-            task.cancel()
-        await asyncio.gather(watching, working, return_exceptions=True)
-    if working.cancelled():
-        raise ClientDisconnect
-    return working.result()
+        finished = True
+        watching.cancel()
 
 
 async def _gone(request: Request) -> None:

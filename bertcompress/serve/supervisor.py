@@ -73,7 +73,8 @@ def start_front(
     asked = json.dumps({"models": to_plain(models), "settings": to_plain(settings)})
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "bertcompress.serve.front", str(listener.fileno()), asked],
-        env={**os.environ, "BERTCOMPRESS_LAZY": "1"},
+        # One text at a time is tokenized: threads for it only take the engines' cores.
+        env={**os.environ, "BERTCOMPRESS_LAZY": "1", "TOKENIZERS_PARALLELISM": "false"},
         pass_fds=(listener.fileno(),),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

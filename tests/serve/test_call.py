@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import ClientDisconnect, Request
 
 from bertcompress.errors import RunError
+from bertcompress.serve.call import Reply, _until_gone
 from bertcompress.serve.dispatcher import Dispatcher, LateError
 from bertcompress.serve.keys import add_key
 from bertcompress.serve.settings import ServeSettings
@@ -175,3 +178,42 @@ def test_nothing_is_answered_before_the_server_is_open(served: Serve) -> None:
         assert opened.client.post("/predict", json=BODY).status_code == 503
         assert opened.client.get("/readyz").status_code == 503
         assert opened.client.get("/healthz").status_code == 200
+
+
+def test_a_client_that_has_gone_ends_its_work() -> None:
+    gone, ended = asyncio.Event(), list[str]()
+
+    async def receive() -> dict[str, object]:
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def work() -> Reply:
+        gone.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        raise AssertionError("nobody waits for this")
+
+    async def answer() -> Reply:
+        return await _until_gone(Request({"type": "http"}, receive), work())
+
+    with pytest.raises(ClientDisconnect):
+        asyncio.run(answer())
+    assert ended == ["cancelled"]
+
+
+def test_work_that_is_done_is_not_given_up_afterwards() -> None:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.disconnect"}
+
+    async def work() -> Reply:
+        return Reply(b"done")
+
+    async def answer() -> bytes:
+        reply = await _until_gone(Request({"type": "http"}, receive), work())
+        await asyncio.sleep(0)
+        return reply.body
+
+    assert asyncio.run(answer()) == b"done"
