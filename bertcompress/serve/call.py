@@ -235,25 +235,23 @@ def endpoint(
         asked = request.headers.get("x-request-id", "")
         name_of_request = asked if _is_plain(asked) else secrets.token_hex(8)
         call = Call(service, request, b"", None)
+        status = 200
         try:
             call.key = _admitted(service, request, scope)
             call.body = await _body(request, service.settings)
             reply = await _until_gone(request, route(call))
-            response = Response(
-                reply.body, media_type=reply.media_type, headers=dict(reply.headers)
-            )
         except (ClientDisconnect, asyncio.CancelledError):
-            response = Response(status_code=_GONE)
+            status, reply = _GONE, Reply(b"")
         except Exception as error:
             refusal = _refusal(error)
             status, body, media_type = shape(refusal)
-            response = Response(body, status, dict(refusal.headers), media_type)
+            reply = Reply(body, media_type, refusal.headers)
         seconds = time.perf_counter() - started
-        _head(response, call, name_of_request, seconds)
-        service.metrics.request(name, response.status_code, seconds, call.seconds)
+        service.metrics.request(name, status, seconds, call.seconds)
         if service.settings.access_log:
-            _log(call, name, name_of_request, response.status_code, seconds)
-        return response
+            _log(call, name, name_of_request, status, seconds)
+        headers = {**reply.headers, **_headers(call, name_of_request, seconds)}
+        return Response(reply.body, status, headers, reply.media_type)
 
     return answer
 
@@ -362,11 +360,10 @@ def _overloaded(waits: float, why: str) -> RefusalError:
     )
 
 
-def _head(response: Response, call: Call, name: str, seconds: float) -> None:
-    headers, spent = response.headers, call.seconds
-    headers["X-Request-Id"] = name
+def _headers(call: Call, name: str, seconds: float) -> dict[str, str]:
+    headers, spent = {"X-Request-Id": name}, call.seconds
     if call.model is None:
-        return
+        return headers
     headers["X-Model-Version"] = call.model.version
     known = "hit" if spent.texts and spent.hits == spent.texts else "miss"
     headers["X-Cache"] = "join" if spent.joins and spent.joins == spent.texts else known
@@ -376,6 +373,7 @@ def _head(response: Response, call: Call, name: str, seconds: float) -> None:
         f"tokenize;dur={spent.tokenize * 1e3:.2f}, inference;dur={spent.inference * 1e3:.2f}, "
         f"total;dur={seconds * 1e3:.2f}"
     )
+    return headers
 
 
 def _is_plain(name: str) -> bool:

@@ -170,6 +170,8 @@ class ServedModel:
             UsageError: A question has no context, or a text a pair that the model can't read.
         """
         seconds.texts += len(given)
+        if len(given) == 1:  # most requests: without a task of its own
+            return [await self._answer(given[0], asker, seconds)]
         return await asyncio.gather(*(self._answer(one, asker, seconds) for one in given))
 
     async def _answer(self, given: Given, asker: Asker, seconds: Seconds) -> TextAnswer:
