@@ -78,7 +78,14 @@ def engines_of(word: str) -> int | Literal["auto", "inline"]:
     raise UsageError(f"--engines must be 1 or more, auto or inline, got {word!r}")
 
 
-def new_key_in(path: Path | None, name: str, *, scopes: str, days: int | None) -> str:
+def new_key_in(
+    path: Path | None,
+    name: str,
+    *,
+    scopes: str,
+    days: int | None = None,
+    tokens_per_minute: int | None = None,
+) -> str:
     """Adds a key to a file and returns it, see `bertcompress.serve.keys.add_key`.
 
     Args:
@@ -86,6 +93,7 @@ def new_key_in(path: Path | None, name: str, *, scopes: str, days: int | None) -
         name: The key's id.
         scopes: What it is for, commas between.
         days: After how many days it ends.
+        tokens_per_minute: How much it may ask for.
 
     Raises:
         UsageError: There is no file to add it to, or the name or days can't be meant.
@@ -94,6 +102,8 @@ def new_key_in(path: Path | None, name: str, *, scopes: str, days: int | None) -
         raise UsageError("--new-key adds to a file; give --keys FILE")
     if days is not None and days < 1:
         raise UsageError(f"--days must be 1 or more, got {days}")
+    if tokens_per_minute is not None and tokens_per_minute < 1:
+        raise UsageError(f"--tokens-per-minute must be 1 or more, got {tokens_per_minute}")
     chosen = tuple(word.strip() for word in scopes.split(","))
     for word in chosen:
         if word not in SCOPES:
@@ -102,7 +112,7 @@ def new_key_in(path: Path | None, name: str, *, scopes: str, days: int | None) -
                 + did_you_mean(word, SCOPES)
             )
     known = tuple(scope for scope in SCOPES if scope in chosen)
-    return add_key(path, name, scopes=known, days=days)
+    return add_key(path, name, scopes=known, days=days, tokens_per_minute=tokens_per_minute)
 
 
 def ports_of(word: str) -> tuple[int, int]:

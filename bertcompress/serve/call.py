@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from bertcompress.errors import BertCompressError, did_you_mean
+from bertcompress.serve.allowances import Allowances
 from bertcompress.serve.batcher import QueueFullError
 from bertcompress.serve.dispatcher import LateError
 from bertcompress.serve.keys import Key, KeyFile, Scope
@@ -59,6 +60,7 @@ class Service:
         settings: How they are served.
         keys: Who may ask; None lets anyone.
         metrics: What was counted.
+        allowances: How much each key may still ask for.
         ready: Whether load balancers should send requests here.
         open: Whether requests are answered.
     """
@@ -67,6 +69,7 @@ class Service:
     settings: ServeSettings
     keys: KeyFile | None
     metrics: Metrics
+    allowances: Allowances = field(default_factory=Allowances)
     ready: bool = False
     open: bool = False
 
@@ -149,6 +152,7 @@ class Call:
                 got=len(given),
             )
         check_texts(given, settings)
+        self.service.allowances.check(self.key)
         self.model = model
         dispatcher = model.dispatcher
         limit = settings.max_queue_seconds
@@ -168,6 +172,7 @@ class Call:
             raise _overloaded(waits, str(error)) from None
         except LateError as error:
             raise RefusalError(504, "deadline", str(error)) from None
+        self.service.allowances.spend(self.key, sum(answer.tokens for answer in answers))
         self.truncated = sum(answer.truncated for answer in answers)
         return answers
 

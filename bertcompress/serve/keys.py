@@ -121,7 +121,12 @@ def read_keys(path: Path) -> tuple[Key, ...]:
 
 
 def add_key(
-    path: Path, name: str, *, scopes: tuple[Scope, ...] = ("infer",), days: int | None = None
+    path: Path,
+    name: str,
+    *,
+    scopes: tuple[Scope, ...] = ("infer",),
+    days: int | None = None,
+    tokens_per_minute: int | None = None,
 ) -> str:
     """Makes a key and adds it to a file, which is made if it is not there.
 
@@ -130,6 +135,7 @@ def add_key(
         name: The key's id: letters, digits and dashes.
         scopes: What it is for.
         days: After how many days it ends.
+        tokens_per_minute: How much it may ask for, see `bertcompress.serve.allowances`.
 
     Returns:
         The key, which nothing else ever shows again.
@@ -145,7 +151,7 @@ def add_key(
         raise UsageError(f"{path} has a key {name} already; give another name")
     secret = secrets.token_urlsafe(32)
     expires = None if days is None else (datetime.now(UTC) + timedelta(days=days)).isoformat()
-    key = Key(name, hashlib.sha256(secret.encode()).hexdigest(), scopes, expires)
+    key = Key(name, hashlib.sha256(secret.encode()).hexdigest(), scopes, expires, tokens_per_minute)
     path.touch(mode=0o600)
     content = {"keys": [to_plain(one) for one in (*keys, key)]}
     write_whole(path, json_text(content, indent=2).encode() + b"\n")

@@ -23,6 +23,7 @@ import zmq.asyncio
 
 from bertcompress.errors import BertCompressError, RunError
 from bertcompress.serve.call import Service, check_texts, log_unforeseen
+from bertcompress.serve.keys import Key
 from bertcompress.serve.model import Asker, Given, Seconds, ServedModel, TextAnswer
 from bertcompress.serve.refusals import RefusalError
 from bertcompress.serve.routes.bert_as_service import SERVER_VERSION
@@ -165,21 +166,24 @@ class ZeroMqFront:
         step = self._service.settings.max_texts
         for start in range(0, len(given), step):
             seconds = self._service.settings.max_queue_seconds + 120.0
-            asker = Asker(key=key, bulk=True, deadline=time.monotonic() + seconds)
-            answers += await model.answers(given[start : start + step], asker, Seconds())
+            self._service.allowances.check(key)
+            asker = Asker(key=key.id if key else "", bulk=True, deadline=time.monotonic() + seconds)
+            part = await model.answers(given[start : start + step], asker, Seconds())
+            self._service.allowances.spend(key, sum(answer.tokens for answer in part))
+            answers += part
         vectors = np.stack([answer.vector for answer in answers])
         head = {"dtype": str(vectors.dtype), "shape": vectors.shape, "tokens": ""}
         return [json.dumps(head).encode(), vectors.tobytes()]
 
-    def _key(self, identity: bytes) -> str:
+    def _key(self, identity: bytes) -> Key | None:
         """Returns whose request it is; with keys an identity is ``KEY:anything``."""
         if self._service.keys is None:
-            return ""
+            return None
         given = identity.partition(b":")[0].decode("ascii", "replace")
         key = self._service.keys.find(given)
         if key is None or "infer" not in key.scopes:
             raise _RefusedError("a key is needed: BertClient(identity=b'KEY:' + a uuid)")
-        return key.id
+        return key
 
     def _facts(self, model: ServedModel, *, status: bool) -> Mapping[str, object]:
         facts = {

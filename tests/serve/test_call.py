@@ -217,3 +217,15 @@ def test_work_that_is_done_is_not_given_up_afterwards() -> None:
         return reply.body
 
     assert asyncio.run(answer()) == b"done"
+
+
+def test_a_key_that_has_used_its_tokens_waits(served: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    key = add_key(path, "small", tokens_per_minute=3)
+    with served(settings=with_settings(keys=path)) as opened:
+        headers = {"Authorization": f"Bearer {key}"}
+        assert opened.client.post("/predict", json=BODY, headers=headers).status_code == 200
+        for _ in range(2):
+            full = opened.client.post("/predict", json=BODY, headers=headers)
+            assert (full.status_code, full.json()["error_type"]) == (429, "rate_limit")
+        assert int(full.headers["retry-after"]) >= 60

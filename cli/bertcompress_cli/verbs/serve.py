@@ -109,6 +109,10 @@ def serve(
     days: Annotated[
         int | None, typer.Option(help="After how many days it ends.", rich_help_panel=_KEYS)
     ] = None,
+    tokens_per_minute: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="How much the new key may ask for.", rich_help_panel=_KEYS),
+    ] = None,
     share_cache: Annotated[
         bool,
         typer.Option(
@@ -149,10 +153,20 @@ def serve(
     from bertcompress_cli.output import note
 
     if new_key is not None:
-        print(new_key_in(keys, new_key, scopes=scope or "infer", days=days))
+        print(
+            new_key_in(
+                keys,
+                new_key,
+                scopes=scope or "infer",
+                days=days,
+                tokens_per_minute=tokens_per_minute,
+            )
+        )
         return
-    if scope or days is not None:
-        raise UsageError("--scope and --days are about a new key; give --new-key NAME")
+    if scope or days is not None or tokens_per_minute is not None:
+        raise UsageError(
+            "--scope, --days and --tokens-per-minute are about a new key; give --new-key NAME"
+        )
     settings = ServeSettings(
         host=host,
         port=port,
