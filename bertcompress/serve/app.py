@@ -14,7 +14,7 @@ from starlette.routing import Route as StarletteRoute
 from bertcompress.serve.call import Call, Reply, Route, Service, endpoint
 from bertcompress.serve.metrics import MEDIA_TYPE
 from bertcompress.serve.refusals import RefusalError
-from bertcompress.serve.routes import bert_as_service, hub, native, oip, openai, tei
+from bertcompress.serve.routes import bert_as_service, hub, native, oip, openai, page, tei
 from bertcompress.serve.shapes import Shape, hub_error, openai_error, problem, tei_error
 
 _TEI: tuple[tuple[str, str, Route], ...] = (
@@ -70,6 +70,7 @@ def make_app(service: Service) -> Starlette:
         *_routes(service, _OIP, hub_error),
         *_routes(service, _HUB, hub_error),
         *_routes(service, _BERT_AS_SERVICE, hub_error),
+        *(StarletteRoute(path, page.page(path), methods=["GET"]) for path in page.FILES),
         StarletteRoute("/metrics", _metrics(service), methods=["GET"]),
         StarletteRoute("/healthz", _alive, methods=["GET"]),
         StarletteRoute("/readyz", _ready(service), methods=["GET"]),

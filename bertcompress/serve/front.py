@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> None:
                 models,
                 settings,
                 ready=lambda address: _say({"ready": address}),
+                closing=lambda: _say({"closing": True}),
                 note=lambda sentence: _say({"note": sentence}),
             )
         except BertCompressError as error:

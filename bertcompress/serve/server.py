@@ -44,6 +44,7 @@ def serve_on(
     settings: ServeSettings,
     *,
     ready: Callable[[str], None],
+    closing: Callable[[], None],
     note: Note,
 ) -> None:
     """Serves until a signal ends it, or whoever holds the other end of standard input is gone.
@@ -53,6 +54,7 @@ def serve_on(
         models: By the name that requests use; the first is the one of requests that name none.
         settings: How.
         ready: Is told the address once requests are answered.
+        closing: Is told when no more connections are taken.
         note: Is told what the user must know of a model.
 
     Raises:
@@ -60,7 +62,7 @@ def serve_on(
     """
     uvicorn_loop = uvicorn.Config(_nothing, loop="auto").get_loop_factory()
     with asyncio.Runner(loop_factory=uvicorn_loop) as runner:
-        runner.run(_serve(listener, models, settings, ready=ready, note=note))
+        runner.run(_serve(listener, models, settings, ready=ready, closing=closing, note=note))
 
 
 async def open_model(
@@ -118,6 +120,7 @@ async def _serve(
     settings: ServeSettings,
     *,
     ready: Callable[[str], None],
+    closing: Callable[[], None],
     note: Note,
 ) -> None:
     keys = KeyFile(settings.keys) if settings.keys else None
@@ -161,6 +164,7 @@ async def _serve(
         waiting.cancel()
         service.ready = False
         await asyncio.sleep(settings.drain_delay)
+        closing()
         server.should_exit = True
         await serving
 

@@ -132,6 +132,8 @@ class _Supervisor:
             self._note(str(said["note"]))
         if "refused" in said:
             self._refused(str(said["refused"]), said["code"])
+        if "closing" in said and self._ending:
+            self._listener.close()  # or who connects now would wait for nobody
         if "ready" in said and not self._was_ready:
             self._was_ready = True
             self._tell_ready(str(said["ready"]), tuple(self._models))

@@ -40,6 +40,7 @@ def test_it_says_where_it_serves_and_ends_with_its_supervisor(
         port = listener.getsockname()[1]
         assert json.loads(front.stdout.readline()) == {"ready": f"http://127.0.0.1:{port}"}
         front.stdin.close()
+        assert json.loads(front.stdout.readline()) == {"closing": True}
         assert front.wait(20) == 0
 
 

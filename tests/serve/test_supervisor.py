@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -125,8 +126,6 @@ def test_a_killed_engine_loses_nothing(live: Live) -> None:
 
 
 def test_a_client_that_leaves_harms_nobody(live: Live) -> None:
-    import socket
-
     host, port = live.address.removeprefix("http://").split(":")
     for sent in (
         b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{",
@@ -153,6 +152,9 @@ def test_the_end_finishes_what_was_accepted(
                 urllib.request.urlopen(f"{opened.address}/readyz", timeout=20)
             assert {one.result()[0] for one in asked} == {200}
         opened.process.wait(20)
+        host, port = opened.address.removeprefix("http://").split(":")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)))
         assert not any(engine.is_running() for engine in engines)
 
 
