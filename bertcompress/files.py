@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bertcompress.errors import RunError
+from bertcompress.ownership import check_files
 
 
 def write_whole(target: Path, content: bytes) -> None:
@@ -52,8 +53,10 @@ def write_texts(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
         texts: By the file's name.
 
     Raises:
+        UsageError: If that would replace a file that is not of such a set.
         RunError: If the folder can't be written.
     """
+    check_files(folder, texts)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -32,6 +32,7 @@ from bertcompress.artifacts.artifact import (
 )
 from bertcompress.errors import DataError, PassError, UsageError, did_you_mean
 from bertcompress.files import json_text, write_whole
+from bertcompress.ownership import forget, is_busy
 from bertcompress.reading import read_json, read_yaml, reason
 
 FILE_NAME = "bertcompress.yaml"
@@ -129,8 +130,12 @@ class Workspace:
 
     def next_artifact(self, verb: str) -> Path:
         """Returns the folder for the next artifact, ``artifacts/003-verb``; it is not made yet."""
-        _remove_stale(self.folder / ARTIFACTS)
-        return self.folder / ARTIFACTS / f"{_next_number(self.folder / ARTIFACTS):03d}-{verb}"
+        folder = self.folder / ARTIFACTS
+        _remove_stale(folder)
+        number = _next_number(folder)
+        while any(is_busy(state) for state in folder.glob(f".{number:03d}-*.state")):
+            number += 1  # another verb is making that one
+        return folder / f"{number:03d}-{verb}"
 
     def next_report(self) -> Path:
         """Returns the folder for the next report, ``reports/003``.
@@ -245,7 +250,9 @@ def _remove_stale(folder: Path) -> None:
         state = _STATE.fullmatch(path.name)
         old = time.time() - path.stat().st_mtime > _STALE_SECONDS
         taken = state is not None and int(state[1]) < upcoming
-        if taken or (old and _STAGING.fullmatch(path.name)):
+        if taken and not is_busy(path):
+            forget(path)
+        if old and _STAGING.fullmatch(path.name):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bertcompress.errors import PassError, UsageError
+from bertcompress.ownership import check_place
 
 MANIFEST_NAME = "bertcompress.json"
 """The file by which an artifact folder is known as ours."""
@@ -48,10 +49,9 @@ def new_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def check_writable(target: Path, *, overwrite: bool) -> None:
     """Fails unless `target` can be made or is an artifact that may be replaced."""
+    check_place(target)
     if not target.exists():
         return
-    if not target.is_dir():
-        raise UsageError(f"{target} is a file; give a folder with -o")
     if not any(target.iterdir()):
         return
     if not (target / MANIFEST_NAME).is_file():

@@ -29,6 +29,7 @@ from bertcompress.gates.comparison import COMPARISON_VERSION, CompareSettings, C
 from bertcompress.gates.comparison_gates import answers_gate, counted_gates, slowdown_gate
 from bertcompress.gates.gate import GateResult
 from bertcompress.machine.environment import Environment, available_threads, read_environment
+from bertcompress.ownership import forget, work_folder
 from bertcompress.progress import Progress, silent
 from bertcompress.report.assemble import dataset_facts, tool_version, with_shares
 from bertcompress.report.noise import noise_of
@@ -84,10 +85,10 @@ def compare(
         rounds: tuple[RoundResult, ...] = ()
         if settings.speed:
             key = _state_key(base, head, subject, settings, machine)
-            state = StateFolder(state_root or scratch / "state", key)
-            contest = Contest(base, head, subject, settings, threads, state)
-            slowdown, rounds = measure_slowdown(contest, progress=progress)
-            state.remove()
+            with work_folder(state_root or scratch / "state") as root:
+                contest = Contest(base, head, subject, settings, threads, StateFolder(root, key))
+                slowdown, rounds = measure_slowdown(contest, progress=progress)
+                forget(root)
     machine = with_shares(machine, rounds)
     doubts = tuple(noise_of(machine))
     gates: list[GateResult] = [answers_gate(before, after, paired, settings)]

@@ -35,6 +35,10 @@ class ComparisonFiles:
     bigger: Path
 
 
+COMPARISON_NAMES = (JSON_NAME, MARKDOWN_NAME, JUNIT_NAME, SMALLER_NAME, BIGGER_NAME)
+"""All files of a comparison."""
+
+
 def write_comparison(comparison: Comparison, folder: Path) -> ComparisonFiles:
     """Writes all files, each whole or not at all.
 

@@ -8,12 +8,12 @@ nobody foresaw how.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bertcompress.artifacts.artifact import Artifact, Engine, save
+from bertcompress.artifacts.folder import check_writable
 from bertcompress.artifacts.manifest import kind_of
 from bertcompress.bert.loading.load import load
 from bertcompress.errors import (
@@ -23,6 +23,7 @@ from bertcompress.errors import (
     UnexpectedPassError,
     UsageError,
 )
+from bertcompress.ownership import forget, work_folder
 from bertcompress.passes.base import AnyPass
 from bertcompress.passes.quantize.quantize_static import QuantizeStatic
 from bertcompress.passes.quantize.smooth_activations import SmoothActivations
@@ -71,23 +72,38 @@ def make_artifact(
     check_passes(recipe, passes)
     if remark is not None:
         note(remark)
-    state = None if out is None else out.with_name(f".{out.name}.state")
-    try:
-        artifact, splits = starting_point(recipe, passes, note=note)
-        if len(passes) > len(asked):
-            note(f"{recipe.model} is a checkpoint: it is exported to ONNX first")
-        context = RecipeContext(splits, state=state, progress=progress)
-        store = StepStore(state / "steps") if state is not None and len(passes) > 1 else None
-        result = Pipeline(passes).run(artifact, context, store=store)
-        if out is not None:
+    if out is None:
+        return _applied(recipe, asked, passes, None, note=note, progress=progress)
+    check_writable(out, overwrite=overwrite)
+    out = out if out.name else out.resolve()  # "." has no name
+    with work_folder(out.with_name(f".{out.name}.state")) as state:
+        try:
+            result = _applied(recipe, asked, passes, state, note=note, progress=progress)
             save(with_recipe(result, recipe, passes, out), out, overwrite=overwrite)
-    except UnexpectedPassError:
-        raise  # finished steps are kept: the same command goes on once the cause is gone
-    except BertCompressError:
-        _remove(state)
-        raise
-    _remove(state)
+        except UnexpectedPassError:
+            raise  # finished steps are kept: the same command goes on once the cause is gone
+        except BertCompressError:
+            forget(state)
+            raise
+        forget(state)
     return result
+
+
+def _applied(
+    recipe: Recipe,
+    asked: Sequence[AnyPass],
+    passes: Sequence[AnyPass],
+    state: Path | None,
+    *,
+    note: Note,
+    progress: Progress,
+) -> Artifact:
+    artifact, splits = starting_point(recipe, passes, note=note)
+    if len(passes) > len(asked):
+        note(f"{recipe.model} is a checkpoint: it is exported to ONNX first")
+    context = RecipeContext(splits, state=state, progress=progress)
+    store = StepStore(state / "steps") if state is not None and len(passes) > 1 else None
+    return Pipeline(passes).run(artifact, context, store=store)
 
 
 def refuse_rejected(artifact: Artifact, folder: Path) -> None:
@@ -180,8 +196,3 @@ def _of_the_original(pass_: AnyPass) -> str | None:
     if isinstance(pass_, PruneToTarget) and pass_.reference == "":
         return "prune.reference"
     return None
-
-
-def _remove(state: Path | None) -> None:
-    if state is not None:
-        shutil.rmtree(state, ignore_errors=True)

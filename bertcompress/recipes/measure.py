@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import random
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset
 from bertcompress.inference.predictor import Predictor
 from bertcompress.machine.environment import available_threads
+from bertcompress.ownership import check_files, forget, work_folder
 from bertcompress.progress import Note, Progress, logged, silent
 from bertcompress.recipes.data_source import DataSource
 from bertcompress.recipes.resources import Splits
 from bertcompress.report.benchmark import bench
-from bertcompress.report.report_files import write_report
+from bertcompress.report.report_files import REPORT_NAMES, write_report
 from bertcompress.report.schema import Report
 from bertcompress.tasks import Feature
 
@@ -174,29 +175,32 @@ def measure(
         peers: What the peers are made from; needed if the settings ask for them.
         progress: Progress callback.
     """
-    state, skipped = folder / _STATE, list[str]()
-    if settings.peers and peers is not None:
-        peer_variants, skipped = make_peers(
-            peers.model,
-            peers.features(SAMPLES),
-            folder / _PEERS,
-            threads=settings.threads or available_threads(),
-            pad_token_id=subject.pad_token_id,
+    check_files(folder, REPORT_NAMES)
+    skipped = list[str]()
+    with ExitStack() as held:
+        state = held.enter_context(work_folder(folder / _STATE))
+        if settings.peers and peers is not None:
+            peer_variants, skipped = make_peers(
+                peers.model,
+                peers.features(SAMPLES),
+                held.enter_context(work_folder(folder / _PEERS)),
+                threads=settings.threads or available_threads(),
+                pad_token_id=subject.pad_token_id,
+                progress=progress,
+            )
+            variants = [*variants, *peer_variants]
+        report = bench(
+            variants,
+            subject,
+            settings=settings,
+            state_root=state,
+            command=command,
+            skipped=skipped,
             progress=progress,
         )
-        variants = [*variants, *peer_variants]
-    report = bench(
-        variants,
-        subject,
-        settings=settings,
-        state_root=state,
-        command=command,
-        skipped=skipped,
-        progress=progress,
-    )
-    write_report(report, folder)
-    shutil.rmtree(state, ignore_errors=True)
-    shutil.rmtree(folder / _PEERS, ignore_errors=True)
+        write_report(report, folder)
+        for unfinished in (state, folder / _PEERS):
+            forget(unfinished)
     return report
 
 

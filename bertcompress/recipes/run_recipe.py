@@ -13,10 +13,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bertcompress.artifacts.artifact import Artifact, save
+from bertcompress.artifacts.folder import check_writable
 from bertcompress.artifacts.manifest import read_manifest, verify
 from bertcompress.bench.variant import subject_of, variant_of
 from bertcompress.errors import LoadError, UsageError
 from bertcompress.inference.predictor import Predictor
+from bertcompress.ownership import check_place, work_folder
 from bertcompress.passes.base import AnyPass
 from bertcompress.pipeline import WORK, Pipeline, PlannedStep, StepStore
 from bertcompress.progress import Note, Progress, logged
@@ -66,6 +68,11 @@ def run_recipe(
         BertCompressError: As the steps and the benchmark do; what was finished is kept.
     """
     check_recipe(recipe)
+    with work_folder(recipe.output / STORE):
+        return _made(recipe, command=command, note=note, progress=progress)
+
+
+def _made(recipe: Recipe, *, command: str, note: Note, progress: Progress) -> Report | None:
     starts, subject, variants = _Starts(recipe, note), None, []
     for name in recipe.variants:
         passes = passes_of(recipe, name)
@@ -137,9 +144,13 @@ def check_recipe(recipe: Recipe) -> None:
             raise UsageError(f"{recipe.name}: a benchmark needs data; add data:, or bench: false")
         if recipe.bench.peers:
             _check_peers(recipe)
-    output = recipe.output
-    if output.is_file():
-        raise UsageError(f"{output} is a file; give a folder with -o")
+    check_place(recipe.output)
+    if recipe.output.resolve().is_relative_to(Path(recipe.model).resolve()):
+        raise UsageError(
+            f"{recipe.output} lies in the model's own folder, {recipe.model}; give another output"
+        )
+    for name in recipe.variants:
+        check_writable(recipe.output / variant_folder(name), overwrite=True)
 
 
 def _check_peers(recipe: Recipe) -> None:

@@ -21,6 +21,7 @@ from bertcompress.report.summary import Summary, summarize
 from bertcompress.report.variant_summary import Latency, VariantSummary, joules_per_sentence
 
 JSON_NAME, MARKDOWN_NAME, HTML_NAME = "report.json", "report.md", "report.html"
+REPORT_NAMES = (JSON_NAME, MARKDOWN_NAME, HTML_NAME)
 _LARGEST = 256 << 20
 """Bytes: every raw sample is in it."""
 SCHEMA_PATH = Path(__file__).with_name("report.schema.json")

@@ -83,7 +83,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
 def test_a_parent_that_is_a_file_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(PassError, match=f"could not write {tmp_path}/file/out: "):
+    with pytest.raises(UsageError, match=f"{tmp_path}/file is a file; give a folder"):
         write(tmp_path / "file" / "out")
 
 

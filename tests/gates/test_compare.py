@@ -167,7 +167,7 @@ def test_finished_rounds_are_kept_when_a_run_is_interrupted(
 
     assert asked == [0, 1, 2]
     assert len(found.rounds) == 3
-    assert list(state.iterdir()) == []
+    assert not state.exists()
 
 
 def test_other_builds_do_not_take_up_kept_rounds(
@@ -177,7 +177,6 @@ def test_other_builds_do_not_take_up_kept_rounds(
     sides, state = pair(tmp_path), tmp_path / "state"
 
     compare(*sides, subject, settings=SMALL, state_root=state)
-    (state / "left").mkdir()
     compare(*sides, subject, settings=replace(SMALL, requests=9), state_root=state)
 
     assert asked == [0, 0]

@@ -11,7 +11,7 @@ import pytest
 
 from bertcompress.bench.rounds import EntrantRound, MemorySample, RoundResult
 from bertcompress.codec import from_plain, to_plain
-from bertcompress.errors import RunError
+from bertcompress.errors import UsageError
 from bertcompress.gates.comparison import COMPARISON_VERSION, Build, CompareSettings, Comparison
 from bertcompress.gates.comparison_files import (
     benchmark_lists,
@@ -141,5 +141,5 @@ def test_the_lists_for_trends_hold_heads_figures(comparison: Comparison) -> None
 def test_a_folder_that_can_not_be_made_is_an_error(comparison: Comparison, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(RunError, match="can't write to"):
+    with pytest.raises(UsageError, match="file is a file"):
         write_comparison(comparison, tmp_path / "file" / "out")

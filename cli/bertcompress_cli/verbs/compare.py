@@ -101,6 +101,8 @@ def compare(
 ) -> None:
     """Compare two builds in one job: exit 3 if HEAD answers worse, 4 if slower or bigger."""
     from bertcompress.gates.compare import CompareSettings
+    from bertcompress.gates.comparison_files import COMPARISON_NAMES
+    from bertcompress.ownership import check_files
     from bertcompress.recipes.measure import measured_data, note_trained_rows
     from bertcompress_cli import quantities
     from bertcompress_cli.output import note
@@ -120,6 +122,8 @@ def compare(
         speed=speed,
         kernels=kernels,
     )
+    if out is not None:
+        check_files(out, COMPARISON_NAMES)
     opened = _open_both(base, head, place.task, runtime, max_length)
     data = measured_data(
         place.required_data("compare"),
@@ -196,8 +200,6 @@ def _show(made: Comparison, out: Path | None, *, as_json: bool) -> None:
         AccuracyGateError: Head answers worse.
         SpeedGateError: Head is slower or bigger.
     """
-    import shutil
-
     from bertcompress.gates.comparison_files import (
         comparison_json,
         comparison_markdown,
@@ -212,7 +214,6 @@ def _show(made: Comparison, out: Path | None, *, as_json: bool) -> None:
     outputs: dict[str, str | Path | float] = {"verdict": headline(made)}
     if out is not None:
         files = write_comparison(made, out)
-        shutil.rmtree(out / _STATE, ignore_errors=True)
         outputs |= {"report": files.markdown, "junit": files.junit}
     if made.slowdown is not None:
         outputs |= {"slowdown": round(made.slowdown.estimate, 5)}
