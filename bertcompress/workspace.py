@@ -148,6 +148,12 @@ class Workspace:
             return started[-1][1]
         return folder / f"{_next_number(folder):03d}"
 
+    def newest_report(self) -> Path | None:
+        """Returns the folder of the newest finished report, None if there is none."""
+        reports = (path for _, path in _numbered(self.folder / REPORTS))
+        finished = [path for path in reports if (path / _REPORT_NAME).is_file()]
+        return finished[-1] if finished else None
+
     def lineage(self) -> tuple[Line, ...]:
         """Returns every artifact with what is known of it."""
         measured = _measured(self.folder / REPORTS)
@@ -180,6 +186,27 @@ def find_workspace(folder: Path) -> Workspace | None:
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise UsageError(f"{file}: seed must be a whole number, got {seed!r}")
     return Workspace(folder, plain["model"], data, None if task is None else str(task), seed)
+
+
+def newest_report(folder: Path) -> Path:
+    """Returns the newest report: a workspace's, else the last one written in or right under it.
+
+    Raises:
+        UsageError: There is none.
+    """
+    workspace = find_workspace(folder)
+    if workspace is not None:
+        found = workspace.newest_report()
+    else:
+        files = [*folder.glob(_REPORT_NAME), *folder.glob(f"*/{_REPORT_NAME}")]
+        written = max(files, key=lambda file: file.stat().st_mtime_ns, default=None)
+        found = None if written is None else written.parent
+    if found is None:
+        raise UsageError(
+            "there is no report here yet; name one, or measure first: bertcompress bench MODEL… "
+            "--data DATA -o REPORT"
+        )
+    return found
 
 
 def check_no_workspace(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bertcompress.data.build_examples import build_examples, check_fits
@@ -10,8 +11,8 @@ from bertcompress.data.delimited import read_csv, read_tsv
 from bertcompress.data.json_file import read_json, read_jsonl
 from bertcompress.data.parquet_file import read_parquet
 from bertcompress.data.plain_lines import looks_like_table, read_lines
-from bertcompress.data.table import TOKEN_TASK, Reading, ReadSettings, RecordTable
-from bertcompress.errors import DataError
+from bertcompress.data.table import TEXT_TASKS, TOKEN_TASK, Reading, ReadSettings, RecordTable
+from bertcompress.errors import DataError, did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
 """The endings that name a format."""
@@ -35,6 +36,34 @@ def read_file(path: Path, settings: ReadSettings, *, name: str | None = None) ->
         return build_examples(content, settings)
     check_fits(content.examples[0], name, settings)
     return content
+
+
+def columns_of(
+    path: Path, names: Sequence[str] | None = None, *, header: bool = True
+) -> dict[str, dict[str, object]]:
+    """Returns each row's values by the id that its example has.
+
+    Args:
+        path: A file with named columns.
+        names: Which columns; None takes all.
+        header: As in `bertcompress.load_dataset`.
+
+    Raises:
+        DataError: The file has no columns, or none of such a name.
+    """
+    if not path.is_file():
+        raise DataError(f"{path} is no file with columns to keep; give a CSV, TSV or JSONL file")
+    table = _content(path, ReadSettings(TEXT_TASKS[0], header=header), path.name)
+    if isinstance(table, Reading):
+        raise DataError(f"{path} has no columns to keep; give a CSV, TSV or JSONL file")
+    for name in names or ():
+        if name not in table.columns:
+            near = did_you_mean(name, table.columns) or f"; it has {', '.join(table.columns)}"
+            raise DataError(f"{path} has no column {name!r}{near}")
+    taken = table.columns if names is None else names
+    return {
+        record.place: {name: record.values.get(name) for name in taken} for record in table.records
+    }
 
 
 def is_data_file(path: Path) -> bool:

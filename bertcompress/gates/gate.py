@@ -132,14 +132,32 @@ def check_gates(
     )
 
 
-def enforce(results: Sequence[GateResult]) -> None:
+def gates_sentence(results: Sequence[GateResult]) -> str:
+    """Returns in one line how many bounds were kept, and first which were not decided."""
+    passed = sum(result.state == "passed" for result in results)
+    text = f"{passed} of {len(results)} gates passed"
+    undecided = [f"{one.gate} of {one.variant}" for one in results if one.state == "abstained"]
+    if not undecided:
+        return text
+    return (
+        f"{text}, {len(undecided)} abstained, which decides nothing: {', '.join(undecided)}; "
+        "--fail-on-abstain makes that a failure"
+    )
+
+
+def enforce(results: Sequence[GateResult], *, fail_on_abstain: bool = False) -> None:
     """Fails if a bound was broken, on answers first.
+
+    Args:
+        results: Of `check_gates`.
+        fail_on_abstain: Whether a bound that can't be decided counts as broken.
 
     Raises:
         AccuracyGateError: If a bound on answers was broken.
         SpeedGateError: If another one was.
     """
-    failed = [result for result in results if result.state == "failed"]
+    bad = ("failed", "abstained") if fail_on_abstain else ("failed",)
+    failed = [result for result in results if result.state in bad]
     if not failed:
         return
     text = "; ".join(result.sentence for result in failed)

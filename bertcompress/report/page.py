@@ -29,7 +29,7 @@ from bertcompress.report.summary import Summary, summarize
 from bertcompress.report.svg import element, marker
 from bertcompress.report.tables.sections import sections_of
 from bertcompress.report.variant_summary import VariantSummary
-from bertcompress.report.verdict import DOUBTS_HEADING
+from bertcompress.report.verdict import DOUBTS_HEADING, is_faster, is_slower
 
 STYLE_NAME, TEMPLATE_NAME = "report.css", "page.html.jinja"
 
@@ -81,8 +81,9 @@ def _tiles(summary: Summary, shipped: VariantSummary) -> list[Tile]:
     base, tiles = summary.base, []
     if shipped.latency and shipped.latency.speedup:
         speedup = shipped.latency.speedup
+        shown = is_faster(shipped, summary) or is_slower(shipped)
         detail = f"{ratio_interval(speedup)}, one sentence at a time"
-        tiles.append(Tile("Speed", ratio_text(speedup.estimate), detail))
+        tiles.append(Tile("Speed", ratio_text(speedup.estimate) if shown else "as before", detail))
         was = base.latency.median.estimate if base.latency else 0.0
         now = seconds_text(shipped.latency.median.estimate)
         tiles.append(Tile("Median latency", now, f"{base.name}: {seconds_text(was)}"))

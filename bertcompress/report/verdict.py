@@ -161,11 +161,12 @@ def _reasons(chosen: VariantSummary, report: Report, rows: Rows) -> Iterator[str
         return
     if chosen.latency and base.latency and chosen.latency.speedup:
         speedup = chosen.latency.speedup
-        word = "as fast" if is_faster(chosen, rows) else "the speed"
+        span = ratio_interval(speedup)
+        times = f"{speedup.estimate:.2f} times as fast ({span})"
         yield (
             f"It answers a single sentence in {seconds_text(chosen.latency.median.estimate)} "
             f"where {base.name} takes {seconds_text(base.latency.median.estimate)}: "
-            f"{speedup.estimate:.2f} times {word} ({ratio_interval(speedup)})."
+            f"{times if is_faster(chosen, rows) else f'not shown to be faster ({span})'}."
         )
     yield (
         f"It takes {bytes_text(chosen.result.size.file_bytes)} instead of "

@@ -47,15 +47,16 @@ def check(report: Report, limits: GateLimits, *, variants: Sequence[str] = ()) -
     return results
 
 
-def settle(results: Sequence[GateResult]) -> None:
+def settle(results: Sequence[GateResult], *, fail_on_abstain: bool = False) -> None:
     """Says what was found, and fails if a bound was broken.
 
     Raises:
         AccuracyGateError: Accuracy fell further than allowed.
-        SpeedGateError: Speed, latency, size or memory is outside its bound.
+        SpeedGateError: Speed, latency, size or memory is outside its bound, or `fail_on_abstain`
+            and that can't be told.
     """
     show_sentences([f"{gate.state}: {gate.sentence}" for gate in results if gate.state != "failed"])
-    enforce(results)
+    enforce(results, fail_on_abstain=fail_on_abstain)
 
 
 def tell_ci(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from bertcompress.errors import AccuracyGateError, SpeedGateError, UsageError
-from bertcompress.gates.gate import GateLimits, GateResult, check_gates, enforce
+from bertcompress.gates.gate import GateLimits, GateResult, check_gates, enforce, gates_sentence
 from bertcompress.gates.variant_counts import FLOAT_PRODUCTS
 from bertcompress.profiling.operations import Operations
 from bertcompress.report.schema import HistoryTable, Report
@@ -48,6 +48,22 @@ def test_broken_bounds_have_the_right_exit_code(report: Report, summary: Summary
     with pytest.raises(AccuracyGateError, match="INT4: accuracy changed by −") as accuracy:
         enforce(worse)
     assert (speed.value.exit_code, accuracy.value.exit_code) == (4, 3)
+
+
+def test_what_is_not_decided_is_said_and_may_be_a_failure() -> None:
+    results = (
+        GateResult("INT8", "drop", "passed", "INT8: it kept it", is_accuracy=True),
+        GateResult("INT8", "speedup", "abstained", "INT8: 1.9× to 2.1×"),
+    )
+
+    assert gates_sentence(results[:1]) == "1 of 1 gates passed"
+    assert gates_sentence(results).startswith(
+        "1 of 2 gates passed, 1 abstained, which decides nothing: speedup of INT8; "
+    )
+    enforce(results)
+    with pytest.raises(SpeedGateError, match=r"INT8: 1\.9× to 2\.1×") as failed:
+        enforce(results, fail_on_abstain=True)
+    assert failed.value.exit_code == 4
 
 
 def test_kept_bounds_raise_nothing(report: Report, summary: Summary) -> None:

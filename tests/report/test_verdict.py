@@ -64,6 +64,8 @@ def test_a_small_file_at_the_same_speed_is_shipped_for_its_size(make_report: Mak
     decision = summarize(make_report(rows)).verdict
 
     assert decision.headline == "Ship packed for its size."
+    assert "not shown to be faster (" in decision.reasons[0]
+    assert "times" not in decision.reasons[0]
     assert any("is not proven" in doubt for doubt in decision.doubts)
 
 

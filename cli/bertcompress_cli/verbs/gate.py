@@ -15,8 +15,13 @@ _COUNTS = "What is counted"
 
 def gate(
     source: Annotated[
-        Path, typer.Argument(metavar="REPORT", help="A report.json, or the folder that has one.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[REPORT]",
+            help="A report.json, or the folder that has one; the newest here if left out.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     max_drop: Annotated[
         str | None, typer.Option(help="Allowed loss of the primary metric, such as 1%.")
@@ -48,6 +53,13 @@ def gate(
     variant: Annotated[
         list[str] | None, typer.Option(help="Only this variant; repeatable.")
     ] = None,
+    fail_on_abstain: Annotated[
+        bool,
+        typer.Option(
+            "--fail-on-abstain",
+            help="Exit 4 too where the timings are too noisy to decide a bound.",
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FOLDER", help="Write JUnit XML and JSON for CI."),
@@ -57,11 +69,12 @@ def gate(
     """Check bounds: exit 3 for accuracy, 4 for speed or size."""
     from dataclasses import asdict
 
-    from bertcompress.gates.gate import GateLimits, check_gates
+    from bertcompress.gates.gate import GateLimits, check_gates, gates_sentence
     from bertcompress.report.report_files import read_report
     from bertcompress.report.summary import summarize
+    from bertcompress.workspace import newest_report
     from bertcompress_cli import quantities
-    from bertcompress_cli.output import result
+    from bertcompress_cli.output import note, result
     from bertcompress_cli.show_report import settle, tell_ci
 
     limits = GateLimits(
@@ -76,16 +89,15 @@ def gate(
     )
     if limits == GateLimits():
         raise UsageError("gate needs a bound, such as --max-drop 1% or --min-speedup 2")
+    if source is None:
+        source = newest_report(Path())
+        note(f"these are the bounds of {source}, the newest report here")
     read = read_report(source)
     summary = summarize(read)
     results = check_gates(read, limits, variants=variant or (), summary=summary)
     tell_ci(read, summary, results, page=_page(source), out=out)
-    settle(results)
-    abstained = sum(one.state == "abstained" for one in results)
-    text = f"{len(results) - abstained} of {len(results)} gates passed"
-    if abstained:
-        text += f", {abstained} abstained"
-    result(text, {"gates": [asdict(one) for one in results]}, as_json=as_json)
+    settle(results, fail_on_abstain=fail_on_abstain)
+    result(gates_sentence(results), {"gates": [asdict(one) for one in results]}, as_json=as_json)
 
 
 def _page(source: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +41,13 @@ def predict(
     pair: Annotated[
         str | None, typer.Option(help="The second text, or the context of a question.")
     ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN,…",
+            help="Give these columns of the file along, under columns; all gives every one.",
+        ),
+    ] = None,
     runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,
     threads: ThreadsOption = None,
@@ -56,6 +64,8 @@ def predict(
         raise UsageError("predict reads a file of texts from --input, not from --data")
     if given is None:
         _refuse_data_options(options)
+        if keep is not None:
+            raise UsageError("--keep gives a file's columns along; give a file with --input")
     elif pair is not None:
         raise UsageError("--pair goes with texts; of a file, name the column: --text-pair NAME")
     workspace = find_workspace(Path())
@@ -73,7 +83,9 @@ def predict(
         max_length=max_length,
         note=note,
     ) as opened:
+        note(f"{place.model} answers, by {opened.runtime}")
         task = opened.task
+        kept = _kept(given, keep, options) if given is not None else {}
         if given is not None:
             examples = _read(given, options, task, place.seed)
         else:
@@ -81,7 +93,8 @@ def predict(
         with progress_on_stderr() as progress:
             answers = opened.predict(examples, progress=progress)
     for example, prediction in zip(examples, answers.predictions, strict=True):
-        print(json_text(task.to_json(example, prediction)))
+        row = {"columns": kept[example.id]} if keep is not None else {}
+        print(json_text({**task.to_json(example, prediction), **row}))
 
 
 def _split(words: list[str], *, in_workspace: bool) -> tuple[str | None, list[str]]:
@@ -101,6 +114,18 @@ def _refuse_data_options(options: DataOptions) -> None:
         if getattr(options, option.name) not in (None, False):
             name = option.name.replace("_", "-")
             raise UsageError(f"--{name} is about a file; give one with --input, or leave it out")
+
+
+def _kept(
+    given: Path, keep: str | None, options: DataOptions
+) -> Mapping[str, Mapping[str, object]]:
+    """Returns the columns to give along, by the examples' ids."""
+    if keep is None:
+        return {}
+    from bertcompress.data.read_file import columns_of
+
+    names = None if keep == "all" else [name.strip() for name in keep.split(",")]
+    return columns_of(given, names, header=not options.no_header)
 
 
 def _read(given: Path, options: DataOptions, task: Task, seed: int) -> tuple[Example, ...]:
