@@ -44,6 +44,12 @@ OverwriteOption = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+FailOnAbstainOption = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-abstain", help="Exit 4 too where timings are too noisy to decide a bound."
+    ),
+]
 JsonOption = Annotated[
     bool,
     typer.Option("--json", help="Print the result as one JSON object.", rich_help_panel=OUTPUT),

@@ -10,6 +10,7 @@ import typer
 from bertcompress.errors import UsageError
 from bertcompress_cli.options import (
     DataOptions,
+    FailOnAbstainOption,
     JsonOption,
     MaxLengthOption,
     RuntimeOption,
@@ -92,6 +93,7 @@ def compare(
     ] = 1,
     runtime: RuntimeOption = "auto",
     max_length: MaxLengthOption = None,
+    fail_on_abstain: FailOnAbstainOption = False,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="OUT", help="Folder for JSON, Markdown and JUnit XML."),
@@ -135,7 +137,7 @@ def compare(
     for build in opened:
         note_trained_rows(build, data, note=note)
     made = _measure(opened, data, settings, out)
-    _show(made, out, as_json=as_json)
+    _show(made, out, fail_on_abstain=fail_on_abstain, as_json=as_json)
 
 
 def looks_until(most: int) -> tuple[int, ...]:
@@ -193,12 +195,12 @@ def _measure(
         )
 
 
-def _show(made: Comparison, out: Path | None, *, as_json: bool) -> None:
+def _show(made: Comparison, out: Path | None, *, fail_on_abstain: bool, as_json: bool) -> None:
     """Writes the files, tells CI, prints the outcome, and fails if a gate did.
 
     Raises:
         AccuracyGateError: Head answers worse.
-        SpeedGateError: Head is slower or bigger.
+        SpeedGateError: Head is slower or bigger, or that can't be told and `fail_on_abstain`.
     """
     from bertcompress.gates.comparison_files import (
         comparison_json,
@@ -220,4 +222,4 @@ def _show(made: Comparison, out: Path | None, *, as_json: bool) -> None:
     publish(comparison_markdown(made), made.gates, outputs)
     show_sentences([f"{one.state}: {one.sentence}" for one in made.gates if one.state != "failed"])
     result(headline(made), comparison_json(made), as_json=as_json)
-    enforce(made.gates)
+    enforce(made.gates, fail_on_abstain=fail_on_abstain)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bertcompress.errors import UsageError
-from bertcompress_cli.options import JsonOption
+from bertcompress_cli.options import FailOnAbstainOption, JsonOption
 
 _COUNTS = "What is counted"
 
@@ -53,13 +53,7 @@ def gate(
     variant: Annotated[
         list[str] | None, typer.Option(help="Only this variant; repeatable.")
     ] = None,
-    fail_on_abstain: Annotated[
-        bool,
-        typer.Option(
-            "--fail-on-abstain",
-            help="Exit 4 too where the timings are too noisy to decide a bound.",
-        ),
-    ] = False,
+    fail_on_abstain: FailOnAbstainOption = False,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--out", metavar="FOLDER", help="Write JUnit XML and JSON for CI."),
