@@ -37,6 +37,17 @@ def seconds_text(seconds: float) -> str:
     return f"{_digits(seconds * 1e3)} ms"
 
 
+def duration_text(seconds: float) -> str:
+    """Returns how long something takes, as a person would say it.
+
+    >>> duration_text(41.2), duration_text(190), duration_text(8000)
+    ('41 s', '3 min', '2.2 h')
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def milliseconds(seconds: float) -> str:
     """Returns the number of milliseconds without its unit."""
     return _digits(seconds * 1e3)

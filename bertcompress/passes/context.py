@@ -17,7 +17,7 @@ from bertcompress.data.partition import hold_out
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example, fingerprint_of
 from bertcompress.passes.settings import Need
-from bertcompress.progress import Progress, silent
+from bertcompress.progress import Note, Progress, silent, unsaid
 
 if TYPE_CHECKING:
     from bertcompress.artifacts.artifact import Checkpoint, OnnxModel
@@ -57,6 +57,7 @@ class Context:
         machine: What engines are built for.
         state: Where long work keeps what it needs to go on; None keeps nothing.
         progress: Progress callback.
+        note: Is told what the user should know while a pass is at work.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Context:
         machine: str = "",
         state: Path | None = None,
         progress: Progress = silent,
+        note: Note = unsaid,
     ) -> None:
         if isinstance(examples, Dataset):
             split = split or examples.split
@@ -81,6 +83,7 @@ class Context:
         self._held_out = tuple(held_out)
         self._calibrate, self._original = calibrate, original
         self._machine, self.state, self.progress = machine, state, progress
+        self.note = note
 
     @property
     def examples(self) -> tuple[Example, ...]:

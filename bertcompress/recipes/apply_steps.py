@@ -101,7 +101,7 @@ def _applied(
     artifact, splits = starting_point(recipe, passes, note=note)
     if len(passes) > len(asked):
         note(f"{recipe.model} is a checkpoint: it is exported to ONNX first")
-    context = RecipeContext(splits, state=state, progress=progress)
+    context = RecipeContext(splits, state=state, progress=progress, note=note)
     store = StepStore(state / "steps") if state is not None and len(passes) > 1 else None
     return Pipeline(passes).run(artifact, context, store=store)
 

@@ -168,6 +168,7 @@ class RecipeContext(Context):
         original: Returns the model before pruning; a pipeline knows it.
         state: Where long work keeps what it needs to go on; None keeps nothing.
         progress: Progress callback.
+        note: Is told what the user should know while a pass is at work.
     """
 
     def __init__(
@@ -180,6 +181,7 @@ class RecipeContext(Context):
         original: Callable[[], Checkpoint] | None = None,
         state: Path | None = None,
         progress: Progress = silent,
+        note: Note = unsaid,
     ) -> None:
         super().__init__(
             () if isinstance(data, Splits) else data,
@@ -190,6 +192,7 @@ class RecipeContext(Context):
             original=original,
             state=state,
             progress=progress,
+            note=note,
         )
         self._splits = data if isinstance(data, Splits) else Splits(None, task="")
 

@@ -176,6 +176,7 @@ class Recover(Pass[Checkpoint, Checkpoint]):
             loss=loss,
             measures_start=measures_start,
             progress=context.progress,
+            note=context.note,
         )
 
     def _parts(

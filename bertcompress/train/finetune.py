@@ -87,6 +87,7 @@ class Finetune(Pass[Checkpoint, Checkpoint]):
             stage="fine-tune",
             state=context.state,
             progress=context.progress,
+            note=context.note,
         )
         return replace(checkpoint, model=model.cpu().eval()), TrainingDetails(epochs)
 

@@ -15,17 +15,19 @@ from bertcompress.errors import MissingDependencyError, PassError, UsageError
 from bertcompress.numerics.finite import first_not_finite
 from bertcompress.passes.samples import torch_batch
 from bertcompress.passes.settings import check_counts
-from bertcompress.progress import Progress
+from bertcompress.progress import Note, Progress, unsaid
 from bertcompress.quiet import quiet_transformers
 from bertcompress.tasks import Feature
 from bertcompress.train.checkpoints import mark_whole, newest_whole, training
 
 if TYPE_CHECKING:
     import torch
-    from transformers import Trainer, TrainingArguments
+    from transformers import EvalPrediction, Trainer, TrainingArguments
 
 Loss = Callable[[Any, "dict[str, torch.Tensor]"], "torch.Tensor"]
 """Of a model and a padded batch."""
+_UNASKED = -100
+"""The target of a word that nothing is asked of."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def train_model(
     loss: Loss | None = None,
     measures_start: bool = False,
     progress: Progress,
+    note: Note = unsaid,
 ) -> tuple[Epoch, ...]:
     """Trains a model in place, on the CPU or what Accelerate finds.
 
@@ -105,6 +108,7 @@ def train_model(
         loss: Of a model and a batch; None takes the model's own, which needs targets.
         measures_start: Whether the validation loss before training is measured too, as epoch 0.
         progress: Progress callback.
+        note: Is told the validation loss of each epoch, and the share of right answers.
 
     Returns:
         The epochs whose validation loss was measured.
@@ -127,7 +131,7 @@ def train_model(
             loss,
             keeps=state is not None,
         )
-        trainer.add_callback(_progress_callback(progress, stage))
+        trainer.add_callback(_progress_callback(progress, stage, note))
         resumed = newest_whole(folder)
         trainer.args.eval_on_start = measures_start and bool(validation) and resumed is None
         with training(trainer, folder, resumed):
@@ -208,10 +212,20 @@ def _trainer(
         data_collator=collate,
         train_dataset=_rows(train),
         eval_dataset=_rows(validation) if validation else None,
+        compute_metrics=_share_right if loss is None else None,
     )
     trainer.remove_callback(PrinterCallback)  # it prints every log entry on stdout
     trainer.add_callback(mark_whole())
     return trainer
+
+
+def _share_right(outcome: EvalPrediction) -> dict[str, float]:
+    """Returns the share of right classes, of texts or of words; nothing for other answers."""
+    logits, gold = outcome.predictions, outcome.label_ids
+    if isinstance(logits, tuple) or isinstance(gold, tuple) or gold.dtype.kind != "i":
+        return {}
+    asked = gold != _UNASKED
+    return {"right": float((logits.argmax(-1) == gold)[asked].mean())}
 
 
 def _rows(features: Sequence[Feature]) -> list[dict[str, Any]]:
@@ -256,12 +270,22 @@ def _arguments(
     )
 
 
-def _progress_callback(progress: Progress, stage: str) -> Any:
+def _progress_callback(progress: Progress, stage: str, note: Note) -> Any:
     from transformers import TrainerCallback
 
     class Tell(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress(stage, state.global_step, state.max_steps)
+
+        def on_evaluate(
+            self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
+        ) -> None:
+            right = metrics.get("eval_right")
+            share = "" if right is None else f", {right:.1%} right"
+            note(
+                f"epoch {state.epoch:g} of {state.num_train_epochs:g}: "
+                f"validation loss {metrics['eval_loss']:.3f}{share}"
+            )
 
     return Tell()
 

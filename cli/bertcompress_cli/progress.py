@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING
 
+from bertcompress.formatting import duration_text
 from bertcompress.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-LINE_S = 60.0
-"""Where nobody looks at a terminal, a stage says so often how far it is."""
+FIRST_S, LINE_S = 5.0, 60.0
+"""Where nobody looks at a terminal, a stage says first and then so often how far it is."""
 
 
 @contextmanager
@@ -31,7 +32,13 @@ def progress_on_stderr() -> Iterator[Progress]:
 @contextmanager
 def _bars() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
     from rich.progress import Progress as Bars
 
     columns = (
@@ -39,6 +46,8 @@ def _bars() -> Iterator[Progress]:
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
     )
     with Bars(*columns, console=Console(stderr=True)) as bars:
         tasks: dict[str, TaskID] = {}
@@ -53,13 +62,14 @@ def _bars() -> Iterator[Progress]:
 
 
 class _Lines:
-    """Prints a line when a stage begins, one a minute in it, and the seconds when it took some."""
+    """Prints a line when a stage begins, how long it will take, and the seconds that it took."""
 
     def __init__(self) -> None:
         self._stage = ""
         self._finished = ""
         self._started = 0.0
         self._told = 0.0
+        self._foretold = False
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         key = _stage_of(stage)
@@ -67,15 +77,18 @@ class _Lines:
             return
         now = time.monotonic()
         if key != self._stage:
-            self._stage, self._started = key, now
+            self._stage, self._started, self._foretold = key, now, False
             self._tell(f"{key} …", now)
         if done >= total:
             self._stage, self._finished = "", key
             seconds = now - self._started
             if seconds >= 1.0:
                 self._tell(f"{key}: {seconds:.1f} s", now)
-        elif now - self._told >= LINE_S:
-            self._tell(f"{stage}: {done} of {total}, {now - self._started:.0f} s", now)
+        elif done and now - self._told >= (LINE_S if self._foretold else FIRST_S):
+            passed = now - self._started
+            left = duration_text(passed / done * (total - done))
+            self._foretold = True
+            self._tell(f"{stage}: {done} of {total}, {passed:.0f} s, about {left} left", now)
 
     def _tell(self, line: str, now: float) -> None:
         self._told = now

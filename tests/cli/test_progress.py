@@ -30,13 +30,14 @@ def test_a_long_stage_tells_how_far_it_is(
     with progress_on_stderr() as progress:
         for done in range(4):
             progress("INT8, trained · train, epoch 1", done, 4)
-            now[0] += 40
+            now[0] += 40 if done else 6
         progress("INT8, trained · train, epoch 1", 4, 4)
 
     assert capsys.readouterr().err.splitlines() == [
         "INT8, trained · train …",
-        "INT8, trained · train, epoch 1: 2 of 4, 80 s",
-        "INT8, trained · train: 160.0 s",
+        "INT8, trained · train, epoch 1: 1 of 4, 6 s, about 18 s left",
+        "INT8, trained · train, epoch 1: 3 of 4, 86 s, about 29 s left",
+        "INT8, trained · train: 126.0 s",
     ]
 
 

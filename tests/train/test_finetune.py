@@ -43,8 +43,10 @@ def test_it_learns_and_leaves_its_input_alone(tiny_checkpoint: Checkpoints) -> N
     checkpoint, data = tiny_checkpoint(), labelled(32)
     before = loss_of(checkpoint, data)
 
+    said: list[str] = []
+
     trained = Finetune(epochs=6, learning_rate=5e-3, batch_size=8)(
-        checkpoint, Context(train=data, validation=data)
+        checkpoint, Context(train=data, validation=data, note=said.append)
     )
 
     assert loss_of(trained, data) < 0.5 * before
@@ -52,6 +54,8 @@ def test_it_learns_and_leaves_its_input_alone(tiny_checkpoint: Checkpoints) -> N
     assert not trained.model.training
     details = from_plain(TrainingDetails, trained.history[-1].details)
     assert len(details.epochs) == 6
+    assert [line.partition(":")[0] for line in said] == [f"epoch {at} of 6" for at in range(1, 7)]
+    assert said[-1].endswith(f"loss {details.epochs[-1].validation_loss:.3f}, 100.0% right")
 
 
 @pytest.mark.parametrize("task", ["token-classification", "question-answering"])
