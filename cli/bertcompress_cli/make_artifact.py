@@ -1,16 +1,19 @@
-"""What the verbs that make one artifact share: run the passes, print the folder."""
+"""What the verbs that make one artifact share: run the passes, say what came of them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from bertcompress.artifacts.artifact import artifact_bytes
 from bertcompress.passes.base import AnyPass
 from bertcompress.recipes.apply_steps import make_artifact, refuse_rejected
-from bertcompress_cli.output import note, result
+from bertcompress.recipes.outcome import outcome_of
+from bertcompress_cli.output import note, print_table, result
 from bertcompress_cli.place import Place
 from bertcompress_cli.progress import progress_on_stderr
+from bertcompress_cli.show_report import show_sentences
 
 
 def run_verb(
@@ -36,9 +39,18 @@ def run_verb(
     """
     target = place.out_folder(verb, out, overwrite=overwrite)
     recipe = place.recipe(verb, passes, target)
+    began = time.monotonic()
     with progress_on_stderr() as progress:
         artifact = make_artifact(
             recipe, target, overwrite=overwrite, remark=remark, note=note, progress=progress
+        )
+        outcome = outcome_of(
+            recipe,
+            artifact,
+            target,
+            seconds=time.monotonic() - began,
+            in_workspace=out is None,
+            progress=progress,
         )
     facts = {
         "folder": str(target),
@@ -47,6 +59,12 @@ def run_verb(
         "size_bytes": artifact_bytes(target),
         "parameters": artifact.parameters,
         "steps": [step.name for step in artifact.history],
+        "quality": outcome.quality_facts,
+        "seconds": round(outcome.seconds, 1),
+        "next": outcome.following,
     }
+    if not as_json:
+        print_table(outcome.table, stderr=True)
+        show_sentences([f"next: {outcome.following}"])
     result(target, facts, as_json=as_json)
     refuse_rejected(artifact, target)

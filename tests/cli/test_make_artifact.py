@@ -33,7 +33,10 @@ def test_the_folder_is_the_result_or_all_that_is_known_of_it(
 
     assert text.out == "a\n"
     assert text.err.startswith("note: so\n")
+    assert "made by" in text.err
+    assert text.err.splitlines()[-1].startswith("next: bertcompress quantize a --data DATA -o ")
     assert (facts["folder"], facts["kind"], facts["steps"]) == ("b", "checkpoint", ["PruneHeads"])
+    assert facts["quality"] is None  # no data was typed
     assert facts["size_bytes"] == (here / "b" / "model.safetensors").stat().st_size
 
 
