@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bertcompress.artifacts.engine_record import Platform
 from bertcompress.artifacts.manifest import Kind, Step
+from bertcompress.sinks import for_markdown
 
 _TAGS = {
     "checkpoint": "[bertcompress]",
@@ -47,8 +48,8 @@ def card_text(
         "|---|---|---:|---:|",
     ]
     lines += [
-        f"| {step.name} | {_settings_text(step.settings)} | {step.bytes_before / 1e6:.1f} MB "
-        f"| {step.bytes_after / 1e6:.1f} MB |"
+        f"| {for_markdown(step.name)} | {_settings_text(step.settings)} "
+        f"| {step.bytes_before / 1e6:.1f} MB | {step.bytes_after / 1e6:.1f} MB |"
         for step in history
     ]
     return "\n".join([*lines, "", _how(inputs, platform), "", _LIMITS, ""])
@@ -63,16 +64,17 @@ def _how(inputs: Sequence[str], platform: Platform | None) -> str:
         )
     graph = (
         f"`onnx/model.onnx` runs in stock ONNX Runtime; inputs "
-        f"{', '.join(f'`{name}`' for name in inputs)}, int64 [batch, sequence]."
+        f"{', '.join(map(for_markdown, inputs))}, int64 [batch, sequence]."
     )
     if platform is None:
         return graph
     return (
-        f"The engine in `engines/` is for {platform.gpu} with TensorRT {platform.tensorrt}, and "
-        f"nothing else loads it. The graph that it was made from runs elsewhere: {graph}"
+        f"The engine in `engines/` is for {for_markdown(platform.gpu)} with TensorRT "
+        f"{platform.tensorrt}, and nothing else loads it. The graph that it was made from "
+        f"runs elsewhere: {graph}"
     )
 
 
 def _settings_text(settings: Mapping[str, object]) -> str:
     shown = {key: value for key, value in settings.items() if value is not None}
-    return ", ".join(f"{key} {value}" for key, value in shown.items()).replace("|", "\\|")
+    return for_markdown(", ".join(f"{key} {value}" for key, value in shown.items()))

@@ -17,6 +17,7 @@ from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, summarize
 from bertcompress.report.tables.blocks import Table, text_table
 from bertcompress.report.variant_summary import VariantSummary
+from bertcompress.sinks import for_annotation, for_terminal
 from bertcompress.stats.intervals import Interval
 
 JUNIT_NAME = "junit.xml"
@@ -71,7 +72,8 @@ def annotations_of(results: Sequence[GateResult]) -> list[str]:
     """Returns GitHub workflow commands: an error for each failed gate, a warning for each doubt."""
     kinds = {"failed": "error", "abstained": "warning"}
     return [
-        f"::{kinds[result.state]} title=bertcompress gate {result.gate}::{_command(result)}"
+        f"::{kinds[result.state]} title=bertcompress gate {result.gate}::"
+        + for_annotation(result.sentence)
         for result in results
         if result.state in kinds
     ]
@@ -120,16 +122,12 @@ def _entry(
 
 
 def _case(result: GateResult) -> str:
-    name = f"<testcase classname={quoteattr(result.variant)} name={quoteattr(result.gate)}>"
+    sentence = for_terminal(result.sentence)  # XML has no controls, escaped or not
+    variant = quoteattr(for_terminal(result.variant))
+    name = f"<testcase classname={variant} name={quoteattr(result.gate)}>"
     inner = ""
     if result.state == "failed":
-        inner = f"<failure message={quoteattr(result.sentence)}/>"
+        inner = f"<failure message={quoteattr(sentence)}/>"
     elif result.state == "abstained":
-        inner = f"<skipped message={quoteattr(result.sentence)}/>"
-    return f"{name}{inner}<system-out>{escape(result.sentence)}</system-out></testcase>"
-
-
-def _command(result: GateResult) -> str:
-    """Escapes a message as GitHub's workflow commands want it."""
-    text = result.sentence.replace("%", "%25").replace("\r", "%0D")
-    return text.replace("\n", "%0A")
+        inner = f"<skipped message={quoteattr(sentence)}/>"
+    return f"{name}{inner}<system-out>{escape(sentence)}</system-out></testcase>"

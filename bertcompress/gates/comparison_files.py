@@ -18,6 +18,7 @@ from bertcompress.gates.comparison import Build, Comparison
 from bertcompress.gates.comparison_gates import slowdown_text
 from bertcompress.report.markdown import table_lines
 from bertcompress.report.tables.blocks import Table, text_table
+from bertcompress.sinks import fenced, for_markdown
 from bertcompress.stats.slowdown import IS_HEAD
 
 JSON_NAME, MARKDOWN_NAME = "compare.json", "compare.md"
@@ -72,7 +73,8 @@ def headline(comparison: Comparison) -> str:
 def comparison_markdown(comparison: Comparison) -> str:
     """Returns the comparison as Markdown, for terminals, pull requests and job summaries."""
     machine, settings = comparison.environment, comparison.settings
-    lines = [f"# {headline(comparison)}", "", *table_lines(gates_table(comparison.gates)), ""]
+    gates = table_lines(gates_table(comparison.gates))
+    lines = [f"# {for_markdown(headline(comparison))}", "", *gates, ""]
     lines += ["## Figures", "", *table_lines(_figures(comparison))]
     if comparison.slowdown is not None:
         lines += ["", _measured(comparison)]
@@ -80,18 +82,20 @@ def comparison_markdown(comparison: Comparison) -> str:
     if flips:
         lines += ["", f"## Answers that changed: {count_text(comparison.paired.flip_count)}", ""]
         lines += [
-            f"- {' '.join(flip.text.split())} — {flip.base} → {flip.answer} (right: {flip.gold})"
+            "- " + for_markdown(f"{flip.text} — {flip.base} → {flip.answer} (right: {flip.gold})")
             for flip in flips
         ]
     lines += ["", "## Where it was measured", ""]
     lines += [
-        f"- {machine.cpu_model}, {machine.threads} threads, {machine.system}, {machine.date}",
-        f"- {count_text(comparison.dataset.count)} examples of {comparison.dataset.source} "
+        f"- {for_markdown(machine.cpu_model)}, {machine.threads} threads, {machine.system}, "
+        f"{machine.date}",
+        f"- {count_text(comparison.dataset.count)} examples of "
+        f"{for_markdown(comparison.dataset.source)} "
         f"({comparison.dataset.split}, {comparison.dataset.fingerprint}), seed {settings.seed}",
-        *(f"- {note}" for note in comparison.notes),
+        *(f"- {for_markdown(note)}" for note in comparison.notes),
     ]
     if comparison.command:
-        lines += ["", "## Measure it again", "", "```", comparison.command, "```"]
+        lines += ["", "## Measure it again", "", *fenced([comparison.command])]
     return "\n".join([*lines, ""])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bertcompress.codec import Json, to_plain
 from bertcompress.files import json_text, write_texts
 from bertcompress.formatting import metric_name, metric_text, percent_text
 from bertcompress.parity.step import ParityLadder, ParityStep
+from bertcompress.sinks import for_markdown
 
 JSON_NAME, MARKDOWN_NAME = "parity.json", "parity.md"
 
@@ -80,14 +82,16 @@ def outcome(ladder: ParityLadder) -> str:
 def markdown(ladder: ParityLadder) -> str:
     """Returns the ladder as a page."""
     header = columns(ladder)
-    lines = ["# Parity", "", f"{outcome(ladder)}.", "", "| " + " | ".join(header) + " |"]
+    lines = ["# Parity", "", f"{for_markdown(outcome(ladder))}.", "", _cells(header)]
     lines.append("|---|---|---|" + "---:|" * (len(header) - 4) + "---|")
-    lines += [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows(ladder)
-    ]
-    lines += ["", *(f"- {failure(step)}" for step in ladder.failed)]
-    lines += [f"- {sentence}" for sentence in absences(ladder)]
+    lines += [*map(_cells, rows(ladder)), ""]
+    sentences = [*map(failure, ladder.failed), *absences(ladder)]
+    lines += [f"- {for_markdown(sentence)}" for sentence in sentences]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _cells(row: Sequence[str]) -> str:
+    return f"| {' | '.join(map(for_markdown, row))} |"
 
 
 def write_parity(ladder: ParityLadder, folder: Path) -> Path:

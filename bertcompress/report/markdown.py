@@ -8,6 +8,7 @@ from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, summarize
 from bertcompress.report.tables.blocks import Block, Heading, Lines, Paragraph, Table
 from bertcompress.report.tables.sections import sections_of
+from bertcompress.sinks import fenced, for_markdown
 
 _CELL_CHARACTERS = 120
 
@@ -17,12 +18,12 @@ def markdown_of(report: Report, summary: Summary | None = None) -> str:
     summary = summary or summarize(report)
     verdict = summary.verdict
     first, *sections = (s for s in sections_of(report, summary) if s.where in ("both", "text"))
-    lines = [f"# {verdict.headline}", "", " ".join(verdict.reasons)]
+    lines = [f"# {for_markdown(verdict.headline)}", "", for_markdown(" ".join(verdict.reasons))]
     lines += _blocks(first.only("text"))
     for heading, sentences in verdict.lists:
-        lines += ["", f"## {heading}", "", *(f"- {sentence}" for sentence in sentences)]
+        lines += ["", f"## {heading}", "", *(f"- {for_markdown(line)}" for line in sentences)]
     for section in sections:
-        lines += ["", f"## {section.heading}", *_blocks(section.only("text"))]
+        lines += ["", f"## {for_markdown(section.heading)}", *_blocks(section.only("text"))]
     return "\n".join([*lines, ""])
 
 
@@ -68,17 +69,17 @@ def _lines(block: Block) -> list[str]:
         case Table():
             return table_lines(block, most_characters=_CELL_CHARACTERS)
         case Paragraph():
-            return [block.text]
+            return [for_markdown(block.text)]
         case Heading():
-            return [f"### {block.text}"]
+            return [f"### {for_markdown(block.text)}"]
         case Lines():
-            return ["```", *block.lines, "```"]
+            return fenced(block.lines)
         case _:
             return []  # drawings and folds are the page's
 
 
 def _cell(content: str, most_characters: int | None = None) -> str:
-    line = " ".join(content.split()).replace("|", "\\|")
-    if most_characters is None or len(line) <= most_characters:
-        return line
-    return line[: most_characters - 1] + "…"
+    line = " ".join(content.split())
+    if most_characters is not None and len(line) > most_characters:
+        line = line[: most_characters - 1] + "…"
+    return for_markdown(line)

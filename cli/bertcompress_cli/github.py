@@ -7,7 +7,6 @@ is written. Other CI reads ``junit.xml``.
 from __future__ import annotations
 
 import os
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from bertcompress.errors import RunError
 from bertcompress.gates.ci import annotations_of
 from bertcompress.gates.gate import GateResult
+from bertcompress.sinks import for_output_file
 
 MOST_BYTES = 1_000_000
 """Actions refuses a step's summary above 1 MiB."""
@@ -37,7 +37,8 @@ def publish(
         for state in ("passed", "failed", "abstained")
     }
     given = {"ok": str(not counts["failed"]).lower(), **counts, **outputs}
-    _append("GITHUB_OUTPUT", "".join(_output(name, str(value)) for name, value in given.items()))
+    lines = (for_output_file(name, str(value)) for name, value in given.items())
+    _append("GITHUB_OUTPUT", "".join(lines))
 
 
 def _append(variable: str, text: str) -> None:
@@ -58,11 +59,3 @@ def _shortened(text: str) -> str:
         return text
     kept = text.encode()[:MOST_BYTES].decode(errors="ignore").rpartition("\n")[0]
     return f"{kept}\n\nThe rest is in the report's files: this page has no room for it.\n"
-
-
-def _output(name: str, value: str) -> str:
-    """Returns a line, or several with a border that the value can't hold."""
-    if "\n" not in value and "\r" not in value:
-        return f"{name}={value}\n"
-    border = f"end-{secrets.token_hex(8)}"
-    return f"{name}<<{border}\n{value}\n{border}\n"

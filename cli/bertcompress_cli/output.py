@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bertcompress.files import json_text
+from bertcompress.sinks import for_json, for_terminal
 
 if TYPE_CHECKING:
     from bertcompress.report.tables.blocks import Table
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 
 def result(text: object, facts: Mapping[str, object], *, as_json: bool) -> None:
     """Prints the result: its text, or all its facts as one JSON object on one line."""
-    print(_as_the_terminal_can(json_text(facts, default=str)) if as_json else text)
+    if as_json:
+        json_line(facts)
+    else:
+        print(for_terminal(str(text), keep="\n"))
+
+
+def json_line(facts: Mapping[str, object]) -> None:
+    """Prints facts as one JSON object on one line, which reads back the same."""
+    print(_as_the_terminal_can(for_json(json_text(facts, default=str))))
 
 
 def write_what_it_can() -> None:
@@ -37,7 +46,12 @@ def _as_the_terminal_can(text: str) -> str:
 
 def note(sentence: str) -> None:
     """Says something on stderr that the user must know."""
-    print(f"note: {sentence}", file=sys.stderr)
+    say(f"note: {sentence}")
+
+
+def say(sentence: str) -> None:
+    """Says one line on stderr."""
+    print(for_terminal(" ".join(sentence.split("\n"))), file=sys.stderr, flush=True)
 
 
 def notes(sentences: Iterable[str]) -> None:
@@ -55,11 +69,12 @@ def table(
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    drawn = RichTable(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
+    heading = Text(for_terminal(title)) if title else None
+    drawn = RichTable(title=heading, box=box.SIMPLE_HEAD, title_justify="left")
     for number, name in enumerate(columns):
-        drawn.add_column(Text(name), justify="left" if number == 0 else "right")
+        drawn.add_column(Text(for_terminal(name)), justify="left" if number == 0 else "right")
     for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
+        drawn.add_row(*(Text(for_terminal(cell)) for cell in row))
     console = Console(stderr=stderr)
     if not console.is_terminal:
         console = Console(stderr=stderr, width=160)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from bertcompress.formatting import duration_text
 from bertcompress.progress import Progress
+from bertcompress.sinks import for_terminal
+from bertcompress_cli.output import say
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -53,6 +55,7 @@ def _bars() -> Iterator[Progress]:
         tasks: dict[str, TaskID] = {}
 
         def draw(stage: str, done: int, total: int) -> None:
+            stage = for_terminal(stage)
             key = _stage_of(stage)
             if key not in tasks or (bars.tasks[tasks[key]].finished and done < total):
                 tasks[key] = bars.add_task(stage, total=max(total, 1))
@@ -92,7 +95,7 @@ class _Lines:
 
     def _tell(self, line: str, now: float) -> None:
         self._told = now
-        print(line, file=sys.stderr, flush=True)
+        say(line)
 
 
 def _stage_of(stage: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from bertcompress.report.schema import Report
 from bertcompress.report.summary import Summary, summarize
 from bertcompress.report.tables.variants import summary_table
 from bertcompress_cli.github import publish
-from bertcompress_cli.output import print_table, result
+from bertcompress_cli.output import print_table, result, say
 
 
 def show_report(report: Report, folder: Path, *, as_json: bool) -> None:
@@ -32,7 +31,7 @@ def show_report(report: Report, folder: Path, *, as_json: bool) -> None:
 def show_sentences(sentences: Sequence[str]) -> None:
     """Prints sentences for people on stderr, a line each."""
     for sentence in sentences:
-        print(sentence, file=sys.stderr)
+        say(sentence)
 
 
 def check(report: Report, limits: GateLimits, *, variants: Sequence[str] = ()) -> list[GateResult]:

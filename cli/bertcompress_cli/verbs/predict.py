@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bertcompress.errors import UsageError
-from bertcompress.files import json_text
 from bertcompress_cli.options import (
     DataOptions,
     MaxLengthOption,
@@ -56,7 +55,7 @@ def predict(
     """Print the model's answers, one JSON object a line."""
     from bertcompress.inference.predictor import Predictor, examples_of
     from bertcompress.workspace import find_workspace
-    from bertcompress_cli.output import note
+    from bertcompress_cli.output import json_line, note
     from bertcompress_cli.place import place_in
     from bertcompress_cli.progress import progress_on_stderr
 
@@ -94,7 +93,7 @@ def predict(
             answers = opened.predict(examples, progress=progress)
     for example, prediction in zip(examples, answers.predictions, strict=True):
         row = {"columns": kept[example.id]} if keep is not None else {}
-        print(json_text({**task.to_json(example, prediction), **row}))
+        json_line({**task.to_json(example, prediction), **row})
 
 
 def _split(words: list[str], *, in_workspace: bool) -> tuple[str | None, list[str]]:

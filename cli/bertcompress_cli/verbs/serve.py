@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -150,7 +149,7 @@ def serve(
         ports_of,
     )
     from bertcompress.serve.settings import MIB, ServeSettings
-    from bertcompress_cli.output import note
+    from bertcompress_cli.output import note, result, say
 
     if new_key is not None:
         print(
@@ -197,12 +196,11 @@ def serve(
     )
     if check:
         for line in check_server(asked, settings, note=note):
-            print(line)
+            result(line, {}, as_json=False)
         return
     from bertcompress.serve.supervisor import serve as serve_until_signal
 
     def ready(address: str, names: tuple[str, ...]) -> None:
-        sentence = f"serving {', '.join(names)} on {address}; Ctrl-C ends it"
-        print(sentence, file=sys.stderr, flush=True)
+        say(f"serving {', '.join(names)} on {address}; Ctrl-C ends it")
 
     serve_until_signal(asked, settings, ready=ready, note=note)
