@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -49,8 +53,7 @@ def test_every_link_leads_to_a_file(document: str) -> None:
 
 def test_the_readme_names_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    names = [one.callback.__name__ for one in app.registered_commands if one.callback]
-    verbs = [name.replace("_", "-") for name in names]
+    verbs = [str(command.name) for command in app.registered_commands]
 
     assert [verb for verb in verbs if f"`{verb}`" not in text] == []
 
@@ -66,3 +69,25 @@ def test_the_readme_s_file_map_names_what_is_there() -> None:
         named += [f"{inside}{name.strip(',')}" for name in found[2].split()]
 
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.slow
+def test_the_four_commands_of_the_readme_are_run_as_they_stand(
+    ok: Callable[..., str],
+    here: Path,
+    tiny_folder: Callable[..., Path],
+    write_csv: Callable[..., Path],
+) -> None:
+    """With a tiny model and few rows where the README's are."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = text.split("Then four commands:")[1].split("```")[1].strip().splitlines()
+    corpus = here / "bertcompress" / "data" / "demo_corpus"
+    corpus.mkdir(parents=True)
+    write_csv(corpus / "train.csv", 60)
+    write_csv(corpus / "test.csv", 20)
+    shutil.copytree(tiny_folder(task="text-classification"), here / "demo")
+
+    said = [ok(*shlex.split(line)[1:]) for line in commands]
+
+    assert said[:3] == ["requests", "small", "report/report.html"]
+    assert json.loads(said[3])["label"] in ("negative", "positive")

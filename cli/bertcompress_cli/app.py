@@ -21,6 +21,7 @@ from bertcompress.errors import (
     did_you_mean,
     is_out_of_memory,
 )
+from bertcompress.sinks import for_terminal
 from bertcompress_cli.signals import exit_code
 from bertcompress_cli.verbs import (
     bench,
@@ -36,6 +37,7 @@ from bertcompress_cli.verbs import (
     export,
     finetune,
     gate,
+    help,
     init,
     log,
     parity,
@@ -61,7 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PANELS = {
-    "Start": (demo.demo, init.init, doctor.doctor),
+    "Start": (demo.demo, init.init, doctor.doctor, help.help_),
     "Change a model": (
         finetune.finetune,
         prune.prune,
@@ -86,7 +88,9 @@ _PANELS = {
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(_command.__name__.strip("_").replace("_", "-"), rich_help_panel=_panel)(
+            _command
+        )
 
 
 def _version(asked: bool) -> None:
@@ -134,7 +138,7 @@ def run_told(work: Callable[[], object]) -> int:
 
 
 def _failed(sentence: str, code: int, *, label: str = "error: ") -> int:
-    print(f"{label}{_on_one_line(sentence)}", file=sys.stderr)
+    print(for_terminal(f"{label}{_on_one_line(sentence)}"), file=sys.stderr)
     return code
 
 

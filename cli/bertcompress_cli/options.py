@@ -93,31 +93,38 @@ class DataOptions:
     ] = None
     task: Annotated[
         str | None,
-        typer.Option(help="The task, if the model does not say it.", rich_help_panel=_DATA),
+        typer.Option(
+            help="The task, if the model does not say it: --task token-classification.",
+            rich_help_panel=_DATA,
+        ),
     ] = None
     split: Annotated[
         str | None,
-        typer.Option(help="train, validation, test or all.", rich_help_panel=_DATA),
+        typer.Option(help="train, validation, test or all: --split test.", rich_help_panel=_DATA),
     ] = None
     limit: Annotated[
-        int | None, typer.Option(help="Draw this number of examples.", rich_help_panel=_DATA)
+        int | None,
+        typer.Option(help="Draw this number of examples: --limit 500.", rich_help_panel=_DATA),
     ] = None
     seed: Annotated[
-        int | None, typer.Option(help="Decides all drawing.", rich_help_panel=_DATA)
+        int | None, typer.Option(help="Decides all drawing: --seed 1.", rich_help_panel=_DATA)
     ] = None
     text_column: Annotated[
         str | None,
         typer.Option(
             "--text-column",
             "--text",
-            help="Column of the text or the words.",
+            help="Column of the text or the words: --text review.",
             rich_help_panel=_DATA,
         ),
     ] = None
     pair_column: Annotated[
         str | None,
         typer.Option(
-            "--pair-column", "--text-pair", help="Column of the second text.", rich_help_panel=_DATA
+            "--pair-column",
+            "--text-pair",
+            help="Column of the second text: --text-pair answer.",
+            rich_help_panel=_DATA,
         ),
     ] = None
     label_column: Annotated[
@@ -125,47 +132,65 @@ class DataOptions:
         typer.Option(
             "--label-column",
             "--label",
-            help="Column of the label or the tags.",
+            help="Column of the label or the tags: --label stars.",
             rich_help_panel=_DATA,
         ),
     ] = None
     question_column: Annotated[
         str | None,
         typer.Option(
-            "--question-column", "--question", help="Column of the question.", rich_help_panel=_DATA
+            "--question-column",
+            "--question",
+            help="Column of the question: --question query.",
+            rich_help_panel=_DATA,
         ),
     ] = None
     context_column: Annotated[
         str | None,
         typer.Option(
-            "--context-column", "--context", help="Column of the context.", rich_help_panel=_DATA
+            "--context-column",
+            "--context",
+            help="Column of the context: --context passage.",
+            rich_help_panel=_DATA,
         ),
     ] = None
     answers_column: Annotated[
         str | None,
         typer.Option(
-            "--answers-column", "--answers", help="Column of the answers.", rich_help_panel=_DATA
+            "--answers-column",
+            "--answers",
+            help="Column of the answers: --answers gold.",
+            rich_help_panel=_DATA,
         ),
     ] = None
     no_header: Annotated[
         bool,
         typer.Option(
             "--no-header",
-            help="A CSV or TSV has no header: columns are 1, 2, ….",
+            help="Columns are 1, 2, …, the first line is a row: --no-header.",
             rich_help_panel=_DATA,
         ),
     ] = False
     label_map: Annotated[
         str | None,
-        typer.Option(metavar="OLD=NEW,…", help="Rename the data's labels.", rich_help_panel=_DATA),
+        typer.Option(
+            metavar="OLD=NEW,…",
+            help="Rename the data's labels: --label-map 0=bad,1=good.",
+            rich_help_panel=_DATA,
+        ),
     ] = None
     label_kind: Annotated[
         str | None,
-        typer.Option(help="class, multi or number, if it is not clear.", rich_help_panel=_DATA),
+        typer.Option(
+            help="class, multi or number, if it is not clear: --label-kind number.",
+            rich_help_panel=_DATA,
+        ),
     ] = None
     label_separator: Annotated[
         str | None,
-        typer.Option(help="What separates several labels in one text.", rich_help_panel=_DATA),
+        typer.Option(
+            help="What separates several labels: --label-separator ';'.", rich_help_panel=_DATA
+        ),
     ] = None
 
 
@@ -200,6 +225,17 @@ def takes_data(command: Callable[..., None]) -> Callable[..., None]:
     with_options.__annotations__ = {option.name: option.annotation for option in (*kept, *added)}
     with_options.__dict__["__signature__"] = inspect.Signature([*kept, *added])
     return with_options
+
+
+def data_examples() -> list[tuple[str, str]]:
+    """Returns an example of each data option and what it says, from the help of the options."""
+    hints = get_type_hints(DataOptions, include_extras=True)
+    pairs = [("--data reviews.csv", "Where the examples are.")]
+    for option in fields(DataOptions):
+        text, colon, example = hints[option.name].__metadata__[0].help.partition(": --")
+        if colon:
+            pairs.append((f"--{example.rstrip('.')}", f"{text}."))
+    return pairs
 
 
 def label_map_of(text: str | None) -> dict[str, str]:

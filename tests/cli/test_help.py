@@ -21,11 +21,7 @@ BLOCKED = f"import sys; sys.modules.update(dict.fromkeys({OPTIONAL!r})); {START}
 SCREEN, MOST_USED = 40, 8
 """Lines of a screen, and the options of a first panel, ``--help`` and ``--data`` among them."""
 HEAVY = ("torch", "transformers", "onnx", "onnxruntime", "numpy", "yaml")
-VERBS = [
-    command.callback.__name__.replace("_", "-")
-    for command in app.registered_commands
-    if command.callback
-]
+VERBS = [str(command.name) for command in app.registered_commands]
 
 
 def start(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -42,12 +38,10 @@ def start(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_all_verbs_are_there_in_panels() -> None:
     panels: dict[object, list[str]] = {}
     for command in app.registered_commands:
-        assert command.callback is not None
-        name = command.callback.__name__.replace("_", "-")
-        panels.setdefault(command.rich_help_panel, []).append(name)
+        panels.setdefault(command.rich_help_panel, []).append(str(command.name))
 
     assert panels == {
-        "Start": ["demo", "init", "doctor"],
+        "Start": ["demo", "init", "doctor", "help"],
         "Change a model": [
             *("finetune", "prune", "quantize", "calibrate"),
             *("export", "build", "convert-legacy"),
