@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bertcompress.artifacts.engine_record import Platform
 from bertcompress.artifacts.manifest import Kind, Step
-from bertcompress.sinks import for_markdown
+from bertcompress.sinks import for_markdown, for_terminal
 
 _TAGS = {
     "checkpoint": "[bertcompress]",
@@ -64,7 +64,7 @@ def _how(inputs: Sequence[str], platform: Platform | None) -> str:
         )
     graph = (
         f"`onnx/model.onnx` runs in stock ONNX Runtime; inputs "
-        f"{', '.join(map(for_markdown, inputs))}, int64 [batch, sequence]."
+        f"{', '.join(map(_code, inputs))}, int64 [batch, sequence]."
     )
     if platform is None:
         return graph
@@ -73,6 +73,11 @@ def _how(inputs: Sequence[str], platform: Platform | None) -> str:
         f"{platform.tensorrt}, and nothing else loads it. The graph that it was made from "
         f"runs elsewhere: {graph}"
     )
+
+
+def _code(name: str) -> str:
+    """Returns a name as code in a line."""
+    return f"`{for_terminal(name).replace('`', chr(39))}`"
 
 
 def _settings_text(settings: Mapping[str, object]) -> str:

@@ -22,6 +22,7 @@ from bertcompress.errors import (
     is_out_of_memory,
 )
 from bertcompress.sinks import for_terminal
+from bertcompress_cli import pages
 from bertcompress_cli.signals import exit_code
 from bertcompress_cli.verbs import (
     bench,
@@ -37,7 +38,6 @@ from bertcompress_cli.verbs import (
     export,
     finetune,
     gate,
-    help,
     init,
     log,
     parity,
@@ -63,7 +63,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _PANELS = {
-    "Start": (demo.demo, init.init, doctor.doctor, help.help_),
+    "Start": (demo.demo, init.init, doctor.doctor, pages.help_),
     "Change a model": (
         finetune.finetune,
         prune.prune,

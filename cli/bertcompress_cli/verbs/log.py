@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def log(*, as_json: JsonOption = False) -> None:
     """Print the workspace's artifacts and their figures."""
     from bertcompress.workspace import FILE_NAME, find_workspace
-    from bertcompress_cli.output import result, table
+    from bertcompress_cli.output import result, say, table
 
     workspace = find_workspace(Path())
     if workspace is None:
@@ -29,6 +29,8 @@ def log(*, as_json: JsonOption = False) -> None:
         return
     rows = [(workspace.model, "the model", "", "", "")] + [_row(line) for line in lines]
     table(("artifact", "made by", "size", "accuracy", "one sentence"), rows)
+    if any(line.figures is None for line in lines):
+        say("next: bertcompress bench, which measures all of them")
 
 
 def _facts(line: Line) -> dict[str, object]:

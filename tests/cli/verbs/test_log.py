@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
 Ok = Callable[..., str]
+Run = Callable[..., CompletedProcess[str]]
 
 
 @pytest.mark.slow
@@ -25,6 +27,16 @@ def test_log_shows_what_a_bench_measured(ok: Ok, workspace: Path, short_quick: N
     assert 0 <= logged[1]["accuracy"] <= 1
     assert logged[1]["latency_s"] > 0
     assert "002-export" in ok("log")
+
+
+def test_log_says_what_measures_the_rest(ok: Ok, bc: Run, workspace: Path) -> None:
+    ok("prune", "--heads", "0.3")
+
+    outcome = bc("log")
+
+    assert outcome.returncode == 0
+    assert "not measured" in outcome.stdout
+    assert outcome.stderr == "next: bertcompress bench, which measures all of them\n"
 
 
 def test_log_outside_a_workspace_says_how_to_make_one(fails: Ok, here: Path) -> None:
