@@ -277,9 +277,8 @@ def _progress_callback(progress: Progress, stage: str, note: Note) -> Any:
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             progress(stage, state.global_step, state.max_steps)
 
-        def on_evaluate(
-            self, args: Any, state: Any, control: Any, metrics: dict[str, float], **_: Any
-        ) -> None:
+        def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+            metrics = given["metrics"]
             right = metrics.get("eval_right")
             share = "" if right is None else f", {right:.1%} right"
             note(
