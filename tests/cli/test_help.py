@@ -46,7 +46,10 @@ def test_all_verbs_are_there_in_panels() -> None:
             *("finetune", "prune", "quantize", "calibrate"),
             *("export", "build", "convert-legacy"),
         ],
-        "Measure": ["bench", "evaluate", "compare", "gate", "report", "parity", "explain"],
+        "Measure": [
+            *("bench", "bench-serve", "evaluate", "compare"),
+            *("gate", "report", "parity", "explain"),
+        ],
         "Use": ["predict", "serve", "tune"],
         "Workspace": ["run", "show", "log"],
     }
