@@ -51,7 +51,7 @@ def agreement(original: PreTrainedModel, other: PreTrainedModel, batches: Sequen
     alike = []
     with torch.inference_mode():
         for batch in batches:
-            first, second = original(**batch.inputs), other(**batch.inputs)
+            first, second = batch.answers(original), batch.answers(other)
             real = batch.inputs["attention_mask"].bool()
             problem = original.config.problem_type
             alike.append(alike_answers(first, second, real, problem))

@@ -8,7 +8,7 @@ tokens and would weigh a sample by its neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,15 +27,27 @@ class Batch:
     Attributes:
         inputs: int64 ``[batch, sequence]`` each, with an ``attention_mask``.
         targets: Gold targets as the model takes them; empty if the data has none.
+        pool: Makes a text's vector of its token vectors, as the model's files say; None has no
+            say in it.
+        held_out: Whether it only checks what other batches fit.
     """
 
     inputs: Mapping[str, torch.Tensor]
     targets: Mapping[str, torch.Tensor]
+    pool: Callable[[torch.Tensor], torch.Tensor] | None = None
+    held_out: bool = False
 
     @property
     def size(self) -> int:
         """The number of samples."""
         return int(self.inputs["attention_mask"].shape[0])
+
+    def answers(self, model: PreTrainedModel) -> Mapping[str, torch.Tensor]:
+        """Returns a model's outputs by name; ``sentence_embedding`` where a text has a vector."""
+        outputs: Mapping[str, torch.Tensor] = model(**self.inputs)
+        if self.pool is None:
+            return outputs
+        return {"sentence_embedding": self.pool(outputs["last_hidden_state"])}
 
 
 def sample_losses(model: PreTrainedModel, batch: Batch, generator: torch.Generator) -> torch.Tensor:
@@ -46,13 +58,15 @@ def sample_losses(model: PreTrainedModel, batch: Batch, generator: torch.Generat
         batch: What to run.
         generator: Draws a target for each sample where the batch has none.
     """
-    outputs = model(**batch.inputs)
+    outputs = batch.answers(model)
     mask = batch.inputs["attention_mask"]
     if "start_logits" in outputs:
         return _span_losses(outputs, batch, generator)
+    if "sentence_embedding" in outputs:
+        return _vector_losses(outputs["sentence_embedding"], None, generator)
     if "logits" not in outputs:
-        return _vector_losses(_mean_pooled(outputs.last_hidden_state, mask), None, generator)
-    logits: torch.Tensor = outputs.logits
+        return _vector_losses(_mean_pooled(outputs["last_hidden_state"], mask), None, generator)
+    logits = outputs["logits"]
     labels = batch.targets.get("labels")
     if logits.dim() == 3:  # [batch, sequence, labels]
         drawn = labels if labels is not None else _draw(logits, generator)

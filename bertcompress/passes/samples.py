@@ -16,7 +16,7 @@ data that the model was trained on, never from the split that its accuracy is re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,9 @@ from bertcompress.errors import UsageError
 from bertcompress.examples import Example, QuestionExample, TextExample
 from bertcompress.inference.deployed import length_for, task_for
 from bertcompress.inference.texts import similar_lengths
+from bertcompress.passes.export.embedding_model import pooling_module
 from bertcompress.tasks import Feature, pad, pad_targets
+from bertcompress.tasks.sentence_embedding import SentenceEmbedding
 
 if TYPE_CHECKING:
     import torch
@@ -102,10 +104,28 @@ def batches_for(
     drawn = sample(tuple(examples), min(samples, len(examples)), seed=seed)
     features = features_for(checkpoint, drawn, max_length=max_length)
     pad_token_id = pad_token_of(checkpoint.tokenizer)
-    return [
+    batches = [
         torch_batch(batch, pad_token_id=pad_token_id)
         for batch in similar_lengths(features, batch_size)
     ]
+    task = task_for(checkpoint)
+    if not isinstance(task, SentenceEmbedding):
+        return batches
+    return [replace(one, pool=_pool_of(task, one, features[0].prompt)) for one in batches]
+
+
+def _pool_of(
+    task: SentenceEmbedding, batch: Batch, prompt: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Returns what makes vectors of a batch's token vectors; the prompt's may not count."""
+    pooling, counted = pooling_module(task), batch.inputs["attention_mask"].clone()
+    counted[:, :prompt] = 0
+
+    def pool(states: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = pooling(states, counted)
+        return vectors
+
+    return pool
 
 
 def torch_batch(features: Sequence[Feature], *, pad_token_id: int) -> Batch:

@@ -49,8 +49,9 @@ class Judgement:
     """How the answers of a graph compare with the float graph's on texts held out.
 
     Attributes:
-        drop: What the metric lost, 0..1; below 0 where it gained. Without labels, the share of
-            answers that differ (`bertcompress.tasks.same_answers`).
+        drop: What the metric lost, 0..1; below 0 where it gained. Of vectors that metric is their
+            cosine to the float graph's. Without labels, the share of answers that differ
+            (`bertcompress.tasks.same_answers`).
         divergence: The mean Kullback-Leibler divergence of the answers from the float graph's.
     """
 
@@ -132,7 +133,7 @@ class Int8Candidate:
             way=self.name,
             ms=round(1e3 * self.seconds, 3),
             speed_up=round(self.speedup, 2),
-            points_lost=round(100 * self.judgement.drop, 2),
+            points_lost=round(100 * self.judgement.drop, 4),
             divergence=float(f"{self.judgement.divergence:.3g}"),
             mb=round(self.model.size_bytes / 1e6, 1),
             chosen=chosen,

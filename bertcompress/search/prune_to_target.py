@@ -107,7 +107,7 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
     @property
     def needs(self) -> tuple[Need, ...]:
         """What everything is measured and fitted on."""
-        return ("examples",)
+        return ("examples", "held out")
 
     def check(self, context: Context) -> None:
         """Refuses a run without examples."""
@@ -145,6 +145,7 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
             told.explain,
             target=target.told(predicted, measured),
             ladder=ladder,
+            agreement=told.agreement,
         )
         return smaller.checkpoint, details
 
@@ -180,7 +181,7 @@ class PruneToTarget(Pass[Checkpoint, Checkpoint]):
             value = self.target_flops
         else:
             latency = MeasureLatency(
-                context.examples, self.timing, self.precision, self.runtime, self.seed
+                context.fitted, self.timing, self.precision, self.runtime, self.seed
             )
             table = latency.table(reference, progress=context.progress)
             name, value = "latency", self.target_latency or 0.0

@@ -23,6 +23,7 @@ from bertcompress.search.int8_candidates import Judgement
 from bertcompress.search.latency_table import MeasureLatency
 from bertcompress.tasks.base import Prediction, pad
 from bertcompress.tasks.same_answers import same_answers
+from bertcompress.tasks.sentence_embedding import SentenceEmbedding
 
 _PROFILED = 32
 """Texts on which the time of single products is taken."""
@@ -118,7 +119,7 @@ def _judgement(texts: Texts, wanted: _Answers, answers: _Answers) -> Judgement:
 
 
 def _drop(texts: Texts, wanted: _Answers, found: _Answers) -> float:
-    if texts.labelled:
+    if texts.labelled or isinstance(texts.task, SentenceEmbedding):
         before, after = (
             texts.task.score(
                 answers.predictions, texts.examples, reference=wanted.predictions

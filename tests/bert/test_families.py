@@ -71,12 +71,12 @@ def taken(model: PreTrainedModel, inputs: Inputs) -> Inputs:
 def batches(model: PreTrainedModel, count: int) -> list[Batch]:
     generator = torch.Generator().manual_seed(0)
     made = []
-    for _ in range(count):
+    for number in range(count):
         ids = torch.randint(5, 40, (4, 9), generator=generator)
         mask = torch.ones_like(ids)
         mask[0, 5:] = 0
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": ids * 0}
-        made.append(Batch(taken(model, inputs), {}))
+        made.append(Batch(taken(model, inputs), {}, held_out=number % 5 == 1))
     return made
 
 

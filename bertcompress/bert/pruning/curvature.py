@@ -31,7 +31,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bertcompress.bert.batch_losses import Batch, sample_losses
@@ -90,7 +90,8 @@ def error_costs(
 
     Args:
         model: In evaluation mode; left as it was.
-        batches: Real texts; targets are not looked at.
+        batches: Real texts; targets are not looked at. What is held out gets weights, and has no
+            say in the rest.
         seed: Draws the targets.
         progress: Progress callback.
 
@@ -106,9 +107,9 @@ def error_costs(
     total, done = sum(batch.size for batch in batches), 0
     with frozen(model):
         for batch in batches:
-            note = functools.partial(_add, sums, batch.inputs["attention_mask"].bool())
+            note = functools.partial(_add, sums, batch)
             with _gradients(model, note) as first:
-                losses = sample_losses(model, Batch(batch.inputs, {}), generator)
+                losses = sample_losses(model, replace(batch, targets={}), generator)
                 if first:
                     torch.autograd.grad(losses.sum(), first)
             done += batch.size
@@ -154,7 +155,7 @@ def hessians(
         tokens = 0
         with torch.no_grad():
             for at, inputs, _ in walk.through(key):
-                if key in wanted:
+                if key in wanted and not batches[at].held_out:
                     gram = gram or Gram(inputs.shape[-1])
                     real = walk.calls[at].real
                     gram.add(inputs[real], costs[key].tokens[at][real])
@@ -163,8 +164,10 @@ def hessians(
             yield key, gram.total().mul_(costs[key].scale / tokens)
 
 
-def _add(sums: dict[Key, _Sums], real: torch.Tensor, key: Key, gradient: torch.Tensor) -> None:
+def _add(sums: dict[Key, _Sums], batch: Batch, key: Key, gradient: torch.Tensor) -> None:
     import torch
+
+    real = batch.inputs["attention_mask"].bool()
 
     if not bool(torch.isfinite(gradient).all()):
         unit, layer = key
@@ -176,9 +179,10 @@ def _add(sums: dict[Key, _Sums], real: torch.Tensor, key: Key, gradient: torch.T
     if key not in sums:
         sums[key] = _Sums(torch.zeros(gradient.shape[-1], dtype=torch.float64))
     one = sums[key]
-    one.rows += (squares / by_text[:, None, None])[real].double().sum(dim=0)
-    one.tokens += int(real.sum())
-    one.weight += float(each.double().sum())
+    if not batch.held_out:
+        one.rows += (squares / by_text[:, None, None])[real].double().sum(dim=0)
+        one.tokens += int(real.sum())
+        one.weight += float(each.double().sum())
     one.each.append(each / by_text[:, None])
 
 

@@ -68,7 +68,7 @@ def divergence(
 
     with torch.inference_mode():
         losses = [
-            (_loss(original, original(**one.inputs), other(**one.inputs), one), one.size)
+            (_loss(original, one.answers(original), one.answers(other), one), one.size)
             for one in batches
         ]
     return sum(loss * size for loss, size in losses) / sum(size for _, size in losses)
@@ -111,7 +111,7 @@ def costs_alone(
     found: dict[Key, list[float]] = {}
     with torch.no_grad():
         fitting, probing = Walk(model, batches), Walk(model, probes)
-        wanted = [model(**one.inputs) for one in probes]
+        wanted = [one.answers(model) for one in probes]
         for key in sublayers_of(model):
             if key not in kept:
                 fitting.step(key)
@@ -204,7 +204,7 @@ def _cost(
         changed = inputs[..., columns] @ weight.T + bias + residual
         states = _run_on(model, key, normed(own, unit, changed), call)
         with _encoder_gives(model, states):
-            total += _loss(model, wanted, model(**batch.inputs), batch) * batch.size
+            total += _loss(model, wanted, batch.answers(model), batch) * batch.size
     return total / sum(batch.size for batch, *_ in entered)
 
 

@@ -46,15 +46,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
-HELD_OUT = 5
-"""Of this many batches one is held out."""
 TokenWeights = dict[Key, list["torch.Tensor"]]
 """For each sub-layer and batch what an error at each position costs, ``[batch, sequence]``."""
-
-
-def held_out_of(count: int) -> range:
-    """Returns which batches are held out: their answers check what the others fit."""
-    return range(1, count, HELD_OUT)
 
 
 @dataclass(frozen=True)
@@ -76,6 +69,11 @@ class Refitted:
     accepted: bool
 
 
+def can_refit(batches: Sequence[Batch]) -> bool:
+    """Returns whether there are batches to fit to, and others to check with."""
+    return len({batch.held_out for batch in batches}) == 2
+
+
 def refit(
     original: PreTrainedModel,
     pruned: PreTrainedModel,
@@ -89,7 +87,7 @@ def refit(
     Args:
         original: The model before pruning, in evaluation mode; left as it was.
         pruned: The same model with units cut out, all its layers there.
-        batches: Real texts, at least two batches; targets are not looked at.
+        batches: Real texts, some to fit and some held out; targets are not looked at.
         weights: What an error at each position costs; None counts all real tokens alike.
         progress: Progress callback.
 
@@ -104,11 +102,11 @@ def refit(
         raise UsageError(
             f"{len(ours)} layers can't be re-fitted to {len(theirs)}: drop layers after"
         )
-    if len(batches) < 2:
-        raise UsageError("re-fitting needs at least two batches: one to fit, one to check")
+    if not can_refit(batches):
+        raise UsageError("re-fitting needs batches to fit to, and some held out to check with")
     done: list[Refitted] = []
     with torch.no_grad():
-        run = _Run(first_calls(original, batches))
+        run = _Run(first_calls(original, batches), [batch.held_out for batch in batches])
         for index, (teacher, student) in enumerate(zip(theirs, ours, strict=True)):
             for unit in UNITS:
                 progress("re-fit", len(done), 2 * len(ours))
@@ -123,10 +121,11 @@ class _Run:
 
     Args:
         calls: What the first layer is called with, for each batch.
+        held_out: Which of them check what the others fit.
     """
 
-    def __init__(self, calls: Sequence[LayerCall]) -> None:
-        self._calls = calls
+    def __init__(self, calls: Sequence[LayerCall], held_out: Sequence[bool]) -> None:
+        self._calls, self._is_held_out = calls, held_out
         self._wanted = [call.hidden for call in calls]
         self._states = [call.hidden for call in calls]
 
@@ -150,8 +149,8 @@ class _Run:
         dense = projection(student, unit)
         bias = dense.bias
         weight = dense.weight if hasattr(dense, "weight") else bias.new_zeros(len(bias), 0)
-        held_out = held_out_of(len(self._calls))
-        rest = [at for at in range(len(self._calls)) if at not in held_out]
+        held_out = [at for at, held in enumerate(self._is_held_out) if held]
+        rest = [at for at, held in enumerate(self._is_held_out) if not held]
         moments = Moments(weight.shape[1], len(bias))
         self._add(moments, student, unit, costs, rest)
         new_weight, new_bias = moments.fit(weight)

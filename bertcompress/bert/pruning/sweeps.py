@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _FINGERPRINT = "fingerprint"
-_METHOD = 3
+_METHOD = 4
 """Rises when the same inputs would give other sweeps, so that none of before are taken."""
 
 
@@ -203,6 +204,17 @@ def _read_sweep(parts: FinishedParts, key: Key) -> Sweep | None:
     return Sweep(order, kept["errors"].numpy(), kept["alone"].numpy())
 
 
+def _deciding(batch: Batch, hidden: int) -> dict[str, torch.Tensor]:
+    """Returns a batch's inputs, and what its pooling makes of some values."""
+    import torch
+
+    if batch.pool is None:
+        return dict(batch.inputs)
+    size = batch.inputs["input_ids"].shape
+    ramp = torch.arange(math.prod(size) * hidden, dtype=torch.float32)
+    return {**batch.inputs, "pooled": batch.pool(ramp.sin().reshape(*size, hidden))}
+
+
 def _fingerprint(model: PreTrainedModel, batches: Sequence[Batch], seed: int) -> str:
     """Returns the SHA-256 of all that a sweep depends on."""
     import torch
@@ -211,8 +223,12 @@ def _fingerprint(model: PreTrainedModel, batches: Sequence[Batch], seed: int) ->
     for name in ("_name_or_path", "transformers_version"):  # where from, not what
         config.pop(name, None)
     settings = [_METHOD, torch.__version__, type(model).__name__, config, seed, DAMPING, PLAIN]
+    settings.append([batch.held_out for batch in batches])
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode())
-    for tensors in (model.state_dict(), *(batch.inputs for batch in batches)):
+    for tensors in (
+        model.state_dict(),
+        *(_deciding(batch, model.config.hidden_size) for batch in batches),
+    ):
         for name, tensor in sorted(tensors.items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().contiguous().flatten().view(torch.uint8).numpy())

@@ -44,24 +44,44 @@ def embedding_model(
             "a graph can't leave a prompt's tokens out of the pooling (include_prompt is false); "
             "leave --pooled out"
         )
-    steps = [_module(step) for step in (*task.steps, *([Normalize()] if task.normalize else []))]
+    made = pooling_module(task)
 
     class EmbeddingModel(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.model = encoder
-            self.steps = torch.nn.ModuleList(steps)
+            self.model, self.pooling = encoder, made
             self.config = encoder.config
 
         def forward(self, attention_mask: Tensor, **inputs: Tensor) -> Mapping[str, Tensor]:
             states = self.model(attention_mask=expand(attention_mask), **inputs)[0]
-            weights = attention_mask.to(states.dtype)[:, :, None]  # [batch, sequence, 1]
+            return {OUTPUT: self.pooling(states, attention_mask)}
+
+    return EmbeddingModel().eval()
+
+
+def pooling_module(task: SentenceEmbedding) -> Any:
+    """Returns a module that makes one vector of each text's token vectors.
+
+    It takes the vectors, ``[batch, sequence, hidden]``, and which of them count, ``[batch,
+    sequence]``.
+    """
+    import torch
+
+    steps = [_module(step) for step in (*task.steps, *([Normalize()] if task.normalize else []))]
+
+    class TextVectors(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps = torch.nn.ModuleList(steps)
+
+        def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+            weights = mask.to(states.dtype)[:, :, None]  # [batch, sequence, 1]
             vector = torch.cat([_POOLED[name](states, weights) for name in task.poolings], dim=-1)
             for step in self.steps:
                 vector = step(vector)
-            return {OUTPUT: vector}
+            return vector
 
-    return EmbeddingModel().eval()
+    return TextVectors().eval()
 
 
 def _mean(states: Tensor, weights: Tensor) -> Tensor:

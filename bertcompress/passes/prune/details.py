@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bertcompress.bert.pruning.measured_costs import divergence_unit
 from bertcompress.bert.pruning.refit import Refitted
@@ -44,12 +44,15 @@ class PruneDetails:
         removed: How many heads and neurons are gone.
         notes: What was measured on, and how the answers fare.
         explain: What each piece costs, and what was removed.
+        agreement: How alike answers are on samples held out, see `bertcompress.bert.answers`; None
+            in folders that were made before it was told.
     """
 
     layers: tuple[LayerRow, ...]
     removed: str
     notes: tuple[str, ...]
     explain: Explanation
+    agreement: float | None = field(default=None, kw_only=True)
 
 
 def removed_sentence(shape: EncoderShape, choice: Choice) -> str:

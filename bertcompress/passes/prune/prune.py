@@ -21,10 +21,11 @@ from typing import ClassVar
 
 from bertcompress.artifacts.artifact import Checkpoint, Kind
 from bertcompress.bert.batch_losses import Batch
-from bertcompress.bert.pruning.refit import Refitted, refit
+from bertcompress.bert.pruning.refit import Refitted, can_refit, refit
 from bertcompress.bert.pruning.selection import check_fraction
 from bertcompress.bert.surgery import cut
 from bertcompress.errors import PassError, UsageError
+from bertcompress.examples import Example
 from bertcompress.passes.base import Pass
 from bertcompress.passes.context import Context
 from bertcompress.passes.prune.details import (
@@ -36,6 +37,9 @@ from bertcompress.passes.prune.details import (
 from bertcompress.passes.prune.widths import Choice, Outcome, Search
 from bertcompress.passes.samples import batches_for
 from bertcompress.passes.settings import Need, check_counts, part_of
+
+HELD_OUT = 5
+"""Of the samples one in so many, at most, checks what the others fit."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Prune(Pass[Checkpoint, Checkpoint]):
     @property
     def needs(self) -> tuple[Need, ...]:
         """What everything is measured and fitted on."""
-        return ("examples",)
+        return ("examples", "held out")
 
     def check(self, context: Context) -> None:
         """Refuses a run without examples."""
@@ -132,14 +136,10 @@ class OneShot:
             PassError: If activations are not finite.
             DataError: If the examples do not fit the task.
         """
-        batches = batches_for(
-            checkpoint,
-            context.examples,
-            samples=self.samples,
-            batch_size=self.batch_size,
-            max_length=self.max_length,
-            seed=self.seed,
-        )
+        held_out = self._batches(checkpoint, context.held_out, max(1, self.samples // HELD_OUT))
+        judged = sum(batch.size for batch in held_out)
+        fitting = self._batches(checkpoint, context.fitted, max(1, self.samples - judged))
+        batches = [*fitting, *(replace(batch, held_out=True) for batch in held_out)]
         search = Search(
             checkpoint.model,
             batches,
@@ -151,6 +151,20 @@ class OneShot:
             progress=context.progress,
         )
         return OneShotWork(self, checkpoint, context, batches, search)
+
+    def _batches(
+        self, checkpoint: Checkpoint, examples: Sequence[Example], samples: int
+    ) -> list[Batch]:
+        if not examples:
+            return []
+        return batches_for(
+            checkpoint,
+            examples,
+            samples=samples,
+            batch_size=self.batch_size,
+            max_length=self.max_length,
+            seed=self.seed,
+        )
 
 
 @dataclass(frozen=True)
@@ -186,21 +200,23 @@ class OneShotWork:
         search, batches, model = self.search, self.batches, self.checkpoint.model
         smaller = cut(model, heads=choice.heads, ffn=choice.ffn)
         fitted: list[Refitted] = []
-        if self.settings.refit and len(batches) > 1:
+        if self.settings.refit and can_refit(batches):
             fitted = refit(
                 model, smaller, batches, weights=search.weights, progress=self.context.progress
             )
         outcome = search.outcome(smaller)
-        samples = sum(batch.size for batch in batches)
+        samples, judged = (sum(batch.size for batch in some) for some in (batches, search.held_out))
         details = PruneDetails(
             layers=layer_rows(search.shape, choice, fitted),
             removed=removed_sentence(search.shape, choice),
             notes=(
                 f"measured on {samples} samples, no labels; "
                 f"{'the rest re-fitted' if fitted else 'not re-fitted'}",
-                f"answers as the model before to {outcome.agreement:.1%} on samples held out",
+                f"answers as the model before to {outcome.agreement:.1%} on {judged} samples held "
+                "out",
             ),
             explain=explanation(search, choice),
+            agreement=outcome.agreement,
         )
         return Smaller(replace(self.checkpoint, model=smaller), choice, outcome, details)
 

@@ -113,7 +113,7 @@ class PruneLayers(Pass[Checkpoint, Checkpoint]):
         """Chooses the layers that leave, in order."""
         batches = batches_for(
             checkpoint,
-            context.examples,
+            context.fitted,
             samples=self.samples,
             batch_size=self.batch_size,
             max_length=self.max_length,
@@ -144,12 +144,12 @@ def _outputs(model: PreTrainedModel, batches: Sequence[Batch]) -> Outputs:
     outputs: Outputs = []
     with torch.inference_mode():
         for batch in batches:
-            answer = model(**batch.inputs)
+            answer = batch.answers(model)
             mask = batch.inputs["attention_mask"].bool()
             given = [(name, answer[name]) for name in OUTPUT_NAMES if name in answer]
             outputs.append(
                 [
-                    values if name == "logits" and values.dim() == 2 else values[mask]
+                    values[mask] if values.shape[:2] == mask.shape else values
                     for name, values in given
                 ]
             )

@@ -142,7 +142,7 @@ class PruneUnits(Pass[Checkpoint, Checkpoint]):
             return from_weights(checkpoint.model, score=score, seed=self.seed)
         batches = batches_for(
             checkpoint,
-            context.examples,
+            context.fitted,
             samples=self.samples,
             batch_size=self.batch_size,
             max_length=self.max_length,

@@ -25,7 +25,7 @@ from bertcompress.bert.answers import agreement
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.pruning.cost_table import CostTable
 from bertcompress.bert.pruning.measured_costs import costs_alone, divergence, scaled
-from bertcompress.bert.pruning.refit import TokenWeights, held_out_of, refit
+from bertcompress.bert.pruning.refit import TokenWeights, can_refit, refit
 from bertcompress.bert.pruning.selection import Kept
 from bertcompress.bert.pruning.sublayers import UNITS, Key, Unit
 from bertcompress.bert.pruning.sweeps import swept
@@ -88,7 +88,7 @@ class Search:
 
     Args:
         model: In evaluation mode; left as it was.
-        batches: Real texts; targets are not looked at. Of two or more, some are held out.
+        batches: Real texts; targets are not looked at. Answers are compared on those held out.
         heads: Whether heads may go.
         ffn: Whether neurons may go.
         multiple: A layer's neurons are kept in multiples of this, or all.
@@ -121,11 +121,12 @@ class Search:
             progress=progress,
         )
         self._sweeps, self.weights = known.sweeps, known.weights
-        held_out = held_out_of(len(batches))
+        held_out = [at for at, batch in enumerate(batches) if batch.held_out]
         self.held_out = [batches[at] for at in held_out] or list(batches)
         self._probes = _first(self.held_out, PROBES)
-        fitting = [at for at in range(len(batches)) if at not in held_out]
+        fitting = [at for at, batch in enumerate(batches) if not batch.held_out]
         quick = fitting[: len(_first([batches[at] for at in fitting], QUICK_SAMPLES))]
+        quick += held_out[: max(1, len(quick) // 4)]
         self._quick = [batches[at] for at in quick]
         self._quick_weights: TokenWeights = {
             key: [each[at] for at in quick] for key, each in self.weights.items()
@@ -217,7 +218,7 @@ class Search:
     def quick_outcome(self, choice: Choice) -> Outcome:
         """Makes a choice, re-fits it on a part of the texts, and compares its answers."""
         smaller = cut(self.model, heads=choice.heads, ffn=choice.ffn)
-        if len(self._quick) > 1:
+        if can_refit(self._quick):
             refit(self.model, smaller, self._quick, weights=self._quick_weights)
         return self.outcome(smaller)
 

@@ -172,7 +172,7 @@ class QuantizeWeights(Pass[OnnxModel, OnnxModel]):
             return None
         return draw_texts(
             model,
-            context.examples,
+            context.fitted,
             samples=self.samples,
             max_length=self.max_length,
             seed=self.seed,

@@ -17,12 +17,12 @@ def batches() -> Callable[..., list[Batch]]:
     def make(count: int = 6, *, seed: int = 0) -> list[Batch]:
         generator = torch.Generator().manual_seed(seed)
         drawn = []
-        for _ in range(count):
+        for number in range(count):
             ids = torch.randint(5, 60, (4, 9), generator=generator)
             mask = torch.ones_like(ids)
             mask[0, 5:] = 0
             inputs = {"input_ids": ids * mask, "attention_mask": mask, "token_type_ids": ids * 0}
-            drawn.append(Batch(inputs, {}))
+            drawn.append(Batch(inputs, {}, held_out=number % 5 == 1))
         return drawn
 
     return make

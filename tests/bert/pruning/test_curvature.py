@@ -36,6 +36,8 @@ def hessian_of(
     dense = layer.attention.output.dense if unit == "heads" else layer.output.dense
     total, count = torch.zeros(dense.in_features, dense.in_features, dtype=torch.float64), 0
     for batch, weight in zip(texts, weights, strict=True):
+        if batch.held_out:
+            continue
         noted: list[torch.Tensor] = []
         hook = dense.register_forward_pre_hook(lambda _, inputs, noted=noted: noted.extend(inputs))
         with torch.no_grad():

@@ -83,12 +83,12 @@ def test_an_emptied_sub_layer_gets_its_bias_fitted(
     assert difference(model, empty, probes) < difference(model, bare, probes)
 
 
-def test_refitting_needs_two_batches_and_equal_layers(
+def test_refitting_needs_batches_to_fit_and_to_check_and_equal_layers(
     tiny_checkpoint: Tiny, batches: Batches
 ) -> None:
     model = tiny_checkpoint().model
 
-    with pytest.raises(UsageError, match="at least two batches"):
+    with pytest.raises(UsageError, match="some held out to check"):
         refit(model, cut(model), batches(1))
     with pytest.raises(UsageError, match="drop layers after"):
         refit(model, cut(model, layers=[0]), batches(2))

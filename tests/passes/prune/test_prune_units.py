@@ -99,7 +99,7 @@ def test_the_table_says_what_was_removed(tiny_checkpoint: Checkpoints, examples:
     assert sum(row.heads_before - row.heads_after for row in details.layers) == 3
     removed = [row.removed_heads for row in details.layers if row.removed_heads]
     assert sum(len(heads.split(", ")) for heads in removed) == 3
-    assert details.notes == ("importance: fisher over 20 samples",)
+    assert details.notes == ("importance: fisher over 19 samples",)
 
 
 def test_without_data_the_weights_decide_and_it_is_said(tiny_checkpoint: Checkpoints) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bertcompress.artifacts.artifact import ONNX_NAME, Checkpoint, OnnxModel, save
 from bertcompress.bert.surgery import cut
+from bertcompress.data.partition import hold_out
 from bertcompress.errors import SpeedGateError, UsageError
 from bertcompress.examples import Example, TextExample
 from bertcompress.passes.context import Context
@@ -86,7 +87,7 @@ def test_the_step_tells_bits_sizes_and_what_they_are_for(tiny_graph: Graphs) -> 
     assert found["bert.encoder.layer.0.output.dense"].startswith("int4 block 32")
     assert found["classifier"] == "float32"
     assert found["model.bert.embeddings.word_embeddings"].startswith("int4 block 32")
-    assert details["rounding"] == f"gptq, {len(TEXTS)} texts"
+    assert details["rounding"] == f"gptq, {len(hold_out(TEXTS)[0])} texts"
     assert details["size"] == (
         f"{graph.size_bytes / 1e6:.2f} MB before, {result.size_bytes / 1e6:.2f} MB after"
     )
@@ -169,7 +170,9 @@ def test_every_task_has_a_divergence(
 ) -> None:
     graph = tiny_graph(task=task)
     least = QuantizeWeights(bits=4, block_size=64)(graph).size_bytes
-    result = QuantizeWeights(target_size=least + 2_000)(graph, Context(examples(task=task)))
+    result = QuantizeWeights(target_size=least + 2_000)(
+        graph, Context(examples(task=task), held_out=examples(task=task)[:1])
+    )
     assert float(str(result.history[-1].details["divergence_of_answers"])) > 0
 
 
