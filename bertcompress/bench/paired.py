@@ -137,7 +137,8 @@ def score_against(
 def logit_divergence(base: Answers, variant: Answers) -> float | None:
     """Returns the mean KL(base || variant) over examples or tokens, nats; None without classes.
 
-    Softmax over the labels; for multi-label models the sum over labels of the divergence of each
+    Columns are matched by their labels' names; other names have no divergence. Softmax over the
+    labels; for multi-label models the sum over labels of the divergence of each
     label's own yes or no (sigmoid).
     """
     if not base.logits or len(base.logits) != len(variant.logits):
@@ -146,15 +147,27 @@ def logit_divergence(base: Answers, variant: Answers) -> float | None:
     shapes = zip(base.logits, variant.logits, strict=True)
     if isinstance(answer, float | int) or any(one.shape != two.shape for one, two in shapes):
         return None
+    columns = _columns(base.labels, variant.labels)
+    if columns is None:
+        return None
     multi_label = isinstance(answer, tuple) and base.logits[0].ndim == 1
     rows = [np.atleast_2d(logits) for logits in base.logits]
-    other = [np.atleast_2d(logits) for logits in variant.logits]
+    other = [np.atleast_2d(logits)[:, columns] for logits in variant.logits]
     p, q = np.concatenate(rows).astype(np.float64), np.concatenate(other).astype(np.float64)
     if multi_label:
         p, q = np.stack([p, np.zeros_like(p)], -1), np.stack([q, np.zeros_like(q)], -1)
     log_p, log_q = _log_softmax(p), _log_softmax(q)
     per_label = np.exp(log_p) * (log_p - log_q)
     return float(max(0.0, per_label.reshape(len(p), -1).sum(axis=1).mean()))
+
+
+def _columns(base: tuple[str, ...], variant: tuple[str, ...]) -> list[int] | slice | None:
+    """Returns where the variant has the baseline's labels, None where it has others."""
+    if base == variant:
+        return slice(None)
+    if sorted(base) != sorted(variant):
+        return None
+    return [variant.index(label) for label in base]
 
 
 def _log_softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ from bertcompress.inference.streams import Outputs, Runs, Streams
 from bertcompress.numerics.finite import all_finite
 from bertcompress.progress import Progress, silent
 from bertcompress.tasks.base import Feature, Prediction, Task
+from bertcompress.tasks.text_classification import TextClassification
+from bertcompress.tasks.token_classification import TokenClassification
 
 CHUNK_EXAMPLES = 1024
 """So many examples are held at once: the vectors of an embedding task are large."""
@@ -32,10 +34,12 @@ class Answers:
         predictions: One an example, in order.
         logits: For each feature its raw ``logits``, float32 ``[labels]`` or ``[length, labels]``;
             empty where the task has none.
+        labels: The names of the logits' columns, where they have some.
     """
 
     predictions: tuple[Prediction, ...]
     logits: tuple[NDArray[np.float32], ...]
+    labels: tuple[str, ...] = ()
 
 
 class RunFeatures(Protocol):
@@ -114,7 +118,7 @@ def in_parts(
         part = decoded(task, run(rows, finished=finished), rows, chunk)
         predictions += part.predictions
         logits += part.logits
-    return Answers(tuple(predictions), tuple(logits))
+    return Answers(tuple(predictions), tuple(logits), _labels_of(task))
 
 
 def decoded(
@@ -136,7 +140,14 @@ def decoded(
     """
     _check_finite(outputs, features, examples)
     logits = [np.asarray(row["logits"], np.float32) for row in outputs if "logits" in row]
-    return Answers(tuple(task.predict(outputs, features, examples)), tuple(logits))
+    return Answers(
+        tuple(task.predict(outputs, features, examples)), tuple(logits), _labels_of(task)
+    )
+
+
+def _labels_of(task: Task) -> tuple[str, ...]:
+    named = isinstance(task, TextClassification | TokenClassification)
+    return task.labels if named else ()
 
 
 def _check_finite(

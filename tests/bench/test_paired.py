@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -83,6 +84,18 @@ def test_logit_divergence_is_the_hand_computed_one() -> None:
     expected = 0.25 * np.log(0.25 / 0.5) + 0.75 * np.log(0.75 / 0.5)
 
     assert logit_divergence(base.answers, variant.answers) == pytest.approx(expected, rel=1e-5)
+
+
+def test_logit_divergence_matches_labels_by_name() -> None:
+    examples = texts(["positive"])
+    base = scored(TEXT_TASK, ["positive"], examples, logits=[np.log([0.25, 0.75])]).answers
+    variant = scored(TEXT_TASK, ["positive"], examples, logits=[np.log([0.75, 0.25])]).answers
+
+    named = replace(base, labels=LABELS)
+
+    turned = logit_divergence(named, replace(variant, labels=LABELS[::-1]))
+    assert turned == pytest.approx(0.0, abs=1e-7)
+    assert logit_divergence(named, replace(variant, labels=("a", "b"))) is None
 
 
 def test_multi_label_divergence_sums_over_the_labels() -> None:
