@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bertcompress.data.table import Columns, Reading, refuse_columns
+from bertcompress.data.table import Columns, Reading, note_on_bad_rows, refuse_columns
 from bertcompress.data.tag_scheme import sentences_to_iob2
 from bertcompress.data.text_file import lines_of, read_text
 from bertcompress.errors import DataError
@@ -54,8 +54,8 @@ def read_conll(path: Path, *, name: str, columns: Columns = _ANY_COLUMNS) -> Rea
             name of the header; else words stand first and tags last.
 
     Raises:
-        DataError: A line has no tag or another number of columns than the first, or there is no
-            sentence.
+        DataError: In half of the sentences or more a line has no tag or another number of columns
+            than the first, or there is no sentence.
     """
     sentences = _sentences(lines_of(read_text(path)))
     if not sentences:
@@ -67,7 +67,11 @@ def read_conll(path: Path, *, name: str, columns: Columns = _ANY_COLUMNS) -> Rea
     if has_header:
         notes = (f"the first line of {name} was taken for a header and passed over",)
         sentences = [kept for kept in (sentences[0][1:], *sentences[1:]) if kept]
-    _check_columns(path, sentences)
+    sentences, faults = _checked(path, sentences)
+    if faults:
+        count = len(sentences) + len(faults)
+        skipped = note_on_bad_rows(name, len(faults), count, faults[0], rows="sentences")
+        notes = (*notes, skipped)
     header = first if has_header else []
     word_at = _position(columns.text, "--text", header, len(first), default=0, name=name)
     tag_at = _position(columns.label, "--label", header, len(first), default=-1, name=name)
@@ -137,22 +141,33 @@ def _columns(line: str) -> list[str]:
     return re.split(r" +", line.strip(" "))
 
 
-def _check_columns(path: Path, sentences: list[_Sentence]) -> None:
+def _checked(path: Path, sentences: list[_Sentence]) -> tuple[list[_Sentence], list[DataError]]:
+    """Returns the sentences whose lines are words with tags, and what is wrong with each other."""
     if not sentences:
         raise DataError(f"{path} holds a header and no words; type the path of a file with words")
     width = len(sentences[0][0][1])
+    whole, faults = [], []
     for sentence in sentences:
-        for number, columns in sentence:
-            if " " in columns[0]:
-                raise DataError(
-                    f"{path}, line {number}, has a text where CoNLL data has a word: "
-                    f"{columns[0][:40]!r}…; type the path of a file with a word a line, or the "
-                    "name of a model that classifies texts"
-                )
-            if len(columns) == width > 1 and columns[0] and columns[-1]:
-                continue
-            raise DataError(
-                f"{path}, line {number}, has {len(columns)} columns "
-                f"({' '.join(columns)[:60]!r}) where CoNLL data needs a word first and a tag last, "
-                f"and the first line has {width}; repair the line"
-            )
+        found = (_fault(path, number, columns, width) for number, columns in sentence)
+        fault = next(filter(None, found), None)
+        if fault is None:
+            whole.append(sentence)
+        else:
+            faults.append(fault)
+    return whole, faults
+
+
+def _fault(path: Path, number: int, columns: list[str], width: int) -> DataError | None:
+    if " " in columns[0]:
+        return DataError(
+            f"{path}, line {number}, has a text where CoNLL data has a word: "
+            f"{columns[0][:40]!r}…; type the path of a file with a word a line, or the "
+            "name of a model that classifies texts"
+        )
+    if len(columns) == width > 1 and columns[0] and columns[-1]:
+        return None
+    return DataError(
+        f"{path}, line {number}, has {len(columns)} columns "
+        f"({' '.join(columns)[:60]!r}) where CoNLL data needs a word first and a tag last, "
+        f"and the first line has {width}; repair the line"
+    )

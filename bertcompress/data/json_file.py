@@ -68,11 +68,12 @@ def read_json(path: Path, *, name: str, columns: Columns = _ANY_COLUMNS) -> Reco
             "write the examples as a list of objects, or one object a line in a .jsonl file"
         )
     rows = [(position, row) for position, row in enumerate(content, start=1)]
-    return replace(table_of(rows, path=path, name=name, unit="record"), notes=notes)
+    table = table_of(rows, path=path, name=name, unit="record")
+    return replace(table, notes=(*notes, *table.notes))
 
 
 def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str) -> RecordTable:
-    """Returns the rows as a table; each must be a JSON object.
+    """Returns the rows as a table; what is no JSON object is skipped and counted.
 
     Args:
         rows: Pairs of position (line or record number) and value.
@@ -84,6 +85,7 @@ def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str
         raise DataError(f"{path} holds no records; type the path of a file with examples")
     columns: dict[str, None] = {}
     records: list[Record] = []
+    faults: list[DataError] = []
     for position, row in rows:
         if (
             isinstance(row, list)
@@ -92,13 +94,19 @@ def table_of(rows: list[tuple[int, object]], *, path: Path, name: str, unit: str
         ):
             row = {str(number): value for number, value in enumerate(row, start=1)}
         if not isinstance(row, Mapping):
-            raise DataError(
-                f"{path}, {unit} {position}, is a JSON {_kind(row)}, not an object; "
-                'write each example as {"text": …, "label": …}'
+            faults.append(
+                DataError(
+                    f"{path}, {unit} {position}, is a JSON {_kind(row)}, not an object; "
+                    'write each example as {"text": …, "label": …}'
+                )
             )
+            continue
         columns.update(dict.fromkeys(row))
         records.append(Record(f"{name}:{position}", row))
-    return RecordTable(name, tuple(columns), tuple(records))
+    notes: tuple[str, ...] = ()
+    if faults:
+        notes = (note_on_bad_rows(name, len(faults), len(rows), faults[0]),)
+    return RecordTable(name, tuple(columns), tuple(records), notes=notes)
 
 
 def splits_in(path: Path) -> dict[str, RecordTable]:
@@ -153,7 +161,8 @@ def table_of_lines(text: str, *, path: Path, name: str) -> RecordTable:
     if faults:
         total = len(rows) + len(faults)
         notes = (*notes, note_on_bad_rows(name, len(faults), total, faults[0]))
-    return replace(table_of(rows, path=path, name=name, unit="line"), notes=notes)
+    table = table_of(rows, path=path, name=name, unit="line")
+    return replace(table, notes=(*notes, *table.notes))
 
 
 def _whole(text: str, name: str) -> tuple[str, tuple[str, ...]]:

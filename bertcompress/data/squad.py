@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bertcompress.data.table import Reading
+from bertcompress.data.table import Reading, note_on_bad_rows
 from bertcompress.errors import DataError
 from bertcompress.examples import Answer, QuestionExample
 
@@ -28,19 +28,33 @@ def read_squad(content: object, *, name: str) -> Reading:
     """Returns the questions in the file's order, by their own ids where these are unique.
 
     Raises:
-        DataError: A part that the format demands is missing or of another type.
+        DataError: A part that the format demands is missing or of another type, in half of the
+            questions or more.
     """
     examples: list[QuestionExample] = []
+    faults: list[DataError] = []
     seen: set[str] = set()
-    for question, context in _questions(content, name):
-        place = f"{name}:{len(examples) + 1}"
+    for found in _questions(content, name):
+        if isinstance(found, DataError):
+            faults.append(found)
+            continue
+        question, context = found
+        place = f"{name}:{len(examples) + len(faults) + 1}"
         own = question.get("id")
         identity = own if isinstance(own, str) and own not in seen else place
-        seen.add(identity)
-        examples.append(_example(question, context, identity=identity, place=place))
+        try:
+            examples.append(_example(question, context, identity=identity, place=place))
+        except DataError as fault:
+            faults.append(fault)
+        else:
+            seen.add(identity)
+    notes: tuple[str, ...] = ()
+    if faults:
+        count = len(examples) + len(faults)
+        notes = (note_on_bad_rows(name, len(faults), count, faults[0], rows="questions"),)
     if not examples:
         raise DataError(f"{name} is SQuAD data without a question; type the path of another file")
-    return Reading(tuple(examples), misplaced_answers(examples))
+    return Reading(tuple(examples), (*notes, *misplaced_answers(examples)))
 
 
 def answers_of(value: object, *, place: str) -> tuple[Answer, ...]:
@@ -79,14 +93,28 @@ def misplaced_answers(examples: list[QuestionExample]) -> tuple[str, ...]:
     )
 
 
-def _questions(content: object, name: str) -> Iterator[tuple[Mapping[str, object], str]]:
+def _questions(
+    content: object, name: str
+) -> Iterator[tuple[Mapping[str, object], str] | DataError]:
+    """Gives questions with their context, and what is wrong with a part that can't be read."""
     for article in _list(content, "data", name):
-        for paragraph in _list(article, "paragraphs", name):
-            context = _text(paragraph, "context", name)
-            for question in _list(paragraph, "qas", name):
-                if not isinstance(question, Mapping):
-                    raise DataError(f"{name}: a question is {_short(question)}, not an object")
-                yield question, context
+        try:
+            paragraphs = _list(article, "paragraphs", name)
+        except DataError as fault:
+            yield fault
+            continue
+        for paragraph in paragraphs:
+            try:
+                context = _text(paragraph, "context", name)
+                questions = _list(paragraph, "qas", name)
+            except DataError as fault:
+                yield fault
+                continue
+            for question in questions:
+                if isinstance(question, Mapping):
+                    yield question, context
+                else:
+                    yield DataError(f"{name}: a question is {_short(question)}, not an object")
 
 
 def _example(

@@ -85,7 +85,9 @@ def refuse_columns(name: str, form: str, columns: Columns, *, but: Sequence[str]
         )
 
 
-def note_on_bad_rows(name: str, bad: int, total: int, fault: DataError) -> str:
+def note_on_bad_rows(
+    name: str, bad: int, total: int, fault: DataError, *, rows: str = "rows"
+) -> str:
     """Returns the note on rows that can't be read, which are skipped where most others can.
 
     Args:
@@ -93,6 +95,7 @@ def note_on_bad_rows(name: str, bad: int, total: int, fault: DataError) -> str:
         bad: How many rows are bad, at least one.
         total: How many rows there are, with these.
         fault: What is wrong with the first of them.
+        rows: What they are called.
 
     Raises:
         DataError: `fault`, where half of the rows or more are bad: then the file is not what it
@@ -100,7 +103,7 @@ def note_on_bad_rows(name: str, bad: int, total: int, fault: DataError) -> str:
     """
     if 2 * bad >= total:
         raise fault
-    return f"{bad:,} of {total:,} rows of {name} were skipped; the first: {fault}"
+    return f"{bad:,} of {total:,} {rows} of {name} were skipped; the first: {fault}"
 
 
 @dataclass(frozen=True)
