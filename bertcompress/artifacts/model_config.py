@@ -72,6 +72,15 @@ def task_of_class(architecture: str) -> str | None:
     return _TASKS_BY_HEAD[match[1]] if match is not None else None
 
 
+def class_of_task(task: str) -> str:
+    """Returns the name of BERT's class for a task.
+
+    >>> class_of_task("question-answering")
+    'BertForQuestionAnswering'
+    """
+    return next(f"Bert{head}" for head, name in _TASKS_BY_HEAD.items() if name == task)
+
+
 def task_of(config: ModelConfig) -> str:
     """Returns the name of the task that the model's class does.
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bertcompress.artifacts.artifact_files import manifest_of
+from bertcompress.artifacts.manifest import kind_of
+from bertcompress.artifacts.model_config import class_of_task
 from bertcompress.bench.names import AGAIN, PEER_RUNTIME
 from bertcompress.errors import UsageError
 from bertcompress.examples import Dataset, Example
@@ -103,12 +105,18 @@ def _same_tokens(own: Sequence[Feature], others: Sequence[Feature]) -> bool:
 
 
 def _check_says_task(model: Predictor) -> None:
-    if not model.says_task:
-        raise UsageError(
-            f"{model.folder} does not say that its task is {model.task.name}, and what measures it "
-            f"reads its files alone; type: bertcompress export {model.folder} "
-            f"--task {model.task.name} -o OUT, and measure OUT"
-        )
+    if model.says_task:
+        return
+    remedy = (
+        f"type: bertcompress export {model.folder} --task {model.task.name} -o OUT, and measure OUT"
+    )
+    if kind_of(model.folder) != "checkpoint":
+        head = class_of_task(model.task.name)
+        remedy = f'write "architectures": ["{head}"] into its config.json'
+    raise UsageError(
+        f"{model.folder} does not say that its task is {model.task.name}, and what measures it "
+        f"reads its files alone; {remedy}"
+    )
 
 
 def check(variants: Sequence[Variant], subject: Subject) -> None:

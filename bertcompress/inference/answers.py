@@ -146,8 +146,7 @@ def decoded(
 
 
 def _labels_of(task: Task) -> tuple[str, ...]:
-    named = isinstance(task, TextClassification | TokenClassification)
-    return task.labels if named else ()
+    return task.labels if isinstance(task, TextClassification | TokenClassification) else ()
 
 
 def _check_finite(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -221,6 +222,34 @@ def test_with_weights_beside_it_the_runtime_chooses_and_says_so(
     assert "torch-cpu runs the weights; the graph with --runtime ort-cpu" in told[0]
     assert "ort-cpu runs the graph; the weights with --runtime torch-cpu" in told[1]
     assert load(place).kind == "checkpoint"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("says_task", [True, False])
+def test_bench_measures_them_beside_the_model(
+    says_task: bool,
+    folder: Folder,
+    ok: Callable[..., str],
+    fails: Callable[..., str],
+    here: Path,
+    model: Path,
+    data: Path,
+    short_quick: None,
+) -> None:
+    place = _copied(folder("other names", TASKS[0]), here / "foreign")
+    common = ("--name", "ours", "--name", "theirs", "--data", data, "--quick", "--json")
+    if not says_task:
+        config = json.loads((place / "config.json").read_text())
+        del config["architectures"]
+        (place / "config.json").write_text(json.dumps(config))
+        refused = fails(2, "bench", model, place, "--task", TASKS[0], *common, "-o", "report")
+        line = re.search(r'write ("architectures": .*) into its config.json', refused)
+        assert line is not None, refused
+        (place / "config.json").write_text(json.dumps(config | json.loads(f"{{{line[1]}}}")))
+
+    found = json.loads(ok("bench", model, place, *common, "-o", "report"))
+
+    assert [row["name"] for row in found["variants"]] == ["ours", "theirs"]
 
 
 def _copied(source: Path, target: Path) -> Path:

@@ -139,8 +139,9 @@ def task_here(
 ) -> str:
     """Returns the task of a model: of a graph its own, of a checkpoint the one asked for.
 
-    A Sentence Transformers folder says in ``modules.json`` that it makes vectors, whatever class
-    its encoder was saved as.
+    The one asked for is also that of a graph whose files name no class: its outputs are checked
+    when it is read. A Sentence Transformers folder says in ``modules.json`` that it makes vectors,
+    whatever class its encoder was saved as.
 
     Raises:
         LoadError: If a graph is for another task, or nothing says which it is.
@@ -148,6 +149,8 @@ def task_here(
     stated = "feature-extraction" if makes_vectors(folder) else None
     if kind_of(folder) == "checkpoint":
         return task or stated or task_of(config)
+    if task is not None and manifest is None and stated is None and not config.architectures:
+        return task
     built_for = manifest.task if manifest is not None else stated or task_of(config)
     if task not in (None, built_for):
         raise LoadError(f"{name} is a graph for {built_for}, not for {task}; leave --task out")
