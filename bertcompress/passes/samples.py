@@ -25,12 +25,12 @@ import numpy as np
 from bertcompress.artifacts.artifact import Checkpoint
 from bertcompress.bert.batch_losses import Batch
 from bertcompress.bert.families import input_names, pad_token_of
+from bertcompress.bert.pooling import pooling_module
 from bertcompress.data.partition import sample
 from bertcompress.errors import UsageError
 from bertcompress.examples import Example, QuestionExample, TextExample
 from bertcompress.inference.deployed import length_for, task_for
 from bertcompress.inference.texts import similar_lengths
-from bertcompress.passes.export.embedding_model import pooling_module
 from bertcompress.tasks import Feature, pad, pad_targets
 from bertcompress.tasks.sentence_embedding import SentenceEmbedding
 
