@@ -205,7 +205,8 @@ class OneShotWork:
                 model, smaller, batches, weights=search.weights, progress=self.context.progress
             )
         outcome = search.outcome(smaller)
-        samples, judged = (sum(batch.size for batch in some) for some in (batches, search.held_out))
+        samples = sum(batch.size for batch in batches if not batch.held_out)
+        judged = sum(batch.size for batch in search.held_out)
         details = PruneDetails(
             layers=layer_rows(search.shape, choice, fitted),
             removed=removed_sentence(search.shape, choice),
