@@ -38,7 +38,7 @@ def test_data_decides_where_it_is_given(
     assert pruned.history[-1].name == "Prune"
     assert pruned.history[-1].details["notes"] == [
         "measured on 19 samples, no labels; the rest re-fitted",
-        "answers as the model before to 100.0% on 1 samples held out",
+        "answers as the model before to 100.0% on 1 held-out sample",
     ]
     without = prune_model(tiny_checkpoint(), threshold=0.5)
     assert without.history[-1].details["notes"] == ["importance: magnitude of the weights, no data"]

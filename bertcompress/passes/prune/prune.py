@@ -213,8 +213,8 @@ class OneShotWork:
             notes=(
                 f"measured on {samples} samples, no labels; "
                 f"{'the rest re-fitted' if fitted else 'not re-fitted'}",
-                f"answers as the model before to {outcome.agreement:.1%} on {judged} samples held "
-                "out",
+                f"answers as the model before to {outcome.agreement:.1%} on "
+                f"{judged} held-out sample{'s' * (judged != 1)}",
             ),
             explain=explanation(search, choice),
             agreement=outcome.agreement,

@@ -148,7 +148,7 @@ def test_held_out_answers_are_told(tiny_checkpoint: Checkpoints, examples: Examp
 
     notes = result.history[-1].details["notes"]
     assert isinstance(notes, list)
-    assert re.fullmatch(r"answers as the model before to \d+\.\d% on 1 samples held out", notes[1])
+    assert re.fullmatch(r"answers as the model before to \d+\.\d% on 1 held-out sample", notes[1])
 
 
 def test_it_goes_on_from_its_state_and_gives_the_same_bytes(
