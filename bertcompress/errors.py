@@ -60,6 +60,10 @@ class PassError(BertCompressError):
     """Says that a pass can't do its work on this artifact."""
 
 
+class FinishedInterrupt(KeyboardInterrupt):
+    """Is an interrupt that came when what was asked for was there already; its text says so."""
+
+
 class UnexpectedPassError(PassError):
     """Says in which pass of a chain an error came up that nobody foresaw; it is the cause.
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bertcompress.errors import RunError
-from bertcompress.ownership import check_files
+from bertcompress.ownership import beside, check_files, clear_leftovers
 
 
 def write_whole(target: Path, content: bytes) -> None:
@@ -22,7 +21,8 @@ def write_whole(target: Path, content: bytes) -> None:
         OSError: If it can't be written; nothing is left behind then.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    staging = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    clear_leftovers(target)
+    staging = beside(target, "new")
     try:
         with staging.open("xb") as file:
             file.write(content)

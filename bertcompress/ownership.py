@@ -3,14 +3,21 @@
 Folders for unfinished work carry a mark, a file that this library wrote when it made them, and a
 lock on it while a process works there. Files that are written as a set (a report's, a comparison's)
 are replaced only where the whole set is there already: one of them alone is somebody else's.
+What is being written stands beside its place, under a name with the writing process's number: where
+that process has ended, it was killed, and the next one that writes there clears it away.
 """
 
 from __future__ import annotations
 
+import glob
+import os
+import re
+import secrets
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from bertcompress.errors import RunError, UsageError
 
@@ -20,6 +27,7 @@ except ImportError:  # Windows: two processes in one folder are not noticed ther
     fcntl = None  # type: ignore[assignment]
 
 MARK = ".bertcompress"
+_BESIDE = re.compile(r"\.(?P<name>.+)\.(?P<what>new|old)\.(?P<process>\d+)-[0-9a-f]{8}")
 _TEXT = "bertcompress keeps unfinished work in this folder and removes it once it is done.\n"
 
 
@@ -70,6 +78,37 @@ def forget(folder: Path) -> None:
     """Removes such a folder; one that is not ours stays."""
     if _is_ours(folder):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def beside(place: Path, what: Literal["new", "old"]) -> Path:
+    """Returns a name beside a place for what is written there, or was there until now."""
+    return place.with_name(f".{place.name}.{what}.{os.getpid()}-{secrets.token_hex(4)}")
+
+
+def clear_leftovers(place: Path) -> None:
+    """Removes what killed processes left beside a place; puts back what one had moved away."""
+    if not place.parent.is_dir():
+        return
+    for path in place.parent.glob(f".{glob.escape(place.name)}.*"):
+        found = _BESIDE.fullmatch(path.name)
+        if found is None or found["name"] != place.name or _runs(int(found["process"])):
+            continue
+        if found["what"] == "old" and not place.exists():
+            path.rename(place)
+        elif path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def check_files(folder: Path, names: Collection[str]) -> None:

@@ -7,14 +7,12 @@
 
 Artifacts appear whole, by a rename, so an interrupted verb leaves nothing that counts; what it may
 leave is a temporary folder ``.001-prune.new.…`` (if its process was killed), which the next verb
-removes once it is old enough to belong to nobody.
+removes once that process has ended.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +30,7 @@ from bertcompress.artifacts.artifact import (
 )
 from bertcompress.errors import DataError, PassError, UsageError, did_you_mean
 from bertcompress.files import json_text, write_whole
-from bertcompress.ownership import forget, is_busy
+from bertcompress.ownership import clear_leftovers, forget, is_busy
 from bertcompress.reading import read_json, read_yaml, reason
 
 FILE_NAME = "bertcompress.yaml"
@@ -41,9 +39,8 @@ MEASURED_NAME = "artifacts.json"
 _REPORT_NAME = "report.json"
 _KEYS = ("model", "data", "task", "seed")
 _NUMBERED = re.compile(r"(\d{3,})(?:-([a-z-]+))?")
-_STAGING = re.compile(r"\.\d{3,}-[a-z-]+\.new\.[0-9a-f]+")
+_STAGING = re.compile(r"\.(\d{3,}-[a-z-]+)\.(?:new|old)\..+")
 _STATE = re.compile(r"\.(\d{3,})-[a-z-]+\.state")
-_STALE_SECONDS = 3600.0
 _HASH_DIGITS = 16
 
 
@@ -273,14 +270,13 @@ def _remove_stale(folder: Path) -> None:
     if not folder.is_dir():
         return
     upcoming = _next_number(folder)
-    for path in folder.iterdir():
-        state = _STATE.fullmatch(path.name)
-        old = time.time() - path.stat().st_mtime > _STALE_SECONDS
+    for path in [*folder.iterdir()]:
+        state, staging = _STATE.fullmatch(path.name), _STAGING.fullmatch(path.name)
         taken = state is not None and int(state[1]) < upcoming
         if taken and not is_busy(path):
             forget(path)
-        if old and _STAGING.fullmatch(path.name):
-            shutil.rmtree(path, ignore_errors=True)
+        if staging is not None:
+            clear_leftovers(folder / staging[1])
 
 
 def _line(folder: Path, measured: Mapping[str, Figures]) -> Line:

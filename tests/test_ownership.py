@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from bertcompress.errors import UsageError
-from bertcompress.ownership import MARK, check_files, check_place, forget, is_busy, work_folder
+from bertcompress.ownership import (
+    MARK,
+    beside,
+    check_files,
+    check_place,
+    clear_leftovers,
+    forget,
+    is_busy,
+    work_folder,
+)
 
 NAMES = ("report.json", "report.md")
 
@@ -61,6 +70,21 @@ def test_two_processes_do_not_share_one(tmp_path: Path) -> None:
     assert not is_busy(folder)
     with work_folder(folder):  # what a killed process left is taken over
         assert (folder / MARK).is_file()
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path, ended_process: int) -> None:
+    place = tmp_path / "out"
+    gone, here = f"{ended_process}-0011aabb", beside(place, "new").name
+    for name in (f".out.new.{gone}", here, ".out.new.mine", ".out.state", f".outer.new.{gone}"):
+        (tmp_path / name).mkdir()
+    (tmp_path / f".out.old.{gone}").mkdir()
+    (tmp_path / f".out.old.{gone}" / "kept").touch()
+
+    clear_leftovers(place)
+
+    assert (place / "kept").is_file()  # it was moved away, and nothing had come in its place
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"out", here, ".out.new.mine", ".out.state", f".outer.new.{gone}"}
 
 
 def test_a_set_is_replaced_only_whole(tmp_path: Path) -> None:

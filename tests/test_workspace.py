@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from bertcompress.artifacts.artifact import Checkpoint, save
 from bertcompress.errors import DataError, UsageError
+from bertcompress.ownership import work_folder
 from bertcompress.workspace import (
     Workspace,
     create_workspace,
@@ -106,18 +106,23 @@ def test_the_model_is_seen_from_where_the_command_runs(tmp_path: Path) -> None:
     assert Workspace(tmp_path, "hub/model").model_here == "hub/model"
 
 
-def test_what_a_killed_process_left_is_removed_once_it_is_old(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_removed(tmp_path: Path, ended_process: int) -> None:
     folder = tmp_path / "artifacts"
-    for name in (".001-prune.new.0a1b", ".001-prune.new.2c3d", ".001-finetune.state", ".mine"):
+    running = f".001-prune.new.{os.getpid()}-00112233"
+    for name in (f".001-prune.new.{ended_process}-00112233", running, ".001-finetune.state"):
         (folder / name).mkdir(parents=True)
-    old = time.time() - 7200
-    for name in (".001-prune.new.0a1b", ".001-finetune.state", ".mine"):
-        os.utime(folder / name, (old, old))
 
     Workspace(tmp_path, "m").next_artifact("prune")
 
-    kept = sorted(path.name for path in folder.iterdir())
-    assert kept == [".001-finetune.state", ".001-prune.new.2c3d", ".mine"]
+    assert sorted(path.name for path in folder.iterdir()) == [".001-finetune.state", running]
+
+
+def test_two_verbs_at_once_take_two_numbers(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path, "m")
+    first = workspace.next_artifact("prune")
+    with work_folder(first.with_name(f".{first.name}.state")):
+        assert workspace.next_artifact("quantize").name == "002-quantize"
+    assert workspace.next_artifact("quantize").name == "001-quantize"
 
 
 def test_kept_steps_go_when_their_number_is_taken(tmp_path: Path) -> None:

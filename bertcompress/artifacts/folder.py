@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bertcompress.errors import PassError, UsageError
-from bertcompress.ownership import check_place
+from bertcompress.ownership import beside, check_place, clear_leftovers
 
 MANIFEST_NAME = "bertcompress.json"
 """The file by which an artifact folder is known as ours."""
@@ -32,7 +31,7 @@ def new_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     check_writable(target, overwrite=overwrite)
     place = target.resolve()
-    staging = _beside(place, "new")
+    staging = beside(place, "new")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         staging.mkdir()
@@ -50,6 +49,7 @@ def new_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 def check_writable(target: Path, *, overwrite: bool) -> None:
     """Fails unless `target` can be made or is an artifact that may be replaced."""
     check_place(target)
+    clear_leftovers(target.resolve())
     if not target.exists():
         return
     if not any(target.iterdir()):
@@ -67,7 +67,7 @@ def _replace_folder(staging: Path, place: Path) -> None:
     if not place.exists():
         staging.rename(place)
         return
-    aside = _beside(place, "old")
+    aside = beside(place, "old")
     try:
         place.rename(aside)
         staging.rename(place)
@@ -88,7 +88,3 @@ def _put_back(aside: Path, place: Path) -> None:
             f"could not write {place}: {error.strerror or error}; "
             f"the one that was there is kept as {aside}"
         ) from error
-
-
-def _beside(place: Path, what: str) -> Path:
-    return place.with_name(f".{place.name}.{what}.{secrets.token_hex(4)}")

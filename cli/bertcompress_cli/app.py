@@ -17,6 +17,7 @@ import typer
 from bertcompress.errors import (
     FREE_MEMORY,
     BertCompressError,
+    FinishedInterrupt,
     UnexpectedPassError,
     did_you_mean,
     is_out_of_memory,
@@ -121,10 +122,13 @@ def run_command(arguments: list[str]) -> int:
 
 def run_told(work: Callable[[], object]) -> int:
     """Does some work as a verb is done: the border where every error becomes a sentence."""
+    finished = ""
     try:
         result = work()
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, typer.Abort) as error:
         result = _INTERRUPTED
+        cause = error.__cause__ if isinstance(error, typer.Abort) else error
+        finished = str(cause) if isinstance(cause, FinishedInterrupt) else ""
     except UnexpectedPassError as error:
         return _unexpected(error)
     except BertCompressError as error:
@@ -132,7 +136,7 @@ def run_told(work: Callable[[], object]) -> int:
     except Exception as error:  # the last border: nothing goes on after it
         return _unexpected(error)
     if result == _INTERRUPTED:
-        sentence = "interrupted; finished steps are kept: the same command goes on"
+        sentence = finished or "interrupted; finished steps are kept: the same command goes on"
         return _failed(sentence, exit_code(), label="")
     return result if isinstance(result, int) else 0
 

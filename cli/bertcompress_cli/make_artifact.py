@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertcompress.artifacts.artifact import artifact_bytes
+from bertcompress.errors import FinishedInterrupt
 from bertcompress.passes.base import AnyPass
 from bertcompress.recipes.apply_steps import make_artifact, refuse_rejected
 from bertcompress.recipes.outcome import outcome_of
@@ -44,14 +45,19 @@ def run_verb(
         artifact = make_artifact(
             recipe, target, overwrite=overwrite, remark=remark, note=note, progress=progress
         )
-        outcome = outcome_of(
-            recipe,
-            artifact,
-            target,
-            seconds=time.monotonic() - began,
-            in_workspace=out is None,
-            progress=progress,
-        )
+        try:
+            outcome = outcome_of(
+                recipe,
+                artifact,
+                target,
+                seconds=time.monotonic() - began,
+                in_workspace=out is None,
+                progress=progress,
+            )
+        except KeyboardInterrupt:
+            raise FinishedInterrupt(
+                f"{target} is complete; only the look at its answers was interrupted"
+            ) from None
     facts = {
         "folder": str(target),
         "kind": artifact.kind,

@@ -12,6 +12,7 @@ from bertcompress.passes.prune.prune_units import PruneHeads
 from bertcompress_cli.make_artifact import run_verb
 from bertcompress_cli.options import DataOptions
 from bertcompress_cli.place import Place, place_of
+from tests.fixtures.command import Run
 
 Capture = pytest.CaptureFixture[str]
 
@@ -52,3 +53,15 @@ def test_a_folder_that_is_there_is_kept_unless_it_may_be_replaced(place: Place) 
 def test_outside_a_workspace_it_must_be_said_where_to_write(place: Place) -> None:
     with pytest.raises(UsageError, match="prune must know where to write; type: "):
         run_verb("prune", place, (PruneHeads(0.25),), out=None, overwrite=False, as_json=False)
+
+
+def test_an_interrupt_after_the_folder_is_there_says_so(
+    bc: Run, model: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*args: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bertcompress_cli.make_artifact.outcome_of", interrupted)
+    found = bc("prune", model, "--heads", "0.5", "--score", "magnitude", "-o", "a")
+    assert (found.returncode, (here / "a").is_dir()) == (130, True)
+    assert "a is complete" in found.stderr
