@@ -125,7 +125,7 @@ def prune_passes(asked: PruneOptions, *, has_data: bool, seed: int = 0) -> tuple
     in_rounds = makes_up and asked.removes_units
     passes += _in_rounds(asked, seed) if in_rounds else _ranked(asked, seed)
     if asked.recover is not None and not in_rounds:
-        passes.append(Recover(epochs=asked.recover, seed=seed))
+        passes.append(_recovery(asked, asked.recover, seed))
     if asked.vocabulary:
         passes.append(PruneVocabulary(max_length=asked.max_length, seed=seed))
     if asked.layout is not None:
@@ -193,6 +193,11 @@ def _ranked(asked: PruneOptions, seed: int) -> list[AnyPass]:
     return passes
 
 
+def _recovery(asked: PruneOptions, epochs: float, seed: int) -> Recover:
+    longest = Recover.max_length if asked.max_length is None else asked.max_length
+    return Recover(epochs=epochs, max_length=longest, seed=seed)
+
+
 def _in_rounds(asked: PruneOptions, seed: int) -> list[AnyPass]:
     """Returns one-shot pruning, with distillation after each of the rounds.
 
@@ -215,7 +220,7 @@ def _in_rounds(asked: PruneOptions, seed: int) -> list[AnyPass]:
         part = asked if count == 1 else _part(asked, number, count)
         passes.append(_one_shot(part, seed, reference="" if count > 1 else None))
         if asked.recover is not None:
-            passes.append(Recover(epochs=round(asked.recover / count, 4), seed=seed))
+            passes.append(_recovery(asked, round(asked.recover / count, 4), seed))
     return passes
 
 

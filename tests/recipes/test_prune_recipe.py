@@ -94,3 +94,11 @@ def test_a_guess_is_told() -> None:
     assert said == "no data was given, so the size of the weights decides; --data DATA is better"
     assert remark_on(PruneOptions(heads=0.3), has_data=True) is None
     assert remark_on(PruneOptions(heads=0.3, score="random"), has_data=False) is None
+
+
+def test_training_reads_as_much_of_a_text_as_was_asked() -> None:
+    for asked in (
+        PruneOptions(layers=1, recover=2.0, max_length=64),
+        PruneOptions(heads=0.5, recover=2.0, max_length=64),
+    ):
+        assert prune_passes(asked, has_data=True)[-1] == Recover(epochs=2.0, max_length=64)
