@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertcompress.errors import DataError, RunError
+from bertcompress.errors import DataError, UsageError
 from bertcompress.report.report_files import (
     read_report,
     summary_json,
@@ -84,5 +84,5 @@ def test_a_report_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_can_not_be_made_is_an_error(report: Report, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
 
-    with pytest.raises(RunError, match="can't write"):
+    with pytest.raises(UsageError, match="file is a file"):
         write_report(report, tmp_path / "file" / "out")
