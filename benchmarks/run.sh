@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parts="reload interoperability export-paths bert-base calibration pruning pruning-suites quantization lengths runtimes race sst2 conll2003 tables aa"
+parts="reload interoperability export-paths bert-base calibration pruning pruning-suites quantization lengths runtimes race serve sst2 conll2003 tables aa"
 
 python=${PYTHON:-python3}
 work=${BENCH_OUT:-.bench}
@@ -61,6 +61,14 @@ part() {
     lengths | runtimes)  # of the artifacts that `quantization` makes
       "$python" "benchmarks/$1.py" "$BERTCOMPRESS_SHARED/data/sst2" \
         "$work"/quantization-sst2/{fp32,int8,int8-dynamic} --out "benchmarks/reports/$1" ;;
+    serve)  # of them too; SERVE_PEERS names an interpreter that has fastapi, litserve and mosec
+      for name in fp32 int8 pruned-distilled-int8; do
+        bertcompress tune "$work/quantization-sst2/$name" --data "$BERTCOMPRESS_SHARED/data/sst2"
+      done
+      "$python" benchmarks/serve.py "$BERTCOMPRESS_SHARED/models/minilm-sst2" \
+        "$BERTCOMPRESS_SHARED/data/sst2" \
+        "$work"/quantization-sst2/{fp32,int8,pruned-distilled-int8} \
+        --out benchmarks/reports/serve ;;
     tables) "$python" benchmarks/tables.py ;;
     pruning)
       for data in sst2 conll2003; do
