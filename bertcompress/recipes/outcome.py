@@ -42,7 +42,7 @@ _ONE_ROLE = ("train", "validation", "test", "split", "limit", "header")
 
 
 @dataclass(frozen=True)
-class Outcome:
+class VerbOutcome:
     """What changed.
 
     Attributes:
@@ -104,7 +104,7 @@ def outcome_of(
     seconds: float,
     in_workspace: bool = False,
     progress: Progress = silent,
-) -> Outcome:
+) -> VerbOutcome:
     """Looks at what a recipe's one variant made of its model.
 
     Args:
@@ -121,7 +121,7 @@ def outcome_of(
     before = locate(recipe.model)
     known = read_manifest(before)
     earlier = len(known.history) if known is not None else 0
-    return Outcome(
+    return VerbOutcome(
         steps=tuple(step.name for step in artifact.history[earlier:]),
         sizes=(artifact_bytes(before), artifact_bytes(out)),
         parameters=(parameters_of(before, known), parameters_of(out, read_manifest(out))),

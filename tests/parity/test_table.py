@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertcompress.codec import from_plain
-from bertcompress.errors import RunError
+from bertcompress.errors import UsageError
 from bertcompress.parity.bounds import Bounds
 from bertcompress.parity.first_divergence import Divergence
 from bertcompress.parity.step import ParityLadder, ParityStep
@@ -107,5 +107,5 @@ def test_both_files_are_written_and_the_json_reads_back(tmp_path: Path) -> None:
 def test_a_place_that_can_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(RunError, match="file"):
+    with pytest.raises(UsageError, match="file"):
         write_parity(LADDER, tmp_path / "file")

@@ -11,15 +11,15 @@ import pytest
 from bertcompress.passes.prune.prune_units import PruneHeads
 from bertcompress.recipes.apply_steps import make_artifact
 from bertcompress.recipes.data_source import DataSource
-from bertcompress.recipes.outcome import Outcome, outcome_of
+from bertcompress.recipes.outcome import VerbOutcome, outcome_of
 from bertcompress.recipes.recipe import Recipe
 
 
 @pytest.fixture
-def made(model: Path, data: Path, here: Path) -> Callable[[DataSource | None], Outcome]:
+def made(model: Path, data: Path, here: Path) -> Callable[[DataSource | None], VerbOutcome]:
     """Gives ``made(data)``: the outcome of pruning the tiny model with that data."""
 
-    def prune(source: DataSource | None) -> Outcome:
+    def prune(source: DataSource | None) -> VerbOutcome:
         recipe = Recipe("prune", str(model), Path("a"), {"prune": (PruneHeads(0.25),)}, data=source)
         artifact = make_artifact(recipe, here / "a", overwrite=True)
         return outcome_of(recipe, artifact, Path("a"), seconds=61.0)
@@ -28,7 +28,7 @@ def made(model: Path, data: Path, here: Path) -> Callable[[DataSource | None], O
 
 
 def test_both_are_judged_on_what_is_held_out(
-    made: Callable[[DataSource | None], Outcome], data: Path
+    made: Callable[[DataSource | None], VerbOutcome], data: Path
 ) -> None:
     outcome = made(DataSource(source=str(data)))
 
@@ -49,7 +49,7 @@ def test_both_are_judged_on_what_is_held_out(
 
 
 def test_without_labels_nothing_is_judged(
-    made: Callable[[DataSource | None], Outcome], here: Path
+    made: Callable[[DataSource | None], VerbOutcome], here: Path
 ) -> None:
     (here / "bare.csv").write_text("text\n" + "".join(f"a good film {n}\n" for n in range(30)))
 
@@ -61,7 +61,7 @@ def test_without_labels_nothing_is_judged(
 
 
 def test_what_to_type_next_names_the_same_data(
-    made: Callable[[DataSource | None], Outcome], data: Path
+    made: Callable[[DataSource | None], VerbOutcome], data: Path
 ) -> None:
     source = DataSource(source=str(data), label="label", label_map={"positive": "positive"})
     words = shlex.split(made(source).following)

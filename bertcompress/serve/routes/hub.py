@@ -49,7 +49,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     truncation_direction: str | None = None
 
 
-class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class HubOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What Hugging Face's own service may be told.
 
     Attributes:
@@ -66,7 +66,7 @@ class HubInputs(msgspec.Struct, forbid_unknown_fields=True):
 
     inputs: str | list[str] | Pair
     parameters: Parameters = Parameters()
-    options: Options = Options()
+    options: HubOptions = HubOptions()
 
 
 async def infer(call: Call) -> Reply:
