@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serve.test_server import Live, running
+from tests.serve.test_supervisor import Live, running
 
 PYTHON = os.environ.get("BERTCOMPRESS_CLIENTS", "")
 PORTS = ("45555", "45556")
