@@ -50,7 +50,7 @@ from bertcompress.serve.settings import MIB, ModelSettings, ServeSettings
 from scripts import machine, publish, tested_on
 from serve_report import CLIENTS, Facts, table
 
-TURNS, TURN_S, SENTENCES = 12, 1.5, 24
+TURN_S, SENTENCES = 1.5, 24
 NO_CACHE = ServeSettings(port=0, cache_bytes=0)
 PEERS = Path(__file__).parent / "serving_peers"
 
@@ -70,6 +70,7 @@ class Bench:
         self.texts: list[str] = [json.loads(body)["inputs"][0] for body in self.bodies]
         self.minutes: float = arguments.minutes
         self.overload_s: float = arguments.overload
+        self.turns: int = arguments.turns
         self.threads = available_threads()
 
     def plan(self, port: int, **changes: Any) -> LoadPlan:
@@ -90,6 +91,7 @@ def main() -> int:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--minutes", type=float, default=30.0, help="of the part memory")
     parser.add_argument("--overload", type=float, default=60.0, help="seconds of three times")
+    parser.add_argument("--turns", type=int, default=12, help="of whatever is compared")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     bench = Bench(arguments)
@@ -137,7 +139,7 @@ def rates(bench: Bench) -> Facts:
                     "offline": sentence_rate(worker, many, slice_s=TURN_S),
                     "served": lambda plan=plan: run_load(plan).rate,
                 },
-                TURNS,
+                bench.turns,
             )
             worker.ask(ArrangeStreams(1, best.latency_threads))
             alone = replace(plan, connections=1, seconds=0.7, bodies=_bodies(some, bench))
@@ -146,7 +148,7 @@ def rates(bench: Bench) -> Facts:
                     "runtime": median_seconds(worker, single, settle=2, count=SENTENCES),
                     "served": lambda plan=alone: median(run_load(plan).latencies_s),
                 },
-                2 * TURNS,
+                2 * bench.turns,
             )
         found[name] = {"together": together, "lone": lone}
     return found
@@ -213,7 +215,7 @@ def peers(bench: Bench) -> Facts:
             for plan in plans.values():
                 run_load(replace(plan, seconds=3.0))
             measures = {one: (lambda plan=plan: run_load(plan).rate) for one, plan in plans.items()}
-            found[name] = in_turns(measures, TURNS)
+            found[name] = in_turns(measures, bench.turns)
     return found
 
 

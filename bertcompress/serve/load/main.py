@@ -1,7 +1,8 @@
 """The loading process: reads a plan from standard input, asks, writes what came of it.
 
 Requests are written beforehand, byte for byte, and answers are read only as far as their status and
-length: a client library would take as long as the server does, and be what is measured.
+length: a client library would take as long as the server does, and be what is measured. Nor is the
+loop's own clock read, which is uvloop's and has whole milliseconds.
 
 A closed loop shows how much a server can do; how soon it answers is shown only by requests that
 come whether or not it is ready for them, with the time that each waited for a free connection.
@@ -90,10 +91,10 @@ class _Load:
         self._closed = plan.rate is None
 
     async def run(self) -> LoadResult:
-        plan, loop = self._plan, asyncio.get_running_loop()
+        plan = self._plan
         for _ in range(plan.connections):
             self._idle.append(await self._connect())
-        started = loop.time()
+        started = time.perf_counter()
         cpu = time.process_time()
         self._until = started + plan.seconds
         if plan.rate is None:
@@ -103,7 +104,7 @@ class _Load:
             times = arrivals(max(1, int(plan.rate * plan.seconds)), plan.rate, seed=plan.seed)
             for after in times.tolist():
                 due = started + after
-                await asyncio.sleep(due - loop.time())
+                await asyncio.sleep(due - time.perf_counter())
                 self._due.append(due)
                 self._feed()
         with contextlib.suppress(TimeoutError):
@@ -116,7 +117,7 @@ class _Load:
             self._wrong,
             tuple(self._latencies),
             tuple(self._refused),
-            loop.time() - started,
+            time.perf_counter() - started,
             time.process_time() - cpu,
             self._late,
         )
@@ -133,7 +134,7 @@ class _Load:
         return connection
 
     def _next(self, connection: _Connection, since: float | None = None) -> None:
-        now = asyncio.get_running_loop().time()
+        now = time.perf_counter()
         if since is None:
             if now >= self._until:
                 return
@@ -165,7 +166,7 @@ class _Load:
         self._feed()
 
     def _answered(self, connection: _Connection, status: int, body: bytes) -> None:
-        seconds = asyncio.get_running_loop().time() - connection.since
+        seconds = time.perf_counter() - connection.since
         self._statuses[str(status)] += 1
         if status == 200:
             self._latencies.append(seconds)
