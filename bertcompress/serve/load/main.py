@@ -38,6 +38,7 @@ class _Connection(asyncio.Protocol):
         self.number = 0
         self.since = 0.0
         self.busy = False
+        self.is_open = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -58,6 +59,7 @@ class _Connection(asyncio.Protocol):
         if len(self._got) < end + 4 + length:
             return
         body, self._got, self.busy = self._got[end + 4 :], b"", False
+        self.is_open = b"\r\nconnection: close" not in head
         self._answered(self, int(head[9:12]), body)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -178,7 +180,10 @@ class _Load:
         self._free(connection)
 
     def _free(self, connection: _Connection) -> None:
-        if self._closed:
+        if not connection.is_open:
+            connection.close()  # the server has said that it takes no more on this one
+            self._feed()
+        elif self._closed:
             self._next(connection)
         else:
             self._idle.append(connection)
