@@ -149,7 +149,7 @@ def test_bench_saves_the_best_settings_and_predict_uses_them(
     assert manifest is not None
     assert list(manifest.runtime) == ["ort-cpu"]
     line = ("predict", "graph", "good film", "bad film")
-    assert "note:" not in bc(*line).stderr
+    assert "settings" not in bc(*line).stderr
     path = Path("graph/bertcompress.json")
     cpu = json.dumps(report.environment.cpu_model)
     path.write_text(path.read_text(encoding="utf-8").replace(cpu, '"Another"'), encoding="utf-8")
