@@ -44,11 +44,14 @@ def work_folder(folder: Path) -> Iterator[Path]:
             f"{folder} is needed for unfinished work, and bertcompress did not make it; move it, "
             "or give another folder with -o"
         )
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MARK).write_text(_TEXT, encoding="utf-8")
         lock = (folder / MARK).open("rb")
     except OSError as error:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
         raise RunError(f"can't write to {folder}: {error.strerror or error}") from error
     with lock:
         if fcntl is not None:
