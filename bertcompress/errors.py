@@ -60,8 +60,11 @@ class PassError(BertCompressError):
     """Says that a pass can't do its work on this artifact."""
 
 
-class FinishedInterrupt(KeyboardInterrupt):
-    """Is an interrupt that came when what was asked for was there already; its text says so."""
+class FinishedInterrupt(BaseException):
+    """Is an interrupt that came when what was asked for was there already; its text says so.
+
+    It is no KeyboardInterrupt: of those the command's library passes on an exit code only.
+    """
 
 
 class UnexpectedPassError(PassError):

@@ -125,10 +125,10 @@ def run_told(work: Callable[[], object]) -> int:
     finished = ""
     try:
         result = work()
-    except (KeyboardInterrupt, typer.Abort) as error:
+    except FinishedInterrupt as error:
+        result, finished = _INTERRUPTED, str(error)
+    except (KeyboardInterrupt, typer.Abort):
         result = _INTERRUPTED
-        cause = error.__cause__ if isinstance(error, typer.Abort) else error
-        finished = str(cause) if isinstance(cause, FinishedInterrupt) else ""
     except UnexpectedPassError as error:
         return _unexpected(error)
     except BertCompressError as error:
