@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def test_an_address_that_is_nowhere_is_refused() -> None:
         pass
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificates")
 def test_certificates_are_looked_at_first(tmp_path: Path) -> None:
     paths = [tmp_path / "a.pem", tmp_path / "a.key", tmp_path / "b.pem", tmp_path / "b.key"]
     for chain, key in (paths[:2], paths[2:]):
